@@ -1,0 +1,1 @@
+"""Who is asked: people, and what stands in for them."""

@@ -1,0 +1,121 @@
+"""Strict JSON: the one way in which the text of a model becomes arguments, and the canonical form that is hashed."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from math import isfinite
+
+import jiter
+
+from agentgate.core.events import Json
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+_EMPTY = re.compile(r"[ \t\r\n]*")
+_MAY_OVERFLOW = re.compile(r"[0-9][eE]|[0-9]{309}")
+"""Only a number with an exponent, or with more digits than a double holds, can overflow. Cheap to look for, rare to find."""
+
+
+class InvalidJson(ValueError):
+    """The text is not one strict JSON value. The message says where and why, in lower case."""
+
+
+def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
+    """The value of a strict JSON text.
+
+    Refuses what `json.loads` lets through: duplicate keys at any depth, NaN and Infinity, numbers that no double holds, lone
+    surrogates, more than 64 levels, more than `limit` bytes. Never repairs anything.
+
+    Raises:
+        InvalidJson: the text is anything else.
+    """
+    try:
+        data = text.encode() if isinstance(text, str) else text
+    except UnicodeEncodeError:
+        raise InvalidJson("lone surrogate") from None
+    if len(data) > limit:
+        raise InvalidJson(f"{len(data)} bytes, at most {limit} are read")
+    try:
+        value = jiter.from_json(data, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
+    except ValueError as error:
+        raise InvalidJson(_reason(str(error))) from None
+    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
+    if _MAY_OVERFLOW.search(text if isinstance(text, str) else data.decode()):
+        _check_numbers(value)
+    return value
+
+
+def parse_arguments(text: str) -> dict[str, Json]:
+    """The arguments of a call. Empty text means no arguments.
+
+    Raises:
+        InvalidJson: the text is not one strict JSON object.
+    """
+    if not isinstance(text, str):
+        raise InvalidJson("not a string")
+    if _EMPTY.fullmatch(text):
+        return {}
+    value = parse_json(text)
+    if type(value) is not dict:
+        raise InvalidJson("not an object")
+    return value
+
+
+def _reason(message: str) -> str:
+    lowered = message[:1].lower() + message[1:]
+    return lowered.replace("Detected", "detected")
+
+
+def _depth(value: Json) -> int:
+    level, depth = [value], 0
+    while level:
+        inner = [item for item in level if type(item) is dict or type(item) is list]
+        if not inner:
+            return depth
+        depth += 1
+        level = [child for item in inner for child in (item.values() if type(item) is dict else item)]
+    return depth
+
+
+def _check_numbers(value: Json) -> None:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is dict:
+            pending.extend(item.values())
+        elif kind is list:
+            pending.extend(item)
+        elif kind is float or kind is int:
+            try:
+                finite = isfinite(item)
+            except OverflowError:
+                finite = False
+            if not finite:
+                raise InvalidJson("number out of range")
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
+def canonical(value: Json) -> bytes:
+    """A JSON value in the form that is hashed: sorted keys, no spaces, only ASCII, floats as Python writes them.
+
+    Raises:
+        ValueError: the value holds NaN or Infinity.
+        TypeError: the value holds something that JSON does not know.
+    """
+    return _encode(value).encode("ascii")
+
+
+def digest(value: Json) -> str:
+    """The SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    return sha256(_encode(value).encode("ascii")).hexdigest()
+
+
+def digest_text(text: Json) -> str:
+    """The SHA-256 of a raw text, for arguments that do not parse. Lone surrogates, and what is not text at all, have a digest too."""
+    return sha256((text if isinstance(text, str) else repr(text)).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,28 @@
+"""The operators of the policy language, one file each. A new one is a file and a line in `OPERATORS`.
+
+The policy file's JSON Schema, `check`, `explain` and the documentation follow from what an operator says about itself.
+"""
+
+from agentgate.core.conditions import (
+    equals,
+    exists,
+    glob,
+    in_,
+    matches,
+    max,
+    max_length,
+    min,
+    min_length,
+    not_in,
+    schema,
+    search,
+)
+from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
+
+OPERATORS: dict[str, Operator] = {
+    module.OPERATOR.key: module.OPERATOR
+    for module in (equals, in_, not_in, matches, search, glob, min, max, min_length, max_length, exists, schema)
+}
+"""Every operator by its key, in the order of the documentation."""
+
+__all__ = ["OPERATORS", "InvalidOperand", "Operator", "Test", "Unjudgeable", "World"]

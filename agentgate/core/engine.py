@@ -1,0 +1,193 @@
+"""The only judgement: `decide(policy, state, action)`, pure and total, over a policy that `compile` has prepared."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from agentgate.core.arguments import InvalidJson, digest, parse_arguments
+from agentgate.core.conditions import World
+from agentgate.core.events import Action, Code, Decision, Effect, Json, ToolCall, Trial
+from agentgate.core.index import Index, Plan
+from agentgate.core.limits import OF_CALLS, OF_REQUESTS, CompiledLimit
+from agentgate.core.policy import Limit, Policy
+from agentgate.core.reasons import not_allowed
+from agentgate.core.rules import CompiledRule, ranked
+from agentgate.core.state import State, repeat_key
+
+MAX_ID = 256
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class CompiledPolicy:
+    """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
+
+    __slots__ = ("_tool_limits", "call_limits", "default", "index", "needs_hash", "policy", "request_limits", "rules")
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.default = policy.default
+        self.rules: tuple[CompiledRule, ...] = tuple(ranked(CompiledRule(rule, policy) for rule in policy.rules))
+        self.index = Index(self.rules)
+        limits = [CompiledLimit(limit, policy) for limit in sorted(policy.limits, key=_limit_order)]
+        self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
+        self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
+        self.needs_hash = any(limit.kind == "repeats" for limit in limits)
+        """Whether the judgement looks at the hash of a call's arguments."""
+
+
+def _limit_order(limit: Limit) -> tuple[str, float, str]:
+    return (limit.kind, limit.value, limit.id)
+
+
+def compile(policy: Policy) -> CompiledPolicy:
+    """Prepares a policy for `decide`."""
+    return CompiledPolicy(policy)
+
+
+def decide(policy: CompiledPolicy, state: State, action: Action, world: World | None = None) -> Decision:
+    """Judges one action.
+
+    Total: whatever goes wrong while judging is a block with code `internal_error`.
+
+    Args:
+        policy: the rules and limits.
+        state: what the run has come to before this action.
+        action: a tool call, or the wish to ask the model.
+        world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged.
+    """
+    try:
+        if isinstance(action, ToolCall):
+            return _judge_call(policy, state, action, world or World())
+        return _judge_request(policy, state)
+    except Exception as error:
+        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
+
+
+def unrunnable(state: State, call: ToolCall) -> Decision:
+    """What keeps a call from being executed at all, whatever the policy; an allow with the parsed arguments where nothing does."""
+    try:
+        refusal = _malformed(state, call) or _unknown(state, call)
+        if refusal is not None:
+            return refusal
+        arguments = _arguments(state, call)
+    except Exception as error:
+        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
+    return arguments if isinstance(arguments, Decision) else Decision(Effect.ALLOW, Code.DEFAULT, None, "can run", arguments=arguments)
+
+
+def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> Decision:
+    malformed = _malformed(state, call)
+    if malformed is not None:
+        return malformed
+    plan = policy.index.plan(call.name, state.role)
+    refusal = _not_allowed_at_all(policy, plan, call) or _unknown(state, call) or _not_offered(state, call)
+    if refusal is not None:
+        return refusal
+    arguments = _arguments(state, call)
+    if isinstance(arguments, Decision):
+        return arguments
+    args_hash = digest(arguments) if policy.needs_hash else ""
+    limited = _limited(policy, state, call, args_hash)
+    trials = _trials(plan, arguments, world, state) if plan.trials else ()
+    if limited is not None:
+        return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=arguments, facts=world.facts, trials=trials)
+    for rule in plan.candidates(arguments):
+        if rule.matches(arguments, world, state):
+            return Decision(rule.rule.effect, Code.RULE, rule.rule.id, rule.reason, rule.rule.hint, arguments, world.facts, trials)
+    return _by_default(policy, plan, call, arguments, world, state, trials)
+
+
+def _by_default(
+    policy: CompiledPolicy,
+    plan: Plan,
+    call: ToolCall,
+    arguments: Mapping[str, Json],
+    world: World,
+    state: State,
+    trials: tuple[Trial, ...],
+) -> Decision:
+    match policy.default:
+        case Effect.BLOCK:
+            reason = not_allowed(plan, call.name, arguments, world, state)
+        case Effect.ASK:
+            reason = "no rule matches, and the default asks for approval"
+        case Effect.ALLOW:
+            reason = "no rule matches, and the default allows"
+    return Decision(policy.default, Code.DEFAULT, None, reason, None, arguments, world.facts, trials)
+
+
+def _malformed(state: State, call: ToolCall) -> Decision | None:
+    if type(call.id) is not str or not call.id:
+        return _block(Code.MALFORMED_CALL, "the call has no usable id")
+    if len(call.id) > MAX_ID:
+        return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
+    if call.id in state.proposed:
+        return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
+    if type(call.name) is not str or _NAME.fullmatch(call.name) is None:
+        return _block(Code.MALFORMED_CALL, "the call names no tool: a name is 1 to 64 letters, digits, `_`, `.` or `-`")
+    return None
+
+
+def _not_allowed_at_all(policy: CompiledPolicy, plan: Plan, call: ToolCall) -> Decision | None:
+    if plan.named or policy.default is not Effect.BLOCK:
+        return None
+    if plan.blanket is not None:
+        rule = plan.blanket.rule
+        return Decision(Effect.BLOCK, Code.RULE, rule.id, rule.message or _tool_not_allowed(call.name), rule.hint)
+    return _block(Code.DEFAULT, _tool_not_allowed(call.name))
+
+
+def _tool_not_allowed(name: str) -> str:
+    return f"tool '{name}' is not allowed"
+
+
+def _unknown(state: State, call: ToolCall) -> Decision | None:
+    if state.tools is None or call.name in state.tools:
+        return None
+    return _block(Code.UNKNOWN_TOOL, f"tool '{call.name}' not found")
+
+
+def _not_offered(state: State, call: ToolCall) -> Decision | None:
+    if state.allowed_tools is None or call.name in state.allowed_tools:
+        return None
+    return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
+
+
+def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
+    try:
+        arguments = parse_arguments(call.arguments)
+    except InvalidJson as error:
+        return _block(Code.MALFORMED_ARGUMENTS, f"invalid JSON arguments: {error}")
+    if state.tools is not None:
+        schema = state.tools.schema(call.name)
+        if not schema.is_valid(arguments):
+            return _block(Code.INVALID_ARGUMENTS, f"invalid arguments: {schema.first_error(arguments)}")
+    return arguments
+
+
+def _limited(policy: CompiledPolicy, state: State, call: ToolCall, args_hash: str) -> tuple[str, str] | None:
+    for limit in policy.call_limits:
+        if limit.counts(call.name):
+            reason = limit.reached(state, repeat_key(call.name, args_hash))
+            if reason is not None:
+                return limit.id, reason
+    return None
+
+
+def _trials(plan: Plan, arguments: Mapping[str, Json], world: World, state: State) -> tuple[Trial, ...]:
+    return tuple(Trial(rule.rule.id, rule.rule.effect) for rule in plan.trials if rule.matches(arguments, world, state))
+
+
+def _judge_request(policy: CompiledPolicy, state: State) -> Decision:
+    if state.max_steps is not None and state.steps >= state.max_steps:
+        return Decision(Effect.BLOCK, Code.LIMIT, "max_steps", f"limit of {state.max_steps} steps reached")
+    for limit in policy.request_limits:
+        reason = limit.reached(state)
+        if reason is not None:
+            return Decision(Effect.BLOCK, Code.LIMIT, limit.id, reason)
+    return Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits")
+
+
+def _block(code: Code, reason: str) -> Decision:
+    return Decision(Effect.BLOCK, code, None, reason)

@@ -1,0 +1,192 @@
+"""Which rules can matter for a call, found without trying them all.
+
+Rules are found by tool name (exact names in a dictionary, patterns resolved once per name), and within a tool by the value of an argument
+or by one pass of a pattern set over it. The index only ever leaves out rules that cannot match; the rest is judged one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from operator import attrgetter
+
+from agentgate.core.conditions import Unjudgeable
+from agentgate.core.conditions.search import readings
+from agentgate.core.conditions.test import exactly
+from agentgate.core.events import Effect, Json
+from agentgate.core.patterns import Kind, PatternSet
+from agentgate.core.rules import ABSENT, CompiledRule, lookup
+
+_WORTH_INDEXING = 8
+"""Fewer rules than this are tried one by one: that is faster than looking them up."""
+
+_BY_RANK = attrgetter("rank")
+
+
+class _ByValue:
+    """Rules that need one argument to be one of certain values."""
+
+    __slots__ = ("_found", "_parts", "_wary")
+
+    def __init__(self, argument: str, rules: list[tuple[CompiledRule, frozenset[Json]]]) -> None:
+        self._parts = tuple(argument.split("."))
+        self._found: dict[Json, list[CompiledRule]] = {}
+        for rule, values in rules:
+            for value in values:
+                self._found.setdefault(value, []).append(rule)
+        self._wary = _wary(rule for rule, _ in rules)
+
+    def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
+        try:
+            value = lookup(arguments, self._parts)
+        except Unjudgeable:
+            return self._wary
+        return () if value is ABSENT else self._found.get(exactly(value), ())
+
+
+class _ByPattern:
+    """Rules that need one argument, or for `*` any string, to match one of certain patterns."""
+
+    __slots__ = ("_kind", "_parts", "_rules", "_set", "_wary")
+
+    def __init__(self, argument: str, kind: Kind, rules: list[tuple[CompiledRule, str]]) -> None:
+        self._parts = None if argument == "*" else tuple(argument.split("."))
+        self._kind = kind
+        by_pattern: dict[str, list[CompiledRule]] = {}
+        for rule, pattern in rules:
+            by_pattern.setdefault(pattern, []).append(rule)
+        self._set = PatternSet(tuple(by_pattern), kind)
+        self._rules = list(by_pattern.values())
+        self._wary = _wary(rule for rule, _ in rules)
+
+    def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
+        try:
+            value = arguments if self._parts is None else lookup(arguments, self._parts)
+            if value is ABSENT:
+                return ()
+            if type(value) is str and value.isascii() and value.isprintable():
+                texts: Iterable[str] = (value,)
+            elif self._kind == "full" and self._parts is not None:
+                if type(value) is not str:
+                    return self._wary
+                texts = (value,)
+            else:
+                texts = readings(value)
+            found: set[int] = set()
+            for text in texts:
+                found.update(self._set.matches(text))
+        except Unjudgeable:
+            return self._wary
+        return [rule for index in found for rule in self._rules[index]]
+
+
+def _wary(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
+    """The rules that match where something cannot be judged."""
+    return tuple(rule for rule in rules if rule.rule.effect is not Effect.ALLOW)
+
+
+class Plan:
+    """Everything that may decide about one tool in one role."""
+
+    __slots__ = ("_always", "_finders", "blanket", "named", "rules", "trials")
+
+    def __init__(self, rules: Iterable[CompiledRule]) -> None:
+        """Takes the rules that cover the tool and bind the role, in the order in which they are tried."""
+        covering = tuple(rules)
+        self.trials = tuple(rule for rule in covering if rule.rule.observe)
+        self.rules = _until_unconditional(rule for rule in covering if not rule.rule.observe)
+        self.blanket = next((rule for rule in self.rules if rule.rule.effect is Effect.BLOCK and rule.rule.unconditional), None)
+        """The rule that blocks this tool whatever its arguments."""
+        self.named = any(not rule.rule.observe and rule.rule.effect is not Effect.BLOCK for rule in covering)
+        """Whether some rule allows or asks for the tool."""
+        self._always: list[CompiledRule] = []
+        self._finders: list[_ByValue | _ByPattern] | None = None
+
+    def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
+        """The rules that may match, the one that would win first."""
+        if len(self.rules) < _WORTH_INDEXING:
+            return self.rules
+        if self._finders is None:
+            self._finders = self._index()
+        found = self._always
+        for finder in self._finders:
+            more = finder.candidates(arguments)
+            if more:
+                found = [*found, *more]
+        return sorted(found, key=_BY_RANK) if found is not self._always else found
+
+    def _index(self) -> list[_ByValue | _ByPattern]:
+        values: dict[str, list[tuple[CompiledRule, frozenset[Json]]]] = {}
+        patterns: dict[tuple[str, Kind], list[tuple[CompiledRule, str]]] = {}
+        for rule in self.rules:
+            certain = [condition for condition in rule.when if not condition.condition.optional]
+            required = [(condition.condition.argument, test) for condition in certain for test in condition.tests]
+            by_value = next(((name, test.values) for name, test in required if test.values is not None and name != "*"), None)
+            by_pattern = next(((name, test.pattern) for name, test in required if test.pattern is not None), None)
+            if by_value is not None:
+                values.setdefault(by_value[0], []).append((rule, by_value[1]))
+            elif by_pattern is not None:
+                patterns.setdefault((by_pattern[0], by_pattern[1].kind), []).append((rule, by_pattern[1].text))
+            else:
+                self._always.append(rule)
+        return [
+            *(_ByValue(argument, rules) for argument, rules in values.items()),
+            *(_ByPattern(argument, kind, rules) for (argument, kind), rules in patterns.items()),
+        ]
+
+
+def _until_unconditional(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
+    """The rules up to the first that always matches: those after it can never win."""
+    kept = []
+    for rule in rules:
+        kept.append(rule)
+        if rule.rule.unconditional:
+            break
+    return tuple(kept)
+
+
+class Index:
+    """All rules of a policy, found by tool and role."""
+
+    __slots__ = ("_by_matched", "_by_name", "_exact", "_globbed", "_globs", "_plans")
+
+    _MOST_PLANS = 4096
+    """How many tool names are remembered. A model can make up any number of them; what is remembered is bounded."""
+
+    def __init__(self, rules: Iterable[CompiledRule]) -> None:
+        self._exact: dict[str, list[CompiledRule]] = {}
+        by_glob: dict[str, list[CompiledRule]] = {}
+        for rule in rules:
+            for name in rule.selector.exact:
+                self._exact.setdefault(name, []).append(rule)
+            for glob in rule.selector.globs:
+                by_glob.setdefault(glob, []).append(rule)
+        self._globbed = list(by_glob.values())
+        self._globs: PatternSet | tuple[str, ...] = tuple(by_glob)
+        self._by_name: dict[tuple[str, str | None], Plan] = {}
+        self._by_matched: dict[tuple[tuple[int, ...], str | None], Plan] = {}
+
+    def plan(self, tool: str, role: str | None) -> Plan:
+        """What may decide about a tool in a role."""
+        found = self._by_name.get((tool, role))
+        if found is None:
+            if len(self._by_name) >= self._MOST_PLANS:
+                self._by_name.clear()
+            found = self._by_name[(tool, role)] = self._made(tool, role)
+        return found
+
+    def _made(self, tool: str, role: str | None) -> Plan:
+        found = {rule.rank: rule for rule in self._exact.get(tool, ())}
+        if self._globs:
+            if isinstance(self._globs, tuple):
+                from agentgate.core.patterns import glob_pattern
+
+                self._globs = PatternSet([glob_pattern(glob) for glob in self._globs], "full")
+            for index in self._globs.matches(tool):
+                found.update((rule.rank, rule) for rule in self._globbed[index])
+        matched = tuple(sorted(rank for rank, rule in found.items() if tool not in rule.excepted and rule.binds(role)))
+        plan = self._by_matched.get((matched, role))
+        if plan is None:
+            if len(self._by_matched) >= self._MOST_PLANS:
+                self._by_matched.clear()
+            plan = self._by_matched[(matched, role)] = Plan(found[rank] for rank in matched)
+        return plan

@@ -1,0 +1,84 @@
+"""Limits as block rules: each has an id, is reached or not, and says why."""
+
+from __future__ import annotations
+
+from agentgate.core.policy import Limit, Policy, expand
+from agentgate.core.rules import Selector
+from agentgate.core.state import State
+
+OF_REQUESTS = frozenset(("steps", "tokens", "seconds", "refusals"))
+"""The kinds that keep the model from being asked again; reaching one of them ends the run."""
+OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "seconds", "repeats", "refusals"))
+"""The kinds that block a tool call."""
+
+
+class CompiledLimit:
+    """A limit, ready to judge."""
+
+    __slots__ = ("id", "kind", "limit", "selector", "value")
+
+    def __init__(self, limit: Limit, policy: Policy) -> None:
+        self.limit = limit
+        self.id = limit.id
+        self.kind = limit.kind
+        self.value = limit.value
+        self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)), (limit.tools,))
+
+    def counts(self, tool: str) -> bool:
+        """Whether calls of this tool use it up."""
+        return self.selector is None or tool in self.selector
+
+    def used(self, state: State, key: str) -> float:
+        """How much of it is used up; `key` is the call's `repeat_key`."""
+        match self.kind:
+            case "tool_calls":
+                return state.let_through
+            case "calls":
+                return self._calls(state)
+            case "tokens":
+                return state.input_tokens + state.output_tokens
+            case "seconds":
+                return state.seconds
+            case "repeats":
+                return state.repeats.get(key) or 0
+            case "refusals":
+                return state.refusals
+            case "steps":
+                return state.steps
+        raise ValueError(f"unknown limit {self.kind}")
+
+    def _calls(self, state: State) -> int:
+        assert self.selector is not None
+        if not self.selector.globs and len(self.selector.exact) == 1:
+            return state.calls_by_tool.get(next(iter(self.selector.exact))) or 0
+        return sum(count for tool, count in state.calls_by_tool.items() if tool in self.selector)
+
+    def reached(self, state: State, key: str = "") -> str | None:
+        """Why it blocks, or None where it does not."""
+        if self.kind == "tokens" and state.usage_missing:
+            return self.limit.message or f"the model did not report its usage, so the limit of {self.value:g} tokens cannot be kept"
+        used = self.used(state, key)
+        if used < self.value:
+            return None
+        return self.limit.message or self._sentence(used)
+
+    def _sentence(self, used: float) -> str:
+        value = int(self.value) if float(self.value).is_integer() else self.value
+        match self.kind:
+            case "calls":
+                return f"limit of {value} {_plural(value, 'call')} of '{self.limit.tools}' reached"
+            case "repeats":
+                return f"the same call was already made {int(used)} {_plural(used, 'time')}"
+            case "refusals":
+                return f"{int(used)} refused {_plural(used, 'call')} in a row"
+            case "tokens":
+                return f"limit of {value} tokens reached: {int(used)} used"
+            case "seconds":
+                return f"limit of {value} {_plural(value, 'second')} reached"
+            case "tool_calls":
+                return f"limit of {value} tool {_plural(value, 'call')} reached"
+        return f"limit of {value} {_plural(value, 'step')} reached"
+
+
+def _plural(count: float, word: str) -> str:
+    return word if count == 1 else word + "s"

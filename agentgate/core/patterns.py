@@ -1,0 +1,132 @@
+"""Regular expressions that cannot explode: RE2, many at once, with a guard for the case that RE2 gives up.
+
+`re2.Set` answers for a thousand patterns in a microsecond, but it says "nothing matched" when its automaton does not fit its memory. Every
+set here therefore holds one pattern that always matches; if even that is missing from the answer, each pattern is asked on its own.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, TypeAlias
+
+import re2
+
+Kind: TypeAlias = Literal["search", "full"]
+
+_MEMORY = 256 << 20
+"""The most bytes that one automaton may take. RE2's own default of 8 MiB refuses a few thousand patterns."""
+
+
+class InvalidPattern(ValueError):
+    """RE2 cannot compile it; the message says why."""
+
+
+def _options() -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _MEMORY
+    return options
+
+
+def compile_pattern(pattern: str) -> re2._Regexp:
+    """The pattern by itself.
+
+    Raises:
+        InvalidPattern: it is not one that RE2 knows; look-around and back-references are not.
+    """
+    try:
+        return re2.compile(pattern, _options())
+    except re2.error as error:
+        text = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise InvalidPattern(text) from None
+    except UnicodeEncodeError:
+        raise InvalidPattern("lone surrogate") from None
+
+
+def glob_pattern(glob: str) -> str:
+    """The RE2 pattern of a glob in which `*` stands for any run of characters, line breaks included, and all else for itself."""
+    return "(?s)" + ".*".join(re2.escape(part) for part in glob.split("*"))
+
+
+class PatternSet:
+    """Patterns of one kind, matched together.
+
+    `search` patterns may match anywhere in a text, `full` ones must match it as a whole.
+    """
+
+    __slots__ = ("_count", "_kind", "_patterns", "_set")
+
+    def __init__(self, patterns: Sequence[str], kind: Kind) -> None:
+        self._patterns = tuple(patterns)
+        self._count = len(self._patterns)
+        self._kind = kind
+        self._set = self._compiled()
+
+    def _compiled(self) -> re2.Set | None:
+        made = re2.Set.SearchSet(_options()) if self._kind == "search" else re2.Set.FullMatchSet(_options())
+        try:
+            for pattern in self._patterns:
+                made.Add(pattern)
+            made.Add("(?s:.*)")
+            made.Compile()
+        except re2.error:
+            return None
+        return made
+
+    def matches(self, text: str) -> list[int]:
+        """The positions of the patterns that match, in no order."""
+        found = self._set.Match(text) if self._set is not None else None
+        if found is None or self._count not in found:
+            return self._one_by_one(text)
+        found.remove(self._count)
+        return list(found)
+
+    def _one_by_one(self, text: str) -> list[int]:
+        compiled = [compile_pattern(pattern) for pattern in self._patterns]
+        if self._kind == "search":
+            return [index for index, pattern in enumerate(compiled) if pattern.search(text) is not None]
+        return [index for index, pattern in enumerate(compiled) if pattern.fullmatch(text) is not None]
+
+
+class Pattern:
+    """One pattern, asked many times. Cheaper than `re2.search`, which also finds out where it matched."""
+
+    __slots__ = ("_set", "kind", "text")
+
+    def __init__(self, pattern: str, kind: Kind) -> None:
+        compile_pattern(pattern)
+        self.text = pattern
+        self.kind: Kind = kind
+        self._set: PatternSet | None = None
+
+    def __call__(self, text: str) -> bool:
+        if self._set is None:
+            self._set = PatternSet((self.text,), self.kind)
+        return bool(self._set.matches(text))
+
+
+_INVISIBLE_RANGES = (
+    (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
+    (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0000, 0xE0FFF),
+)  # fmt: skip
+"""Characters that show nothing though their category is not Cf or Cc: Unicode's Default_Ignorable_Code_Point, and the Braille blank."""
+_SPACES = "\t\n\v\f\r"
+
+
+@lru_cache(maxsize=4096)
+def _invisible(character: str) -> bool:
+    if character in _SPACES:
+        return False
+    code = ord(character)
+    return unicodedata.category(character) in ("Cf", "Cc") or any(low <= code <= high for low, high in _INVISIBLE_RANGES)
+
+
+def unmasked(text: str) -> str:
+    """The text after NFKC normalisation without invisible characters: what a reader, or a lenient tool, may take it for."""
+    if text.isascii() and text.isprintable():
+        return text
+    visible = "".join(character for character in text if not _invisible(character))
+    normal = unicodedata.normalize("NFKC", visible)
+    return "".join(character for character in normal if not _invisible(character))

@@ -1,0 +1,255 @@
+"""JSON Schemas of tools and of the `schema` operator: compiled at load, judged exactly, never fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from agentgate.core.events import Json
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+DIALECTS = {
+    "https://json-schema.org/draft/2020-12/schema": 202012,
+    "https://json-schema.org/draft/2019-09/schema": 201909,
+    "http://json-schema.org/draft-07/schema": 7,
+    "http://json-schema.org/draft-06/schema": 6,
+}
+"""The dialects that are understood, by `$schema` without a trailing `#`. The first is the default."""
+
+_SCHEMA = ("additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then",
+           "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
+_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_SCHEMA_MAPS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+_PLAIN = ("$schema", "$id", "$anchor", "$ref", "$comment", "const", "default", "dependentRequired", "dependencies", "deprecated",
+          "description", "enum", "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems", "maxLength",
+          "maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern",
+          "readOnly", "required", "title", "type", "uniqueItems", "writeOnly", "contentEncoding", "contentMediaType",
+          "strict")  # fmt: skip
+KEYWORDS = frozenset((*_SCHEMA, *_SCHEMA_LISTS, *_SCHEMA_MAPS, *_PLAIN))
+"""Every keyword that is understood. One outside this list might have been meant to restrict something, so it is refused."""
+
+_COMBINING = ("$ref", "allOf", "anyOf", "oneOf", "if", "not", "dependentSchemas", "dependencies")
+_MAX_DEPTH = 64
+
+
+class InvalidSchema(ValueError):
+    """The schema cannot be used; the message says where and why."""
+
+
+class Schema:
+    """A compiled JSON Schema. Numbers are exact: 1.0 is not an integer, and 19.99 is a multiple of 0.01."""
+
+    __slots__ = ("_compile", "_exact_validator", "_validator", "document")
+
+    def __init__(self, document: Json, *, strict_formats: bool = True) -> None:
+        """Compiles `document`.
+
+        Args:
+            document: the schema, an object.
+            strict_formats: refuse a `format` that is not checked, instead of passing over it.
+
+        Raises:
+            InvalidSchema: unknown keywords or dialects, remote or dangling references, patterns that could explode.
+        """
+        import jsonschema_rs
+
+        check_keywords(document)
+        self.document = document
+        draft = DIALECTS[str(document.get("$schema", next(iter(DIALECTS)))).rstrip("#")]
+        self._compile = partial(
+            _validators(jsonschema_rs)[draft],
+            validate_formats=True,
+            ignore_unknown_formats=not strict_formats,
+            pattern_options=jsonschema_rs.RegexOptions(),
+            keywords={"x-exact": _WholeNumber},
+            offline=True,
+        )
+        try:
+            self._validator: jsonschema_rs.Validator = self._compile(document)
+        except (ValueError, jsonschema_rs.ReferencingError) as error:
+            raise InvalidSchema(str(error).split("\n")[0].strip().rstrip(".")) from None
+        self._exact_validator: jsonschema_rs.Validator | None = None
+
+    def is_valid(self, value: Json) -> bool:
+        """Whether the value is valid."""
+        return bool(self._validator_for(value).is_valid(value))
+
+    def first_error(self, value: Json) -> str | None:
+        """Why the value is not valid, for people and for the model; None where it is."""
+        for error in self._validator_for(value).iter_errors(value):
+            where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.instance_path).lstrip(".")
+            message = _short(error.message)
+            return f"{where}: {message}" if where else message
+        return None
+
+    def _validator_for(self, value: Json) -> jsonschema_rs.Validator:
+        """JSON Schema takes 1.0 for an integer; a tool that was promised an `int` must not get a `float`. Seldom needed, so made late."""
+        if not _has_whole_float(value):
+            return self._validator
+        if self._exact_validator is None:
+            self._exact_validator = self._compile(_exact(self.document))
+        return self._exact_validator
+
+
+def _validators(module: object) -> dict[int, Callable[..., Json]]:
+    return {
+        202012: module.Draft202012Validator,  # type: ignore[attr-defined]
+        201909: module.Draft201909Validator,  # type: ignore[attr-defined]
+        7: module.Draft7Validator,  # type: ignore[attr-defined]
+        6: module.Draft6Validator,  # type: ignore[attr-defined]
+    }
+
+
+class _WholeNumber:
+    """Keyword `x-exact`: refuses a float where the schema's `type` admits integers and no other numbers."""
+
+    def __init__(self, parent_schema: dict[str, Json], value: Json, schema_path: list[str | int]) -> None:
+        pass
+
+    def validate(self, instance: Json) -> None:
+        if type(instance) is float:
+            raise ValueError(f"{instance} is not an integer")
+
+
+def _exact(document: Json) -> Json:
+    """The schema with `x-exact` beside every `type` that admits integers but not all numbers."""
+    if isinstance(document, list):
+        return [_exact(item) for item in document]
+    if not isinstance(document, Mapping):
+        return document
+    made = {key: value if key in ("const", "enum", "default", "examples") else _exact(value) for key, value in document.items()}
+    kinds = document.get("type")
+    if kinds == "integer" or (isinstance(kinds, list) and "integer" in kinds and "number" not in kinds):
+        made["x-exact"] = True
+    return made
+
+
+def _has_whole_float(value: Json) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is dict:
+            pending.extend(item.values())
+        elif kind is list:
+            pending.extend(item)
+        elif kind is float and item.is_integer():
+            return True
+    return False
+
+
+def _short(message: str, limit: int = 300) -> str:
+    return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def check_keywords(document: Json, where: str = "", depth: int = 0, *, inside: bool = False) -> None:
+    """Refuses what this module would not understand exactly.
+
+    Raises:
+        InvalidSchema: with a path to the place.
+    """
+    if inside and isinstance(document, bool):
+        return
+    if not isinstance(document, Mapping):
+        raise InvalidSchema(f"{where or 'the schema'} is not an object")
+    if depth > _MAX_DEPTH:
+        raise InvalidSchema("nested too deeply")
+    dialect = document.get("$schema")
+    if dialect is not None and str(dialect).rstrip("#") not in DIALECTS:
+        raise InvalidSchema(f"unknown dialect `{dialect}`")
+    reference = document.get("$ref")
+    if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
+        raise InvalidSchema(f"`$ref` to `{reference}`: only references within the schema itself are followed")
+    for key, value in document.items():
+        if key not in KEYWORDS:
+            raise InvalidSchema(f"unknown keyword `{key}`{f' in {where}' if where else ''}")
+        place = f"{where}.{key}" if where else str(key)
+        if key in _SCHEMA_MAPS:
+            if not isinstance(value, Mapping):
+                raise InvalidSchema(f"{place} is not an object")
+            for name, child in value.items():
+                check_keywords(child, f"{place}.{name}", depth + 1, inside=True)
+        elif key in _SCHEMA_LISTS and isinstance(value, list):
+            for index, child in enumerate(value):
+                check_keywords(child, f"{place}[{index}]", depth + 1, inside=True)
+        elif key in _SCHEMA:
+            check_keywords(value, place, depth + 1, inside=True)
+
+
+def closed(document: Json) -> Json:
+    """The schema with unknown arguments refused, wherever it does not itself say otherwise.
+
+    Closes the top and every object below it that lists its `properties`; parts of `allOf`, `anyOf` and the like see only a part of an
+    object, so there the whole is closed with `unevaluatedProperties` instead.
+    """
+    if not isinstance(document, Mapping):
+        return document
+    return _closed(document, top=True)
+
+
+def _closed(document: Json, *, top: bool = False) -> Json:
+    if not isinstance(document, Mapping):
+        return document
+    made = dict(document)
+    if isinstance(made.get("properties"), Mapping):
+        made["properties"] = {name: _closed(child) for name, child in made["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = _closed(made[key])
+    if isinstance(made.get("prefixItems"), list):
+        made["prefixItems"] = [_closed(child) for child in made["prefixItems"]]
+    said = any(key in made for key in ("additionalProperties", "unevaluatedProperties", "patternProperties"))
+    if said or not (top or "properties" in made):
+        return made
+    if any(key in made for key in _COMBINING):
+        made["unevaluatedProperties"] = False
+    else:
+        made["additionalProperties"] = False
+    return made
+
+
+class ToolSet:
+    """The tools that a run offers, by name, with their schemas compiled when first needed."""
+
+    __slots__ = ("_schemas", "definitions", "names")
+
+    def __init__(self, definitions: Sequence[Mapping[str, Json]]) -> None:
+        """Takes tools in Chat Completions form.
+
+        Raises:
+            InvalidSchema: a definition without a name, or two with the same one.
+        """
+        self.definitions = tuple(definitions)
+        self.names: dict[str, Json] = {}
+        for definition in self.definitions:
+            function = definition.get("function")
+            name = function.get("name") if isinstance(function, Mapping) else None
+            if not isinstance(function, Mapping) or not isinstance(name, str):
+                raise InvalidSchema("a tool without a name")
+            if name in self.names:
+                raise InvalidSchema(f"two tools are called `{name}`")
+            self.names[name] = function.get("parameters") or {"type": "object", "properties": {}}
+        self._schemas: dict[str, Schema] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ToolSet) and self.definitions == other.definitions
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def schema(self, name: str) -> Schema:
+        """The compiled schema of one tool's arguments, closed.
+
+        Raises:
+            InvalidSchema: it cannot be compiled.
+            KeyError: there is no such tool.
+        """
+        found = self._schemas.get(name)
+        if found is None:
+            found = self._schemas[name] = Schema(closed(self.names[name]), strict_formats=False)
+        return found

@@ -1,0 +1,237 @@
+"""What a run has come to so far: the only memory that a judgement may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+from rpds import HashTrieMap, HashTrieSet, List
+
+from agentgate.core.events import (
+    ApprovalAnswered,
+    CallDecided,
+    Effect,
+    Event,
+    Json,
+    ModelReplied,
+    RunEnded,
+    RunStarted,
+    ToolReturned,
+    Totals,
+)
+from agentgate.core.schemas import ToolSet
+
+
+class State(Struct, frozen=True):
+    """A persistent value: `evolve` makes a new one and shares what did not change, so call 10,000 costs as much as call 10."""
+
+    role: str | None = None
+    tools: ToolSet | None = None
+    """None where nobody says which tools there are; the checks that need them are then left out."""
+    allowed_tools: frozenset[str] | None = None
+    """The names that `tool_choice` restricts the model to; None for no restriction, empty for none at all."""
+    max_steps: int | None = None
+    steps: int = 0
+    """Model requests that were answered."""
+    calls: int = 0
+    allowed: int = 0
+    asked: int = 0
+    blocked: int = 0
+    executed: int = 0
+    let_through: int = 0
+    """Calls that were allowed, or asked about and approved: what `limits.tool_calls` counts."""
+    refusals: int = 0
+    """Refused calls since the last one that was let through."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usage_missing: bool = False
+    """Whether some answer came without its token counts. Unknown is not zero."""
+    cost_usd: float | None = None
+    proposed: HashTrieMap[str, tuple[str, Effect]] = HashTrieMap()
+    """Call id → tool and effect, for every call with a usable id."""
+    calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
+    """Tool → calls let through."""
+    repeats: HashTrieMap[str, int] = HashTrieMap()
+    """`repeat_key` → how often proposed."""
+    returned: HashTrieSet[str] = HashTrieSet()
+    """Tools that have returned."""
+    prompt: tuple[str, ...] = ()
+    """What the user said."""
+    results: HashTrieMap[str, List[str]] = HashTrieMap()
+    """Tool → what it returned, the newest first."""
+    started: datetime | None = None
+    now: datetime | None = None
+    """The latest moment known; never goes back."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken, in seconds."""
+        if self.started is None or self.now is None:
+            return 0.0
+        return (self.now - self.started).total_seconds()
+
+    @property
+    def totals(self) -> Totals:
+        """What `run_ended` says about the run."""
+        return Totals(
+            steps=self.steps,
+            calls=self.calls,
+            allowed=self.allowed,
+            asked=self.asked,
+            blocked=self.blocked,
+            executed=self.executed,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_usd=self.cost_usd,
+            seconds=round(self.seconds, 6),
+        )
+
+
+def at_time(state: State, moment: datetime) -> State:
+    """The state as of a moment; an earlier one than it knows changes nothing."""
+    if state.now is not None and moment <= state.now:
+        return state
+    return replace(state, now=moment, started=moment if state.started is None else state.started)
+
+
+def repeat_key(tool: Json, args_hash: str) -> str:
+    """What two calls share that are the same tool with the same arguments."""
+    return f"{args_hash} {tool}"
+
+
+def evolve(state: State, event: Event) -> State:
+    """The state after one more event. Pure: the same events give the same state, live or replayed."""
+    if type(event) is not RunStarted:
+        state = at_time(state, event.at)
+    match event:
+        case CallDecided():
+            return _decided(state, event)
+        case ToolReturned():
+            return _returned(state, event)
+        case ModelReplied():
+            return _replied(state, event)
+        case ApprovalAnswered():
+            return _answered(state, event)
+        case RunStarted():
+            return _started(event)
+        case RunEnded():
+            return state
+        case _:
+            assert_never(event)
+
+
+def _started(event: RunStarted) -> State:
+    return State(
+        role=event.role,
+        tools=None if event.tools is None else ToolSet(event.tools),
+        allowed_tools=names_offered(event.tool_choice),
+        max_steps=event.max_steps,
+        prompt=tuple(user_texts(event.messages)),
+        started=event.at,
+        now=event.at,
+    )
+
+
+def _replied(state: State, event: ModelReplied) -> State:
+    usage, cost = event.usage, event.cost_usd
+    return replace(
+        state,
+        steps=state.steps + 1,
+        input_tokens=state.input_tokens + (usage.input_tokens if usage else 0),
+        output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
+        usage_missing=state.usage_missing or usage is None,
+        cost_usd=state.cost_usd if cost is None else (state.cost_usd or 0.0) + cost,
+        prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
+    )
+
+
+def _decided(state: State, event: CallDecided) -> State:
+    effect, tool, call_id = event.effect, event.tool, event.call_id
+    allow = effect is Effect.ALLOW
+    proposed = state.proposed
+    if type(call_id) is str and type(tool) is str and call_id not in proposed:
+        proposed = proposed.insert(call_id, (tool, effect))
+    repeats = state.repeats
+    if event.args_hash:
+        key = repeat_key(tool, event.args_hash)
+        repeats = repeats.insert(key, (repeats.get(key) or 0) + 1)
+    if not allow:
+        blocked = effect is Effect.BLOCK
+        return replace(
+            state,
+            calls=state.calls + 1,
+            asked=state.asked + (not blocked),
+            blocked=state.blocked + blocked,
+            refusals=state.refusals + blocked,
+            proposed=proposed,
+            repeats=repeats,
+        )
+    return replace(
+        state,
+        calls=state.calls + 1,
+        allowed=state.allowed + 1,
+        let_through=state.let_through + 1,
+        refusals=0,
+        proposed=proposed,
+        repeats=repeats,
+        calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
+    )
+
+
+def _answered(state: State, event: ApprovalAnswered) -> State:
+    tool, effect = state.proposed.get(event.call_id) or ("", None)
+    if effect is not Effect.ASK:
+        return state
+    if event.answer != "approve":
+        return replace(state, refusals=state.refusals + 1)
+    return replace(
+        state,
+        let_through=state.let_through + 1,
+        refusals=0,
+        calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
+    )
+
+
+def _returned(state: State, event: ToolReturned) -> State:
+    if not (event.executed or event.ok) or type(event.call_id) is not str:
+        return state
+    tool, _ = state.proposed.get(event.call_id) or (None, None)
+    if tool is None:
+        return replace(state, executed=state.executed + event.executed)
+    return replace(
+        state,
+        executed=state.executed + event.executed,
+        returned=state.returned.insert(tool),
+        results=state.results.insert(tool, (state.results.get(tool) or List()).push_front(event.content)),
+    )
+
+
+def names_offered(tool_choice: Json) -> frozenset[str] | None:
+    """The tools that a `tool_choice` leaves callable, None for all: a word, or a mapping of the task file."""
+    if tool_choice == "none":
+        return frozenset()
+    if isinstance(tool_choice, Mapping):
+        if "allowed_tools" in tool_choice:
+            return frozenset(tool_choice["allowed_tools"])
+        if "required_function_name" in tool_choice:
+            return frozenset((tool_choice["required_function_name"],))
+        if tool_choice.get("mode") == "none":
+            return frozenset()
+    return None
+
+
+def user_texts(messages: Iterable[Mapping[str, Json]]) -> Iterable[str]:
+    """What the user said in these Chat Completions messages, part by part."""
+    for message in messages:
+        if message.get("role") != "user":
+            continue
+        content = message.get("content")
+        if isinstance(content, str):
+            yield content
+        elif isinstance(content, list | tuple):
+            for part in content:
+                if isinstance(part, Mapping) and isinstance(part.get("text"), str):
+                    yield part["text"]

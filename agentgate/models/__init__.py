@@ -1,0 +1,1 @@
+"""Who proposes: providers of language models, one file each, behind the `Model` protocol."""

@@ -1,0 +1,1 @@
+"""What is shown: every way of putting events and findings on a screen or into a pipe."""

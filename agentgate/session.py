@@ -1,0 +1,165 @@
+"""The one way to a decision: `propose` decides and records, `record` tells what came of it. All that judges feeds a session."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from msgspec.structs import replace
+
+from agentgate.core.arguments import digest, digest_text
+from agentgate.core.conditions import World
+from agentgate.core.engine import CompiledPolicy, compile, decide, unrunnable
+from agentgate.core.events import CallDecided, Decision, Event, Json, Mode, ModelRequest, ToolCall
+from agentgate.core.policy import Policy
+from agentgate.core.schemas import ToolSet
+from agentgate.core.state import State, at_time, evolve
+from agentgate.errors import UsageError
+
+
+class Recorder(Protocol):
+    """Takes every event before its consequences; raises RecordError where it cannot keep one."""
+
+    def __call__(self, event: Event) -> None: ...
+
+
+def steady_clock() -> Callable[[], datetime]:
+    """A clock in UTC that starts right and never goes back, whatever happens to the machine's own."""
+    began, offset = datetime.now(UTC), time.monotonic()
+    return lambda: began + timedelta(seconds=time.monotonic() - offset)
+
+
+class Session:
+    """A run as the policy sees it. Synchronous, without I/O of its own, and not to be shared between threads."""
+
+    def __init__(
+        self,
+        policy: Policy | CompiledPolicy,
+        *,
+        role: str | None = None,
+        mode: str = Mode.ENFORCE,
+        tools: ToolSet | Sequence[Mapping[str, Json]] | None = None,
+        allowed_tools: Sequence[str] | None = None,
+        prompt: str | None = None,
+        recorder: Recorder | None = None,
+        clock: Callable[[], datetime] | None = None,
+        workdir: str = "/",
+        resolve: Callable[[str], str] | None = None,
+    ) -> None:
+        """Starts a session.
+
+        Args:
+            policy: what to judge by, from `load_policy`.
+            role: the role of the operator; never take it from a model or a request. An unknown one has no rights
+                beyond rules without roles.
+            mode: `enforce`, `observe` or `dry-run`; decisions are the same in all of them, only `enforced` differs.
+            tools: the tools that exist, in Chat Completions form; None leaves out the checks that need them.
+            allowed_tools: the names that may be called at all; None for no restriction.
+            prompt: what the user asked for, for `seen_in: prompt`.
+            recorder: is given every event before it counts.
+            clock: the time, in UTC.
+            workdir: where relative paths start, absolute.
+            resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
+
+        Raises:
+            UsageError: `mode` is none of the three.
+        """
+        self.policy = policy if isinstance(policy, CompiledPolicy) else compile(policy)
+        try:
+            self.mode = Mode(mode)
+        except ValueError:
+            raise UsageError(f"unknown mode `{mode}`", help="one of enforce, observe, dry-run") from None
+        self._record = recorder
+        self._clock = clock or steady_clock()
+        self._workdir = workdir
+        self._resolve = resolve
+        self._hashing = recorder is not None or self.policy.needs_hash
+        self.state = State(
+            role=role,
+            tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
+            allowed_tools=None if allowed_tools is None else frozenset(allowed_tools),
+            prompt=() if prompt is None else (prompt,),
+            started=self._clock(),
+        )
+
+    def propose(self, call: ToolCall, *, at: datetime | None = None, facts: Mapping[str, str] | None = None) -> Decision:
+        """Judges a call and records the decision.
+
+        Args:
+            call: as the model proposed it.
+            at: when it was proposed, for replays; now, by default.
+            facts: what was recorded about the world when it was first judged; believed before anything is looked up.
+
+        Raises:
+            RecordError: the decision could not be recorded. The call must not be executed.
+        """
+        moment = at or self._clock()
+        self.state = at_time(self.state, moment)
+        world = World(workdir=self._workdir, resolve=self._resolve, known=facts)
+        decision = decide(self.policy, self.state, call, world)
+        if self.mode is Mode.OBSERVE:
+            decision = replace(decision, enforced=False)
+        event = CallDecided(
+            at=moment,
+            step=self.state.steps,
+            call_id=call.id,
+            tool=call.name,
+            arguments=call.arguments,
+            args_hash=arguments_hash(call, decision) if self._hashing else "",
+            effect=decision.effect,
+            code=decision.code,
+            rule=decision.rule,
+            reason=decision.reason,
+            hint=decision.hint,
+            enforced=decision.enforced,
+            facts=decision.facts,
+            trials=decision.trials,
+        )
+        self._keep(event)
+        return decision
+
+    def request(self) -> Decision:
+        """Judges the wish to ask the model once more, by the limits."""
+        self.state = at_time(self.state, self._clock())
+        return decide(self.policy, self.state, ModelRequest())
+
+    def runnable(self, call: ToolCall) -> Decision:
+        """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
+        return unrunnable(self.state, call)
+
+    def record(self, event: Event) -> None:
+        """Tells what happened.
+
+        Raises:
+            RecordError: it could not be recorded.
+            UsageError: it is a decision; those come from `propose` alone.
+        """
+        if isinstance(event, CallDecided):
+            raise UsageError("decisions are recorded by `propose` alone")
+        self._keep(event)
+
+    def now(self) -> datetime:
+        """The time by this session's clock."""
+        return self._clock()
+
+    def _keep(self, event: Event) -> None:
+        if self._record is not None:
+            self._record(event)
+        self.state = evolve(self.state, event)
+
+
+def arguments_hash(call: ToolCall, decision: Decision) -> str:
+    """The SHA-256 of a call's parsed arguments in canonical form, of the raw text where they do not parse.
+
+    A call that was refused before its arguments were looked at is hashed as if they had been.
+    """
+    if decision.arguments is not None:
+        return digest(decision.arguments)
+    from agentgate.core.arguments import InvalidJson, parse_arguments
+
+    try:
+        return digest(parse_arguments(call.arguments))
+    except InvalidJson:
+        return digest_text(call.arguments)

@@ -1,0 +1,54 @@
+"""What the loop needs from tools."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import UNSET, Struct, UnsetType
+
+from agentgate.core.events import Decision, Json, ToolCall
+
+
+class Tool(Struct, frozen=True):
+    """A tool as the model is told about it, and as it is executed."""
+
+    name: str
+    definition: dict[str, Json]
+    """In Chat Completions form, `{"type": "function", "function": {...}}`, the parameters closed against unknown arguments."""
+    timeout_seconds: float = 30.0
+    mock: Json | UnsetType = UNSET
+
+
+class Outcome(Struct, frozen=True):
+    """What came of executing a call."""
+
+    ok: bool
+    content: str
+    """The text for the model: `{"ok": true, "tool": …, "result": …}`, or `{"ok": false, "error": …, "code": "tool_error"}`."""
+    seconds: float
+    truncated: bool = False
+    executed: bool = True
+    """False where the call certainly never reached the tool."""
+
+
+class Toolbox(Protocol):
+    """The tools of one run, and the only place that executes them."""
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """In the order of the task file."""
+        ...
+
+    def execute(self, call: ToolCall, decision: Decision) -> Outcome:
+        """Executes a call that was decided, with exactly the arguments that were decided on.
+
+        Whatever the tool does (raise, exit, print, hang, return nonsense) is an outcome, not an exception.
+
+        Raises:
+            UsageError: the decision does not let this call run; that is a bug of the caller.
+        """
+        ...
+
+    def close(self) -> None:
+        """Ends the worker process, killing it if it must."""
+        ...
