@@ -66,7 +66,7 @@ class Task(Struct, frozen=True):
     """Absolute path of the transcript that `--model recorded` plays."""
     tools: tuple[ToolSource, ...] = ()
     tool_choice: Json = "auto"
-    """`auto`, `required`, `none`, or a mapping with `mode` and `allowed_tools` (names, or the word `policy`) or `required_function_name`."""
+    """`auto`, `required`, `none`, or a mapping: `mode`, with `allowed_tools` (names, or the word `policy`) or `required_function_name`."""
     max_steps: int | None = None
     place: Place | None = None
     """The top of the file."""
