@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
 from agentgate.core.conditions import World
@@ -76,6 +76,12 @@ def unrunnable(state: State, call: ToolCall) -> Decision:
     return arguments if isinstance(arguments, Decision) else Decision(Effect.ALLOW, Code.DEFAULT, None, "can run", arguments=arguments)
 
 
+def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> list[str]:
+    """Those of `names` that some allow or ask rule names for this role and that no block rule without conditions covers."""
+    plans = ((name, policy.index.plan(name, role)) for name in names)
+    return [name for name, plan in plans if plan.named and plan.blanket is None]
+
+
 def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> Decision:
     malformed = _malformed(state, call)
     if malformed is not None:
@@ -118,6 +124,8 @@ def _by_default(
 
 
 def _malformed(state: State, call: ToolCall) -> Decision | None:
+    if state.unusable is not None:
+        return _block(Code.MALFORMED_CALL, state.unusable)
     if type(call.id) is not str or not call.id:
         return _block(Code.MALFORMED_CALL, "the call has no usable id")
     if len(call.id) > MAX_ID:

@@ -55,10 +55,12 @@ class Mode(StrEnum):
 class ToolCall(Struct, frozen=True):
     """A call as a model proposed it. Nothing about it is trusted, not even the types."""
 
-    id: str
-    name: str
-    arguments: str
-    """The raw text of the model, before any parsing."""
+    id: Json
+    """A string, unless the call is malformed."""
+    name: Json
+    """A string, unless the call is malformed."""
+    arguments: Json
+    """The raw text of the model before any parsing; anything but a string is malformed."""
 
 
 class ModelRequest(Struct, frozen=True):
@@ -176,6 +178,8 @@ class ModelReplied(Recorded, frozen=True, tag="model_replied", kw_only=True):
     usage: Usage | None = None
     """None where the provider did not say, which is not the same as zero."""
     cost_usd: float | None = None
+    unusable: str | None = None
+    """Why nothing in this answer may be executed (cut off, or a shape that is not understood); None where its calls may be judged."""
     messages: tuple[dict[str, Json], ...] = ()
     """User messages that came in since the answer before this one (imported conversations have them)."""
 

@@ -24,6 +24,12 @@ from agentgate.core.events import (
 )
 from agentgate.core.schemas import ToolSet
 
+CUT_OFF = {
+    "length": "the answer was cut off at its greatest length",
+    "content_filter": "the answer was cut off by a content filter",
+}
+"""Finish reasons after which an answer is not whole, so that nothing in it may be executed."""
+
 
 class State(Struct, frozen=True):
     """A persistent value: `evolve` makes a new one and shares what did not change, so call 10,000 costs as much as call 10."""
@@ -62,6 +68,8 @@ class State(Struct, frozen=True):
     """What the user said."""
     results: HashTrieMap[str, List[str]] = HashTrieMap()
     """Tool → what it returned, the newest first."""
+    unusable: str | None = None
+    """Why nothing in the latest answer may be executed."""
     started: datetime | None = None
     now: datetime | None = None
     """The latest moment known; never goes back."""
@@ -144,6 +152,7 @@ def _replied(state: State, event: ModelReplied) -> State:
         output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
         usage_missing=state.usage_missing or usage is None,
         cost_usd=state.cost_usd if cost is None else (state.cost_usd or 0.0) + cost,
+        unusable=event.unusable or CUT_OFF.get(event.finish_reason or ""),
         prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
     )
 

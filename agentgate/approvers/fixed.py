@@ -1,0 +1,24 @@
+"""Approvers that need nobody: `--approve never` and `--approve always`."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from agentgate.approvers.port import Answer
+from agentgate.core.events import Decision, ToolCall
+
+
+class Fixed(Struct, frozen=True):
+    """Always the same answer."""
+
+    answer: Answer
+
+    def ask(self, call: ToolCall, decision: Decision) -> Answer:
+        return self.answer
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+NEVER = Fixed(Answer(approved=False, by="--approve never", note="nobody is asked in this run", unavailable=True))
+ALWAYS = Fixed(Answer(approved=True, by="--approve always"))

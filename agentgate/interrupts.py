@@ -1,0 +1,75 @@
+"""Ctrl-C and SIGTERM as facts to look at, never as exceptions: nothing is torn in the middle of a write."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+_LOOK_EVERY = 0.05
+"""Seconds between two looks at whether somebody wants to stop, while waiting."""
+
+
+class Interrupted(Exception):
+    """Somebody wanted to stop, and what was being waited for was given up."""
+
+
+class Interrupts:
+    """Counts the signals that want the run to stop; waits for work without being deaf to them."""
+
+    def __init__(self, signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)) -> None:
+        self._signals = signals
+        self._before: dict[signal.Signals, Any] = {}
+        self.count = 0
+        """How often somebody asked to stop."""
+
+    def __enter__(self) -> Self:
+        for number in self._signals:
+            self._before[number] = signal.signal(number, self._arrived)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _arrived(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+
+    def wait_for(self, work: Callable[[], T], *, grace: float, give_up: Callable[[], None]) -> T:
+        """Does `work` in a thread and waits for it.
+
+        After a first signal it is waited for `grace` seconds longer, after a second not at all; then `give_up` is called, which must make
+        the work end or not matter.
+
+        Raises:
+            Interrupted: the work was given up.
+            Exception: whatever the work raised.
+        """
+        results: list[T] = []
+        errors: list[BaseException] = []
+        done = threading.Event()
+
+        def working() -> None:
+            try:
+                results.append(work())
+            except BaseException as error:
+                errors.append(error)
+            finally:
+                done.set()
+
+        threading.Thread(target=working, daemon=True).start()
+        until: float | None = None
+        while not done.wait(_LOOK_EVERY):
+            if self.count and until is None:
+                until = time.monotonic() + grace
+            if self.count > 1 or (until is not None and time.monotonic() >= until):
+                give_up()
+                raise Interrupted
+        if errors:
+            raise errors[0]
+        return results[0]
