@@ -16,7 +16,7 @@ from agentgate.core.events import Effect, Json
 from agentgate.core.patterns import Kind, PatternSet
 from agentgate.core.rules import ABSENT, CompiledRule, lookup
 
-_WORTH_INDEXING = 8
+_WORTH_INDEXING = 3
 """Fewer rules than this are tried one by one: that is faster than looking them up."""
 
 _BY_RANK = attrgetter("rank")
@@ -61,19 +61,14 @@ class _ByPattern:
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         try:
             value = arguments if self._parts is None else lookup(arguments, self._parts)
-            if value is ABSENT:
+            if type(value) is str and (self._kind == "full" or (value.isascii() and value.isprintable())):
+                found: Iterable[int] = self._set.matches(value)
+            elif value is ABSENT:
                 return ()
-            if type(value) is str and value.isascii() and value.isprintable():
-                texts: Iterable[str] = (value,)
             elif self._kind == "full" and self._parts is not None:
-                if type(value) is not str:
-                    return self._wary
-                texts = (value,)
+                return self._wary
             else:
-                texts = readings(value)
-            found: set[int] = set()
-            for text in texts:
-                found.update(self._set.matches(text))
+                found = {index for text in readings(value) for index in self._set.matches(text)}
         except Unjudgeable:
             return self._wary
         return [rule for index in found for rule in self._rules[index]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.rules import Selector
 from agentgate.core.state import State
@@ -12,10 +14,21 @@ OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "seconds", "repeats", "re
 """The kinds that block a tool call."""
 
 
+_USED: dict[str, Callable[[State, str], float]] = {
+    "steps": lambda state, key: state.steps,
+    "tool_calls": lambda state, key: state.let_through,
+    "tokens": lambda state, key: state.input_tokens + state.output_tokens,
+    "seconds": lambda state, key: state.seconds,
+    "repeats": lambda state, key: state.repeats.get(key) or 0,
+    "refusals": lambda state, key: state.refusals,
+}
+"""How much of a limit is used up, by its kind; `key` is the call's `repeat_key`."""
+
+
 class CompiledLimit:
     """A limit, ready to judge."""
 
-    __slots__ = ("id", "kind", "limit", "selector", "value")
+    __slots__ = ("_used", "id", "kind", "limit", "selector", "value")
 
     def __init__(self, limit: Limit, policy: Policy) -> None:
         self.limit = limit
@@ -23,31 +36,13 @@ class CompiledLimit:
         self.kind = limit.kind
         self.value = limit.value
         self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)), (limit.tools,))
+        self._used = self._calls if limit.kind == "calls" else _USED[limit.kind]
 
     def counts(self, tool: str) -> bool:
         """Whether calls of this tool use it up."""
         return self.selector is None or tool in self.selector
 
-    def used(self, state: State, key: str) -> float:
-        """How much of it is used up; `key` is the call's `repeat_key`."""
-        match self.kind:
-            case "tool_calls":
-                return state.let_through
-            case "calls":
-                return self._calls(state)
-            case "tokens":
-                return state.input_tokens + state.output_tokens
-            case "seconds":
-                return state.seconds
-            case "repeats":
-                return state.repeats.get(key) or 0
-            case "refusals":
-                return state.refusals
-            case "steps":
-                return state.steps
-        raise ValueError(f"unknown limit {self.kind}")
-
-    def _calls(self, state: State) -> int:
+    def _calls(self, state: State, _key: str) -> float:
         assert self.selector is not None
         if not self.selector.globs and len(self.selector.exact) == 1:
             return state.calls_by_tool.get(next(iter(self.selector.exact))) or 0
@@ -57,7 +52,7 @@ class CompiledLimit:
         """Why it blocks, or None where it does not."""
         if self.kind == "tokens" and state.usage_missing:
             return self.limit.message or f"the model did not report its usage, so the limit of {self.value:g} tokens cannot be kept"
-        used = self.used(state, key)
+        used = self._used(state, key)
         if used < self.value:
             return None
         return self.limit.message or self._sentence(used)

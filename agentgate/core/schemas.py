@@ -128,16 +128,14 @@ def _exact(document: Json) -> Json:
 
 
 def _has_whole_float(value: Json) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        kind = type(item)
-        if kind is dict:
-            pending.extend(item.values())
-        elif kind is list:
-            pending.extend(item)
-        elif kind is float and item.is_integer():
-            return True
+    pending = [value if type(value) is list or type(value) is dict else [value]]
+    for item in pending:
+        for child in item.values() if type(item) is dict else item:
+            kind = type(child)
+            if kind is dict or kind is list:
+                pending.append(child)
+            elif kind is float and child.is_integer():
+                return True
     return False
 
 
