@@ -1,0 +1,80 @@
+"""Tries the examples that stand in rules, each with its own rule alone."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from agentgate.core.arguments import canonical
+from agentgate.core.conditions import World
+from agentgate.core.events import CallDecided, Code, Effect, ToolReturned
+from agentgate.core.findings import Finding
+from agentgate.core.policy import Example, Policy
+from agentgate.core.rules import CompiledRule
+from agentgate.core.state import State, evolve
+from agentgate.files.parts import error
+from agentgate.files.words import tick
+
+_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+"""Examples take no time, and happen at no particular one."""
+
+
+def failing(policy: Policy) -> Iterator[Finding]:
+    """A finding for every example that does not hold. Paths are taken as they are written: no links, from the folder `/`."""
+    for rule in policy.rules:
+        if rule.examples:
+            compiled = CompiledRule(rule, policy)
+            for example in rule.examples:
+                finding = _failing(compiled, example)
+                if finding is not None:
+                    yield finding
+
+
+def _failing(rule: CompiledRule, example: Example) -> Finding | None:
+    assert example.place is not None
+    matched, why = _matches(rule, example)
+    if matched == example.matches:
+        return None
+    name = tick(rule.rule.id)
+    if matched:
+        return error("failing-example", example.place, f"the rule {name} matches this call, and should not")
+    return error("failing-example", example.place, f"the rule {name} does not match this call", why)
+
+
+def _matches(rule: CompiledRule, example: Example) -> tuple[bool, str | None]:
+    if not rule.covers(example.tool):
+        return False, f"it is not about {tick(example.tool)}"
+    if not rule.binds(example.role):
+        wanted = " or ".join(rule.rule.roles or ())
+        return (
+            False,
+            f"it is for other roles: give the example `role: {wanted}`" if wanted and example.role is None else "it is for other roles",
+        )
+    state = State(role=example.role, prompt=() if example.prompt is None else (example.prompt,))
+    for index, call in enumerate(example.given):
+        state = _returned(state, f"given_{index}", call["tool"], call.get("arguments", {}), call.get("result"))
+    if not rule.in_time(state):
+        return False, "its `after` or `before` does not hold: look at `given`"
+    world = World(workdir="/", resolve=os.path.normpath)
+    return rule.matches(example.arguments, world, state), "its conditions do not hold"
+
+
+def _returned(state: State, call_id: str, tool: str, arguments: object, result: object) -> State:
+    decided = CallDecided(
+        at=_MOMENT,
+        step=0,
+        call_id=call_id,
+        tool=tool,
+        arguments=canonical(arguments).decode(),
+        args_hash="",
+        effect=Effect.ALLOW,
+        code=Code.RULE,
+        rule=None,
+        reason="",
+        hint=None,
+        enforced=True,
+    )
+    content = canonical({"ok": True, "tool": tool, "result": result}).decode()
+    returned = ToolReturned(at=_MOMENT, call_id=call_id, executed=True, ok=True, content=content, seconds=0.0, truncated=False)
+    return evolve(evolve(state, decided), returned)

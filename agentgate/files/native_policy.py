@@ -1,0 +1,178 @@
+"""The native form of a policy: `version: 1`, `rules`, `limits`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from agentgate.core.events import Effect, Json
+from agentgate.core.findings import Finding
+from agentgate.core.policy import Condition, Example, Limit, Rule
+from agentgate.files.parts import RESERVED, Part, checked_condition, error, names, note_groups
+from agentgate.files.validation import Path
+from agentgate.files.words import tick
+from agentgate.files.yaml import Document
+
+SCOPES = (
+    ((), "policy"),
+    (("rules", None), "rule"),
+    (("rules", None, "when", None), "operators"),
+    (("rules", None, "unless", None), "operators"),
+    (("limits",), "limits"),
+    (("limits", "tools", None), "tool limit"),
+)
+"""Where in a file which keys stand, for other tools' words."""
+
+
+def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]:
+    """Reads a document that its schema has passed, or parts of one that it has not.
+
+    Args:
+        document: the file.
+        bad: paths of values that findings are already about; what holds one of them is left out.
+        part: is filled.
+    """
+    broken = {path[:length] for path in bad for length in (1, 2)}
+    value: dict[str, Any] = document.value
+    findings: list[Finding] = []
+    if ("version",) not in broken and type(value.get("version", 1)) is not int:
+        findings.append(
+            error("version", document.value_place(("version",)), f"version {tick(value['version'])} is not known", "write `version: 1`")
+        )
+    if ("default",) not in broken and "default" in value:
+        part.default = Effect(value["default"])
+        part.place = document.value_place(("default",))
+    if ("description",) not in broken:
+        part.description = value.get("description")
+    if ("name",) not in broken and "name" in value:
+        part.name = value["name"]
+    if ("roles",) not in broken:
+        _roles(document, part, value.get("roles", {}))
+    if ("groups",) not in broken:
+        _groups(document, part, value.get("groups", {}))
+    if isinstance(rules := value.get("rules", []), list):
+        for index, entry in enumerate(rules):
+            if ("rules", index) not in broken:
+                findings.extend(_rule(document, part, index, entry))
+            elif isinstance(entry, dict):
+                findings.extend(_sound_conditions(document, ("rules", index), entry, bad))
+    if ("limits",) not in broken:
+        findings.extend(_limits(document, part, value.get("limits", {})))
+    return findings
+
+
+def _roles(document: Document, part: Part, roles: dict[str, list[str]]) -> None:
+    for role, includes in roles.items():
+        part.roles[role] = tuple(includes)
+        part.role_places[role] = document.key_place(("roles", role))
+        part.named_roles.extend((name, document.value_place(("roles", role, index))) for index, name in enumerate(includes))
+
+
+def _groups(document: Document, part: Part, groups: dict[str, list[str]]) -> None:
+    for group, tools in groups.items():
+        part.groups[group] = tuple(tools)
+        part.group_places[group] = document.key_place(("groups", group))
+        note_groups(part, document, ("groups", group), tools)
+
+
+def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> Iterator[Finding]:
+    path = ("rules", index)
+    place = document.value_place((*path, "id"))
+    if entry["id"] in RESERVED:
+        yield error("bad-id", place, f"{tick(entry['id'])} cannot be the id of a rule", "decisions use this word for something else")
+    effect = next(effect for effect in Effect if effect.value in entry)
+    for key in (effect.value, "except", "after", "before"):
+        if key in entry:
+            note_groups(part, document, (*path, key), entry[key])
+    for key in ("roles", "except_roles"):
+        if key in entry:
+            part.named_roles.extend(
+                (role, _name_place(document, (*path, key), entry[key], at)) for at, role in enumerate(names(entry[key]))
+            )
+    conditions: dict[str, tuple[Condition, ...]] = {"when": (), "unless": ()}
+    for key in conditions:
+        if key in entry:
+            made = list(_conditions(document, (*path, key), entry[key]))
+            yield from (item for item in made if isinstance(item, Finding))
+            conditions[key] = tuple(item for item in made if isinstance(item, Condition))
+    examples = entry.get("examples", {})
+    part.rules.append(
+        Rule(
+            id=entry["id"],
+            effect=effect,
+            tools=names(entry[effect.value]),
+            except_tools=names(entry.get("except", ())),
+            roles=names(entry["roles"]) if "roles" in entry else None,
+            except_roles=names(entry.get("except_roles", ())),
+            when=conditions["when"],
+            unless=conditions["unless"],
+            after=names(entry["after"]) if "after" in entry else None,
+            before=names(entry["before"]) if "before" in entry else None,
+            message=entry.get("message"),
+            hint=entry.get("hint"),
+            observe=entry.get("observe", False),
+            examples=tuple(_examples(document, part, path, examples)) if examples else (),
+            place=place,
+        )
+    )
+
+
+def _name_place(document: Document, path: Path, value: Json, index: int) -> Any:
+    return document.value_place(path if isinstance(value, str) else (*path, index))
+
+
+def _conditions(document: Document, path: Path, entries: dict[str, Json]) -> Iterator[Finding | Condition]:
+    for argument, test in entries.items():
+        inner = (*path, argument)
+        if isinstance(test, dict):
+            operators = [(key, operand) for key, operand in test.items() if key != "optional"]
+            yield from checked_condition(document, inner, argument, operators, optional=test.get("optional", False))
+        else:
+            yield from checked_condition(document, inner, argument, [("in" if isinstance(test, list) else "equals", test)])
+
+
+def _sound_conditions(document: Document, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:
+    """What is wrong with the conditions of a rule that is refused for another reason."""
+    for key in ("when", "unless"):
+        conditions = entry.get(key)
+        if isinstance(conditions, dict):
+            inner = (*path, key)
+            touched = {item[:4] for item in bad if item[:3] == inner}
+            sound = {argument: test for argument, test in conditions.items() if inner not in bad and (*inner, argument) not in touched}
+            yield from (item for item in _conditions(document, inner, sound) if isinstance(item, Finding))
+
+
+def _examples(document: Document, part: Part, path: Path, examples: dict[str, list[dict[str, Any]]]) -> Iterator[Example]:
+    for key, calls in examples.items():
+        for index, call in enumerate(calls):
+            inner = (*path, "examples", key, index)
+            if "role" in call:
+                part.named_roles.append((call["role"], document.value_place((*inner, "role"))))
+            yield Example(
+                tool=call["tool"],
+                arguments=call.get("arguments", {}),
+                given=tuple(call.get("given", ())),
+                role=call.get("role"),
+                prompt=call.get("prompt"),
+                matches=key == "match",
+                place=document.value_place(inner),
+            )
+
+
+def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[Finding]:
+    for kind, value in limits.items():
+        if kind == "tools":
+            for tool, entry in value.items():
+                path = ("limits", "tools", tool)
+                yield from _limit(document, part, (*path, "calls"), Limit("calls", entry["calls"], tool, id=f"limits.tools.{tool}"))
+                if tool.startswith("@"):
+                    part.named_groups.append((tool[1:], document.key_place(path)))
+        else:
+            yield from _limit(document, part, ("limits", kind), Limit(kind, value, id=f"limits.{kind}"))
+
+
+def _limit(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
+    if limit.kind != "seconds" and type(limit.value) is not int:
+        yield error("wrong-type", document.value_place(path), f"{tick(limit.value)} where a whole number from 0 on is expected")
+    placed = Limit(limit.kind, limit.value, limit.tools, None, limit.id, document.key_place(path[:3] if limit.tools else path))
+    part.limits.append(placed)

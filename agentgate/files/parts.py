@@ -1,0 +1,89 @@
+"""One policy file, understood: what it says, and the places that matter when several files are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from agentgate.core.conditions import OPERATORS, InvalidOperand
+from agentgate.core.events import Effect, Json
+from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.policy import Condition, Limit, Rule
+from agentgate.files.yaml import Document
+
+RESERVED = frozenset(("default", "limit", "limits", "rule", "killed", "duplicate"))
+"""Ids that would be taken for something else in a decision: its codes, and the ids of limits."""
+_TEXT_PATTERNS = ("matches", "search", "glob")
+
+
+class Part(msgspec.Struct):
+    """What one file contributes to a policy."""
+
+    file: str
+    sha256: str
+    name: str
+    default: Effect
+    place: Place
+    description: str | None = None
+    rules: list[Rule] = []
+    limits: list[Limit] = []
+    roles: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = {}
+    role_places: dict[str, Place] = {}
+    group_places: dict[str, Place] = {}
+    named_groups: list[tuple[str, Place]] = []
+    """Every `@group` that is used, without the `@`."""
+    named_roles: list[tuple[str, Place]] = []
+    """Every role that is used."""
+
+
+def error(code: str, place: Place, message: str, help: str | None = None, related: tuple[tuple[Place, str], ...] = ()) -> Finding:
+    """A finding that keeps the file from being used."""
+    return Finding(code, Severity.ERROR, place, message, help, related)
+
+
+def names(value: Json) -> tuple[str, ...]:
+    """One name or a list of them, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def note_groups(part: Part, document: Document, path: tuple[str | int, ...], value: Json) -> None:
+    """Remembers the `@groups` that a list of tools names."""
+    for index, name in enumerate(names(value)):
+        if name.startswith("@"):
+            part.named_groups.append((name[1:], document.value_place(path if isinstance(value, str) else (*path, index))))
+
+
+def checked_condition(
+    document: Document, path: tuple[str | int, ...], argument: str, operators: Sequence[tuple[str, Json]], *, optional: bool = False
+) -> Iterator[Finding | Condition]:
+    """The condition; before it, a finding for each operand that its operator refuses.
+
+    Args:
+        document: where it stands.
+        path: the operand's place, or that of the mapping of operators.
+        argument: which argument it is about.
+        operators: operator key and operand.
+        optional: whether it holds too when the argument is absent.
+    """
+    for key, operand in operators:
+        place = document.value_place((*path, key))
+        if key in _TEXT_PATTERNS and operand.endswith("\n"):
+            yield error("bad-pattern", place, "the pattern ends in a line break", "write it on one line, in single quotes")
+            continue
+        try:
+            OPERATORS[key].compile(operand)
+        except InvalidOperand as invalid:
+            yield error(_code(key), place, str(invalid), _help(key, operand))
+    yield Condition(argument, tuple(operators), optional, document.key_place(path))
+
+
+def _code(key: str) -> str:
+    return {"matches": "bad-pattern", "search": "bad-pattern", "glob": "bad-pattern", "schema": "bad-schema"}.get(key, "bad-value")
+
+
+def _help(key: str, operand: Json) -> str | None:
+    if key in ("matches", "search") and ("(?=" in operand or "(?!" in operand or "(?<" in operand):
+        return "RE2 has no look-around; use a second condition, or `unless`"
+    return None

@@ -1,0 +1,70 @@
+"""What a transcript is once it has been read: the same list of items for runs of agentgate and for what others recorded.
+
+Writing is `transcript_writer`, the hash chain `transcript_chain`, reading `transcript_reader`, auditing `transcript_verify`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, ModelReplied, RunEnded, RunStarted, ToolCall, ToolReturned
+
+
+class Proposed(Struct, frozen=True):
+    """A call that the model proposed, with what was decided about it then. A replay judges it anew."""
+
+    call: ToolCall
+    index: int
+    """Which call of the transcript it is, from 0."""
+    at: datetime = EPOCH
+    recorded: CallDecided | None = None
+    """None in imported transcripts: nobody decided anything there."""
+
+
+Item: TypeAlias = RunStarted | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded
+"""What a session is fed with, in order: `propose` for a Proposed, `record` for everything else."""
+
+
+class Transcript(Struct, frozen=True):
+    """One run, whoever recorded it."""
+
+    id: str
+    """The run's id, the `id` of an imported line, else FILE:LINE. Anybody can have written it: never a path, never shown as it stands."""
+    items: tuple[Item, ...]
+    """The first one is always a RunStarted."""
+    file: str
+    line: int = 1
+    """Where it begins."""
+    hashed: bool = False
+    """Whether its events are chained by hashes. Only then an edit is found; what others recorded never is."""
+    intact: bool = True
+    """False where some of its lines were damaged; each of them was named by a Damage before."""
+    complete: bool = True
+    """False for a run of ours that has no `run_ended`: it was killed, is still going, or its end was cut off."""
+
+    @property
+    def started(self) -> RunStarted:
+        """Its first item."""
+        first = self.items[0]
+        assert isinstance(first, RunStarted)
+        return first
+
+
+class InvalidTranscript(ValueError):
+    """Something that looks like a transcript cannot be understood completely. The message says why, in lower case."""
+
+
+class Damage(Struct, frozen=True):
+    """A line, or a whole file, that cannot be judged."""
+
+    file: str
+    line: int
+    """Counts from 1."""
+    why: str
+    """In lower case, without a full stop. Quotes what stands in the file: make it safe before showing it."""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.why}"

@@ -1,0 +1,265 @@
+"""The lines of a transcript: how an event becomes one, how it is read back, and the hash chain that holds them together."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from math import isfinite
+from typing import get_args
+
+import jiter
+import msgspec
+from msgspec import Struct
+
+from agentgate.core.arguments import InvalidJson, digest
+from agentgate.core.events import Event, Json, ModelReplied, RunEnded, RunStarted
+from agentgate.core.state import State, evolve
+
+ZEROS = "0" * 64
+"""`prev` of the first event."""
+
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of one line, at most. Longer ones are neither written nor read."""
+
+_TYPES = frozenset(kind.__struct_config__.tag for kind in get_args(Event))
+
+HEADLESS = "the run has no readable `run_started`: nothing of it can be judged"
+
+_MAY_OVERFLOW = re.compile(rb"(?:^|[\[,:\s-])[0-9.]+[eE]\+?[0-9]|[0-9]{309}")
+"""Only a number with an exponent, or with more digits than a double holds, can overflow."""
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
+
+
+class InvalidEvent(ValueError):
+    """The JSON value is not an event. The message says why, in lower case."""
+
+
+def parse_line(data: bytes) -> Json:
+    """The JSON value of one line.
+
+    As strict as for arguments, but for two things: lone surrogates pass, because what models say must be recordable, and so does any
+    depth that Python can read.
+
+    Raises:
+        InvalidJson: anything else than one JSON value, or a value that could be read in two ways.
+    """
+    if len(data) > MAX_LINE:
+        raise InvalidJson(f"longer than {MAX_LINE} bytes")
+    try:
+        value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError:
+        return _parse_slowly(data)
+    if _MAY_OVERFLOW.search(data):
+        return _parse_slowly(data)
+    return value
+
+
+def _parse_slowly(data: bytes) -> Json:
+    """Decides where the fast parser gives up: it knows neither lone surrogates nor more than 200 levels."""
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+    except InvalidJson:
+        raise
+    except UnicodeDecodeError:
+        raise InvalidJson("not UTF-8") from None
+    except RecursionError:
+        raise InvalidJson("nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJson(f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.pos + 1}") from None
+    except ValueError:
+        raise InvalidJson("number out of range") from None
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise InvalidJson("the same key twice in one object")
+    return made
+
+
+def _refuse_constant(name: str) -> Json:
+    raise InvalidJson(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise InvalidJson("number out of range")
+    return number
+
+
+def decode_event(raw: Json) -> Event:
+    """The event in a parsed line. Types are exact; unknown fields are passed over, unknown types of events are not.
+
+    Raises:
+        InvalidEvent: it is none, or one that no session could take in.
+    """
+    try:
+        event: Event = msgspec.convert(raw, Event)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("`", "")
+        raise InvalidEvent(f"not an event: {message[:1].lower()}{message[1:]}") from None
+    problem = _unsound(event)
+    if problem is not None:
+        raise InvalidEvent(problem)
+    return event
+
+
+def _unsound(event: Event) -> str | None:
+    """What is wrong with an event although its types are right."""
+    if event.at.utcoffset():
+        return "`at` is not in UTC"
+    if event.at.tzinfo is None:
+        return "`at` has no time zone"
+    if isinstance(event, ModelReplied):
+        usage = event.usage
+        if usage is not None and min(usage.input_tokens, usage.output_tokens, usage.cached_tokens) < 0:
+            return "`usage` is negative"
+        if event.cost_usd is not None and event.cost_usd < 0:
+            return "`cost_usd` is negative"
+    if isinstance(event, RunStarted | ModelReplied):
+        try:
+            evolve(State(), event)
+        except (AttributeError, TypeError, ValueError) as error:
+            return f"nothing can be judged by it: {error}"
+    return None
+
+
+def seal(event: Event, seq: int, prev: str) -> tuple[bytes, str]:
+    """The line of an event, with its line feed, and its hash.
+
+    The hash is taken from what reading the line gives, so that writer and reader cannot differ.
+
+    Raises:
+        InvalidEvent: the line could not be read back, for instance because it holds what JSON cannot carry.
+    """
+    try:
+        raw = msgspec.to_builtins(event, str_keys=True)
+        text = _encode({"type": raw.pop("type"), "seq": seq, **raw, "prev": prev})
+        back = parse_line(text.encode())
+        decode_event(back)
+        own = digest(back)
+    except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        raise InvalidEvent(str(error) or type(error).__name__) from None
+    return f'{text[:-1]},"hash":"{own}"}}\n'.encode(), own
+
+
+def event_hash(raw: Mapping[str, Json]) -> str:
+    """The hash that a parsed line must carry: of everything in it but `hash` itself."""
+    return digest({key: value for key, value in raw.items() if key != "hash"})
+
+
+def not_json(error: InvalidJson, line: bytes) -> str:
+    """What is the matter with a line that `parse_line` refused. A line without its line feed was never finished."""
+    return (
+        f"not JSON: {error}"
+        if line.endswith(b"\n") or len(line) > MAX_LINE
+        else "cut off: the writer was stopped in the midst of this line"
+    )
+
+
+def is_event(raw: Json) -> bool:
+    """Whether a parsed line is, or was before somebody changed it, an event of a run."""
+    if not isinstance(raw, dict):
+        return False
+    kind = raw.get("type")
+    return (isinstance(kind, str) and kind in _TYPES) or {"hash", "prev"} <= raw.keys()
+
+
+def is_verbatim(raw: Json, line: bytes) -> bool:
+    """Whether a line holds exactly the bytes that the writer would write for its value."""
+    return _encode(raw).encode() + b"\n" == line
+
+
+class Link(Struct, frozen=True):
+    """One line of a hashed transcript, looked at after those before it."""
+
+    event: Event | None = None
+    """What it says; None where that cannot be believed, or was said before."""
+    problem: str | None = None
+    raw: Json = None
+    """The parsed line; None where it could not be parsed."""
+
+
+class Chain:
+    """Follows the chain line by line. After a break it goes on from what the line claims, so that one edit is one problem."""
+
+    def __init__(self, *, hashed: bool = True) -> None:
+        """Begins before the first line.
+
+        Args:
+            hashed: whether the events carry hashes. Without them only their order and their types are looked at.
+        """
+        self.hashed = hashed
+        self._prev: str | None = ZEROS
+        """What the next line must name; None where that cannot be known."""
+        self._seq: int | None = None
+        self._started = self._ended = self._headless = False
+
+    def follow(self, line: bytes) -> Link:
+        """Looks at the next line, with its line feed."""
+        try:
+            raw = parse_line(line)
+        except InvalidJson as error:
+            self._lose_track(None)
+            return Link(
+                problem=f"not JSON: {error}"
+                if line.endswith(b"\n") or len(line) > MAX_LINE
+                else "cut off: the writer was stopped in the midst of this line"
+            )
+        has_hash = isinstance(raw, dict) and isinstance(raw.get("hash"), str)
+        if has_hash != self.hashed:
+            self._lose_track(None)
+            return Link(problem=f"not an event of this run: it has {'no' if self.hashed else 'a'} `hash`", raw=raw)
+        if not self.hashed:
+            return self._read(raw, None)
+        if not _hash_is_right(raw):
+            self._lose_track(raw["hash"])
+            return Link(problem="changed after it was written: its hash is not that of the event", raw=raw)
+        return self._connect(raw)
+
+    def _lose_track(self, prev: str | None) -> None:
+        self._prev = prev
+        self._seq = None if self._seq is None else self._seq + 1
+
+    def _connect(self, raw: dict[str, Json]) -> Link:
+        """Whether an event that is whole in itself stands where it was written."""
+        expected, last, seq = self._prev, self._seq, raw.get("seq")
+        self._prev = raw["hash"]
+        if type(seq) is not int or (last is not None and seq <= last):
+            return Link(problem="out of order: it was inserted, repeated or moved here", raw=raw)
+        self._seq = seq
+        first = last is None and expected == ZEROS
+        due = seq in (0, 1) if first else last is None or seq == last + 1
+        broken = not due or (expected is not None and raw.get("prev") != expected)
+        problem = "does not follow the line before it: something was removed, inserted or moved here" if broken else None
+        return self._read(raw, problem)
+
+    def _read(self, raw: Json, problem: str | None) -> Link:
+        """The event, if it may stand there: a run has one beginning, before everything, and one end, after everything."""
+        try:
+            event = decode_event(raw)
+        except InvalidEvent as error:
+            return Link(problem=problem or str(error), raw=raw)
+        if self._ended:
+            return Link(problem=problem or "stands after the end of the run", raw=raw)
+        if isinstance(event, RunStarted):
+            if self._started:
+                return Link(problem=problem or "a second `run_started`: a file holds one run", raw=raw)
+            self._started = True
+        elif not self._started:
+            known, self._headless = self._headless, True
+            return Link(
+                problem=problem or (None if known else "the run has no readable `run_started`: nothing of it can be judged"), raw=raw
+            )
+        self._ended = isinstance(event, RunEnded)
+        return Link(event, problem, raw)
+
+
+def _hash_is_right(raw: dict[str, Json]) -> bool:
+    try:
+        return bool(event_hash(raw) == raw["hash"])
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,258 @@
+"""Reads transcripts, whoever wrote them: files, folders and globs, told apart by content. Nothing in them is trusted.
+
+Runs of agentgate have their chain checked on the way. What cannot be judged is named as a Damage, and the rest is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from agentgate.core.arguments import InvalidJson
+from agentgate.core.events import CallDecided, Json, RunEnded, RunStarted, ToolCall
+from agentgate.errors import FileError
+from agentgate.files.importers import importer_of
+from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript
+from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
+
+_SUFFIXES = (".jsonl", ".json")
+_BOM = b"\xef\xbb\xbf"
+_PATIENCE = 100
+"""Lines after which a file that holds no transcript so far is taken for something else."""
+_MAX_TOOLS = 8 * 1024 * 1024
+"""Bytes of a file with tools, at most."""
+_UNKNOWN = "not a transcript: neither an event nor a list of messages"
+
+
+class Source(Struct, frozen=True):
+    """A file to read."""
+
+    file: str
+    named: bool = True
+    """Whether somebody asked for this very file. One that was only found in a folder may be something else than a transcript."""
+
+
+def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
+    """The files that the arguments of a command mean, in order and each once.
+
+    Args:
+        paths: files, folders (all `.jsonl` and `.json` below them) and globs (`**` for any folders).
+
+    Raises:
+        FileError: nothing is there.
+    """
+    found: dict[str, Source] = {}
+    for given in paths:
+        path = os.fspath(given)
+        if Path(path).is_dir():
+            sources = [Source(file, named=False) for file in _below(path)]
+        elif os.path.lexists(path):
+            sources = [Source(path)]
+        else:
+            sources = [Source(file) for file in sorted(glob.glob(path, recursive=True)) if not Path(file).is_dir()]
+        if not sources:
+            raise FileError(f"no transcript at `{path}`", help="give a file, a folder that holds .jsonl or .json files, or a glob")
+        for source in sources:
+            found.setdefault(source.file, source)
+    return list(found.values())
+
+
+def _below(folder: str) -> Iterator[str]:
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        yield from (os.path.join(place, name) for name in sorted(files) if name.endswith(_SUFFIXES))  # noqa: PTH118 - paths as given
+
+
+def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damage]:
+    """Everything that the arguments of a command mean, one transcript in memory at a time.
+
+    Raises:
+        FileError: an argument names nothing (at once), or there was nothing to judge in any of them (at the end).
+    """
+    return _read_all(find_transcripts(paths))
+
+
+def _read_all(sources: list[Source]) -> Iterator[Transcript | Damage]:
+    anything = False
+    tool_files: dict[str, Json] = {}
+    for source in sources:
+        for found in read_file(source, tool_files):
+            anything = True
+            yield found
+    if not anything:
+        raise FileError(f"none of {len(sources)} files holds a transcript", help="see `agentgate replay --help` for what can be read")
+
+
+def read_file(source: Source | str | Path, tool_files: dict[str, Json] | None = None) -> Iterator[Transcript | Damage]:
+    """The transcripts of one file. One that was only found in a folder, and holds other JSON, gives nothing at all.
+
+    Args:
+        source: the file.
+        tool_files: remembers files with tools that transcripts name, by path. Hand in the same one for every file that is read.
+    """
+    if not isinstance(source, Source):
+        source = Source(os.fspath(source))
+    try:
+        with open_regular(source.file) as stream:
+            yield from _read(stream, source, {} if tool_files is None else tool_files)
+    except OSError as error:
+        yield Damage(source.file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def open_regular(path: str) -> BinaryIO:
+    """Opens a file for reading, if it is one: a named pipe or a device would never end.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return os.fdopen(descriptor, "rb")
+
+
+def lines_of(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers, line feeds kept. One that is too long comes cut, yet longer than `parse_line` takes."""
+    number = 0
+    while line := stream.readline(MAX_LINE + 1):
+        number += 1
+        rest = line
+        while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
+            rest = stream.readline(MAX_LINE + 1)
+        yield number, line
+
+
+def _read(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
+    """Goes by the first line that says what the file is; a document of several lines is one value."""
+    whole = _document(stream)
+    if whole is not None:
+        yield from _imported(iter([(1, whole)]), source, tool_files)
+        return
+    lines = ((number, line.removeprefix(_BOM) if number == 1 else line) for number, line in lines_of(stream))
+    lines = (numbered for numbered in lines if numbered[1].strip())
+    unknown: list[Damage] = []
+    foreign = True
+    for number, line in lines:
+        try:
+            value = parse_line(line)
+        except InvalidJson as error:
+            foreign = False
+            unknown.append(Damage(source.file, number, not_json(error, line)))
+            continue
+        if is_event(value):
+            yield from unknown
+            yield from [Damage(source.file, number, HEADLESS)] if unknown else _native(chain([(number, line)], lines), source)
+            return
+        if importer_of(value) is not None:
+            yield from unknown
+            yield from _imported(chain([(number, line)], lines), source, tool_files)
+            return
+        unknown.append(Damage(source.file, number, _UNKNOWN))
+        if len(unknown) == _PATIENCE:
+            break
+    if not unknown:
+        yield Damage(source.file, 1, "the file is empty")
+    elif source.named or not foreign:
+        yield from unknown
+
+
+def _document(stream: BinaryIO) -> bytes | None:
+    """The whole file, where it is one JSON value that its first line only begins."""
+    first = stream.readline(MAX_LINE + 1).removeprefix(_BOM)
+    rest = b""
+    if first.strip() in (b"", b"{", b"[", b"[{") or not _is_json(first):
+        rest = stream.read(MAX_LINE + 1)
+    stream.seek(0)
+    return first + rest if rest.strip() and _is_json(first + rest) else None
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        parse_line(data)
+    except InvalidJson:
+        return False
+    return True
+
+
+def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Transcript | Damage]:
+    """A run of agentgate: one transcript, after the damages in it."""
+    items: list[Item] = []
+    calls = 0
+    intact = True
+    chain_of: Chain | None = None
+    for number, line in lines:
+        chain_of = chain_of or Chain(hashed=b'"hash"' in line)
+        link = chain_of.follow(line)
+        if link.problem is not None:
+            intact = False
+            yield Damage(source.file, number, link.problem)
+        if isinstance(link.event, CallDecided):
+            items.append(_proposed(link.event, calls))
+            calls += 1
+        elif link.event is not None:
+            items.append(link.event)
+    if not items or chain_of is None:
+        return
+    started, last = items[0], items[-1]
+    assert isinstance(started, RunStarted)
+    yield Transcript(
+        id=started.run_id or f"{source.file}:1",
+        items=tuple(items),
+        file=source.file,
+        hashed=chain_of.hashed,
+        intact=intact,
+        complete=isinstance(last, RunEnded),
+    )
+
+
+def _proposed(event: CallDecided, index: int) -> Proposed:
+    return Proposed(ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments), index, event.at, event)
+
+
+def _imported(lines: Iterable[tuple[int, bytes]], source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
+    """What others recorded: every line is a transcript."""
+    for number, line in lines:
+        try:
+            yield _import(parse_line(line), source, number, tool_files)
+        except InvalidJson as error:
+            yield Damage(source.file, number, not_json(error, line))
+        except InvalidTranscript as error:
+            yield Damage(source.file, number, str(error))
+
+
+def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json]) -> Transcript:
+    importer = importer_of(value)
+    if importer is None:
+        raise InvalidTranscript(_UNKNOWN)
+    head = value if isinstance(value, dict) else {}
+    named, tools = head.get("id"), head.get("tools")
+    run_id = named if isinstance(named, str) and named else f"{source.file}:{number}"
+    if isinstance(tools, str):
+        tools = _tools_in_file(source.file, tools, tool_files)
+    return Transcript(id=run_id, items=importer.read(value, run_id, tools), file=source.file, line=number)
+
+
+def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:
+    """The tools in a JSON file, whose name is relative to the transcript's."""
+    if os.path.isabs(name):  # noqa: PTH117
+        raise InvalidTranscript(f"`tools` is an absolute path: `{name}`; it must be relative to the transcript")
+    path = os.path.join(os.path.dirname(file), name)  # noqa: PTH118, PTH120
+    if path not in tool_files:
+        try:
+            with open_regular(path) as stream:
+                tool_files[path] = parse_line(stream.read(_MAX_TOOLS + 1))
+        except InvalidJson as error:
+            raise InvalidTranscript(f"the file with its tools, `{name}`, is not JSON: {error}") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "it is no path"
+            raise InvalidTranscript(f"the file with its tools, `{name}`, cannot be read: {reason.lower()}") from None
+    return tool_files[path]

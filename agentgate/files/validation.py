@@ -1,0 +1,233 @@
+"""Turns what a JSON Schema refuses into findings: with a place, other tools' words, and a way on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from agentgate.core.events import Json
+from agentgate.core.findings import Finding, Severity
+from agentgate.files.words import EFFECTS, NOT_YET, closest, key_help, plain_form, tick
+from agentgate.files.yaml import Document
+
+if TYPE_CHECKING:
+    import jsonschema_rs
+
+_MANY = 1000
+_OURS = ("allow", "ask", "block")
+_BAD_PATTERN = {
+    "selector": "bad-tool-name",
+    "tool": "bad-tool-name",
+    "flat_selector": "bad-tool-name",
+    "rule": "bad-id",
+}
+"""Definition in which a `pattern` stands → the code of a text that does not match it; else `bad-name`."""
+_RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")
+
+Path = tuple[str | int, ...]
+
+
+class Validator:
+    """A JSON Schema document, ready to check files with."""
+
+    def __init__(self, schema: dict[str, Json], scopes: tuple[tuple[tuple[str | None, ...], str], ...]) -> None:
+        """Compiles it.
+
+        Args:
+            schema: the document.
+            scopes: path in a file (None for any part) → the scope in `words.WORDS` of the keys there.
+        """
+        import jsonschema_rs
+
+        self._schema = schema
+        self._scopes = scopes
+        self._validator: jsonschema_rs.Validator = jsonschema_rs.Draft7Validator(schema)
+
+    def check(self, document: Document) -> list[tuple[Path, Finding]]:
+        """Every finding, with the path of the value that it is about."""
+        if self._validator.is_valid(document.value):
+            return []
+        found: list[tuple[Path, Finding]] = []
+        for error in islice(self._validator.iter_errors(document.value), _MANY):
+            path = tuple(error.instance_path)
+            found.extend((path, finding) for finding in self._findings(document, path, error))
+        return found
+
+    def _findings(self, document: Document, path: Path, error: Any) -> Iterable[Finding]:
+        keyword = error.schema_path[-1]
+        if keyword == "additionalProperties":
+            node = self._node(error.schema_path[:-1])
+            known = list(node.get("properties", ()))
+            return [self._unknown_key(document, path, key, known, node) for key in error.kind.unexpected]
+        if keyword == "required":
+            return self._missing(document, path, error.kind.property)
+        if keyword in ("oneOf", "anyOf"):
+            return _alternatives(document, path, self._node(error.schema_path), error.instance)
+        return [self._about_value(document, path, str(keyword), error)]
+
+    def _node(self, path: Iterable[str | int]) -> Any:
+        node: Any = self._schema
+        for part in path:
+            node = node[part]
+        return node
+
+    def _scope(self, path: Path) -> str:
+        for pattern, scope in self._scopes:
+            if len(pattern) == len(path) and all(want is None or want == part for want, part in zip(pattern, path, strict=True)):
+                return scope
+        return ""
+
+    def _unknown_key(self, document: Document, path: Path, key: str, known: list[str], node: Mapping[str, Json]) -> Finding:
+        place, scope = document.key_place((*path, key)), self._scope(path)
+        form = plain_form(key)[:100]
+        if form in NOT_YET.get(scope, {}):
+            return _error("not-yet", place, f"{tick(key)} is not enforced yet", NOT_YET[scope][form] or None)
+        if "patternProperties" in node and not known:
+            return _bad_key(place, key, path)
+        if scope == "rule" and form in EFFECTS:
+            return _error("unknown-effect", place, f"{tick(key)} is not an effect", f"agentgate says `{EFFECTS[form]}`")
+        if scope == "operators":
+            return _error("unknown-operator", place, f"unknown operator {tick(key)}", key_help(scope, key, known))
+        return _error("unknown-key", place, f"unknown key {tick(key)}", key_help(scope, key, known))
+
+    def _missing(self, document: Document, path: Path, key: str) -> list[Finding]:
+        if isinstance(value := _value(document, path), Mapping) and any(closest(name, [key]) for name in value):
+            return []  # the misspelt key is reported as unknown
+        if not path and key == "version":
+            return [_error("version", document.value_place(()), "the key `version` is missing", "begin the file with `version: 1`")]
+        return [_error("missing-key", document.value_place(path), f"the key `{key}` is missing")]
+
+    def _about_value(self, document: Document, path: Path, keyword: str, error: Any) -> Finding:
+        place, value = document.value_place(path), error.instance
+        node = self._node(error.schema_path[:-1])
+        wanted = str(node.get("title", "something else"))
+        key = path[-1] if path else ""
+        if keyword == "const" and key == "version":
+            return _error("version", place, f"version {tick(value)} is not known", "write `version: 1`")
+        if keyword in ("enum", "const"):
+            return _not_allowed(place, value, [node["const"]] if keyword == "const" else node["enum"], wanted)
+        if keyword == "type":
+            return _error("wrong-type", place, f"{_described(value)} where {wanted} is expected", _type_help(value, wanted))
+        if keyword == "pattern":
+            definition = error.schema_path[1] if error.schema_path[0] == "definitions" else ""
+            return _error(_BAD_PATTERN.get(str(definition), "bad-name"), place, f"{tick(value)} is not {wanted}", _name_help(value))
+        if keyword == "minItems":
+            return _error("empty-list", place, "an empty list: this would be about nothing", "name something, or leave it out")
+        if keyword == "minProperties" and value:
+            return _error("missing-key", place, "`optional` stands alone", "put an operator beside it: `{optional: true, equals: …}`")
+        if keyword in _RANGE:
+            return _error("out-of-range", place, _range_message(keyword, value, node, wanted))
+        return _error("bad-value", place, f"{tick(value)} is not {wanted}")
+
+
+def _error(code: str, place: Any, message: str, help: str | None = None) -> Finding:
+    return Finding(code, Severity.ERROR, place, message, help)
+
+
+def _value(document: Document, path: Path) -> Json:
+    value = document.value
+    for part in path:
+        value = value[part]
+    return value
+
+
+def _bad_key(place: Any, key: str, path: Path) -> Finding:
+    section = path[-1] if path else ""
+    if section == "tools":
+        return _error("bad-tool-name", place, f"{tick(key)} is not a tool name, a pattern with `*`, or a `@group`", _name_help(key))
+    if section in ("when", "unless"):
+        return _error("bad-name", place, f"{tick(key)} cannot be an argument", "a name, dotted for nested objects, or `*`")
+    return _error("bad-name", place, f"{tick(key)} cannot be a name", "letters, digits, `_` and `-`")
+
+
+def _not_allowed(place: Any, value: Json, allowed: list[Json], wanted: str) -> Finding:
+    choices = ", ".join(f"`{item}`" for item in allowed)
+    if wanted == "an effect":
+        word = EFFECTS.get(plain_form(value)[:100]) if isinstance(value, str) else None
+        near = f"agentgate says `{word}`" if word else _near(value, allowed, choices)
+        return _error("unknown-effect", place, f"{tick(value)} is not an effect", near)
+    return _error("not-allowed-value", place, f"{tick(value)} is not {wanted} that is possible here", _near(value, allowed, choices))
+
+
+def _near(value: Json, allowed: list[Json], choices: str) -> str:
+    found = closest(value, [item for item in allowed if isinstance(item, str)]) if isinstance(value, str) else None
+    return f"did you mean `{found}`?" if found else f"possible: {choices}"
+
+
+def _alternatives(document: Document, path: Path, node: list[Json], value: Json) -> list[Finding]:
+    """`oneOf` and `anyOf` are used for one thing: which of several keys must be there."""
+    if not isinstance(value, Mapping):
+        return []
+    keys = [item["required"][0] for item in node]
+    there = [key for key in keys if key in value]
+    if len(there) > 1:
+        names = " and ".join(f"`{key}`" for key in there)
+        return [_error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
+    if any(plain_form(key)[:100] in EFFECTS or closest(key, keys) for key in value):
+        return []  # the misspelt key is reported as unknown
+    if any(plain_form(key) in NOT_YET["flat entry"] for key in value):
+        return []
+    names = ", ".join(f"`{key}`" for key in keys)
+    return [_error("missing-key", document.value_place(path), f"one of {names} is missing")]
+
+
+def _described(value: Json) -> str:
+    if value is None:
+        return "`null`"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"the text {tick(value)}" if isinstance(value, str) else tick(value)
+
+
+def _type_help(value: Json, wanted: str) -> str | None:
+    if value is None:
+        return (
+            "write `equals: null` where the argument must be null"
+            if wanted.startswith("a value")
+            else "leave the key out if nothing is meant"
+        )
+    if isinstance(value, str) and "number" in wanted:
+        return "numbers stand without quotes"
+    if isinstance(value, int | float | bool) and ("text" in wanted or "name" in wanted):
+        return f"put it in quotes: `'{str(value).lower()}'`"
+    if isinstance(value, str) and "a list" in wanted:
+        return f"write a list: `[{value[:40]}]`"
+    return None
+
+
+def _name_help(value: Json) -> str | None:
+    if not isinstance(value, str):
+        return None
+    if not value:
+        return "an empty text names nothing"
+    if not value.isascii():
+        odd = next(character for character in value if not character.isascii())
+        return f"{tick(odd)} (U+{ord(odd):04X}) is not one of the letters that names are made of"
+    if value != value.strip():
+        return "remove the space around it"
+    if "," in value or " " in value:
+        return "several names are a list: `[one, two]`"
+    if len(value) > 64:
+        return "names have at most 64 characters"
+    if value != value.lower() or "_" in value:
+        return f"for instance `{value.strip('_-').lower().replace('_', '-')[:60]}`"
+    return None
+
+
+def _range_message(keyword: str, value: Json, node: Mapping[str, Json], wanted: str) -> str:
+    bound = node.get(keyword)
+    match keyword:
+        case "minLength":
+            return "the text is empty"
+        case "maxLength":
+            return f"{len(value)} characters, at most {bound} are possible"
+        case "minProperties":
+            return "an empty mapping: this would say nothing"
+        case "maxItems":
+            return f"{len(value)} items, at most {bound} are possible"
+    return f"{tick(value)} where {wanted} is expected"

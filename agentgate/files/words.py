@@ -1,0 +1,177 @@
+"""The words that other tools use, and near misses of our own: what `help: did you mean …` says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from agentgate.files.scalars import CONTROL
+
+EFFECTS = {
+    **dict.fromkeys(("deny", "denied", "forbid", "reject", "refuse", "disallow", "prohibit", "blocked", "drop", "stop"), "block"),
+    **dict.fromkeys(("prompt", "confirm", "approve", "approval", "require_approval", "needs_approval", "review", "escalate"), "ask"),
+    **dict.fromkeys(("permit", "accept", "grant", "allowed", "allowlist", "whitelist", "pass"), "allow"),
+    **dict.fromkeys(("denylist", "blocklist", "blacklist"), "block"),
+}
+"""Other tools' word for an effect → ours."""
+
+_BUDGET = dict.fromkeys(("budget", "budgets", "quota", "quotas", "limit"), "agentgate says `limits`")
+_EFFECT_KEY = "write the effect and the tools in one: `allow: customer_db`, `ask: …` or `block: …`"
+_ARGUMENTS = "conditions on arguments stand under `when`: `when: {action: read}`"
+_COMMAND_LINE = "this is given on the command line"
+
+WORDS: dict[str, dict[str, str]] = {
+    "policy": {
+        **_BUDGET,
+        **dict.fromkeys(
+            ("tools", "statements", "permissions", "allow", "ask", "block", "deny"),
+            "tools are named in rules: `rules: [{id: …, allow: …}]`",
+        ),
+        **dict.fromkeys(("default_action", "default_effect", "default_decision", "fallback"), "agentgate says `default`"),
+        **dict.fromkeys(("policy", "rule"), "agentgate says `rules`"),
+        **dict.fromkeys(("tool_groups", "sets"), "agentgate says `groups`"),
+        "mode": f"{_COMMAND_LINE}: `--observe` or `--dry-run`",
+        "role": f"{_COMMAND_LINE}: `--role`",
+        "title": "agentgate says `name`",
+    },
+    "rule": {
+        **dict.fromkeys(("tool", "tools", "tool_name", "action", "actions", "effect", "decision", "verdict"), _EFFECT_KEY),
+        **dict.fromkeys(
+            ("args", "arguments", "argument", "conditions", "condition", "if", "where", "match", "params", "parameters"), _ARGUMENTS
+        ),
+        **dict.fromkeys(("reason", "error", "description", "msg"), "agentgate says `message`"),
+        **dict.fromkeys(("name", "rule_id", "key"), "agentgate says `id`"),
+        **dict.fromkeys(("role", "who", "principal", "users"), "agentgate says `roles`"),
+        **dict.fromkeys(("not_roles", "exclude_roles"), "agentgate says `except_roles`"),
+        **dict.fromkeys(("exclude", "not", "except_tools"), "agentgate says `except`"),
+        **dict.fromkeys(("exception", "exceptions", "unless_when"), "agentgate says `unless`"),
+        **dict.fromkeys(("dry_run", "trial", "monitor", "shadow", "log"), "agentgate says `observe: true`"),
+        **dict.fromkeys(("priority", "order"), "the order of rules does not matter: block wins over ask, and ask over allow"),
+        **dict.fromkeys(("tests", "test"), "agentgate says `examples`"),
+        "enabled": "remove the rule, or put it on trial with `observe: true`",
+        "schema": "a schema is a test of one argument: `when: {customer_id: {schema: …}}`",
+        **dict.fromkeys(
+            ("budget", "budgets", "limits", "max_calls"), "limits stand at the top of the file: `limits: {tools: {…: {calls: 1}}}`"
+        ),
+    },
+    "limits": {
+        **dict.fromkeys(("max_steps", "turns", "max_turns", "iterations", "max_iterations"), "agentgate says `steps`"),
+        **dict.fromkeys(("calls", "max_calls", "max_tool_calls"), "agentgate says `tool_calls`"),
+        **dict.fromkeys(("max_tokens", "token", "token_budget"), "agentgate says `tokens`"),
+        **dict.fromkeys(("timeout", "time", "max_seconds", "duration", "wall_clock", "minutes"), "agentgate says `seconds`"),
+        **dict.fromkeys(("cost", "budget", "max_cost", "usd", "dollars", "max_cost_per_session_usd"), "agentgate says `cost_usd`"),
+        **dict.fromkeys(("per_tool", "tool"), "agentgate says `tools`"),
+    },
+    "tool limit": dict.fromkeys(("max_calls", "tool_calls", "max", "limit", "count"), "agentgate says `calls`"),
+    "operators": {
+        **dict.fromkeys(("pattern", "regex", "regexp", "re"), "agentgate says `matches` for the whole string, `search` for a part of it"),
+        **dict.fromkeys(("eq", "is", "equal", "value", "const"), "agentgate says `equals`"),
+        **dict.fromkeys(("one_of", "oneof", "any_of", "enum", "values", "allowed"), "agentgate says `in`"),
+        **dict.fromkeys(("not", "ne", "neq", "not_equals", "not_equal", "none_of"), "agentgate says `not_in: [...]`"),
+        **dict.fromkeys(("contains", "includes", "find"), "agentgate says `search`"),
+        **dict.fromkeys(("startswith", "starts_with", "prefix", "endswith", "ends_with", "suffix", "like"), "agentgate says `glob`"),
+        **dict.fromkeys(("minimum", "gte", "ge", "gt", "at_least"), "agentgate says `min`"),
+        **dict.fromkeys(("maximum", "lte", "le", "lt", "at_most"), "agentgate says `max`"),
+        **dict.fromkeys(("minlength", "min_len", "minitems"), "agentgate says `min_length`"),
+        **dict.fromkeys(("maxlength", "max_len", "maxitems", "length"), "agentgate says `max_length`"),
+        **dict.fromkeys(("required", "present", "absent", "missing"), "agentgate says `exists`"),
+        **dict.fromkeys(("type", "properties", "json_schema"), "agentgate says `schema: {type: …}`"),
+    },
+    "task": {
+        **dict.fromkeys(("policy", "policies", "rules"), f"{_COMMAND_LINE}: `--policy`"),
+        **dict.fromkeys(("mode", "observe", "dry_run"), f"{_COMMAND_LINE}: `--observe` or `--dry-run`"),
+        **dict.fromkeys(("auto_approve", "approve", "approvals", "yes"), f"{_COMMAND_LINE}: `--approve`"),
+        **dict.fromkeys(("role", "roles"), f"{_COMMAND_LINE}: `--role`"),
+        **dict.fromkeys(("base_url", "api_key_env", "temperature", "max_output_tokens", "price"), "this stands under `model`"),
+        **dict.fromkeys(("task", "user", "input", "goal", "question", "messages"), "agentgate says `prompt`"),
+        **dict.fromkeys(("system_prompt", "instructions", "developer"), "agentgate says `system`"),
+        **dict.fromkeys(("functions", "tool"), "agentgate says `tools`"),
+        **dict.fromkeys(("max_turns", "steps", "max_iterations"), "agentgate says `max_steps`"),
+        **dict.fromkeys(("budget", "budgets", "limits", "max_tokens"), "limits stand in the policy"),
+        **dict.fromkeys(("transcript", "replay", "cassette"), "agentgate says `recording`"),
+        **dict.fromkeys(("allowed_tools", "required_function_name"), "this stands under `tool_choice`"),
+        "api_key": "a key never stands in a file: name the variable that has it, `model: {api_key_env: …}`",
+    },
+    "model": {
+        **dict.fromkeys(("api_key", "key", "token"), "a key never stands in a file: name the variable that has it with `api_key_env`"),
+        **dict.fromkeys(("max_tokens", "max_completion_tokens"), "agentgate says `max_output_tokens`"),
+        **dict.fromkeys(("model", "id"), "agentgate says `name`"),
+        **dict.fromkeys(("url", "endpoint", "api_base"), "agentgate says `base_url`"),
+        **dict.fromkeys(("cost", "prices", "pricing"), "agentgate says `price`"),
+        **dict.fromkeys(("type", "api", "vendor"), "agentgate says `provider`"),
+    },
+    "tool": {
+        **dict.fromkeys(("function", "module", "path", "file", "callable", "entrypoint"), "agentgate says `python: FILE.py:FUNCTION`"),
+        **dict.fromkeys(("timeout", "seconds"), "agentgate says `timeout_seconds`"),
+        **dict.fromkeys(("schema", "arguments", "args", "input_schema", "inputschema"), "agentgate says `parameters`"),
+        **dict.fromkeys(("fake", "stub", "result"), "agentgate says `mock`"),
+        "title": "agentgate says `name`",
+    },
+    "flat entry": {
+        **dict.fromkeys(
+            ("tools", "deny", "deny_tools", "denied_tools", "block", "blocklist"), "this form says `blocked_tools` or `allowed_tools`"
+        ),
+        **dict.fromkeys(("allow", "allow_tools", "allowlist"), "this form says `allowed_tools`"),
+        **dict.fromkeys(("id", "policy"), "this form says `name`"),
+        **dict.fromkeys(("tool",), "this form says `tool_name`"),
+        **dict.fromkeys(("regex", "search", "matches"), "this form says `pattern`"),
+        **dict.fromkeys(("arg", "parameter"), "this form says `argument`"),
+        **dict.fromkeys(("max_cost_usd", "max_cost", "cost_usd"), "this form says `max_cost_per_session_usd`"),
+        **dict.fromkeys(("reason", "error"), "this form says `message`"),
+    },
+}
+"""Where → another tool's key → what to do about it."""
+
+NOT_YET: dict[str, dict[str, str]] = {
+    "policy": {"extends": "give several files instead: `--policy a.yaml --policy b.yaml`", "redact": "", "results": ""},
+    "rule": {"once": "", "redact": "", "results": ""},
+    "limits": {"cost_usd": "`tokens` limits the same thing for now", "per_hour": "", "per_day": "", "per_minute": ""},
+    "tool limit": {"per_hour": "", "per_day": "", "per_minute": ""},
+    "tool": {"mcp": "", "http": "", "command": ""},
+    "flat entry": {"max_cost_per_session_usd": "`max_tokens` limits the same thing for now"},
+}
+"""Where → a key that agentgate knows and does not enforce yet → the way on."""
+
+_SPACING = re.compile(r"[\s-]+")
+
+
+def tick(text: object, limit: int = 80) -> str:
+    """The user's own text in backticks, cut where it is long, with everything escaped that a screen would act upon."""
+    shown = text if isinstance(text, str) else repr(text)
+    cut = shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    return "`" + CONTROL.sub(lambda found: ascii(found[0])[1:-1], cut.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")) + "`"
+
+
+def plain_form(word: str) -> str:
+    """A word as the tables have it: lower case, no spaces around it, underscores."""
+    return _SPACING.sub("_", word.strip().lower())
+
+
+def closest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that was probably meant: the same but for case, spaces and dashes, or within a few letters."""
+    names = list(candidates)
+    form = plain_form(word)[:100]
+    for name in names:
+        if plain_form(name) == form:
+            return name
+    found = get_close_matches(form, [name for name in names if name], n=1, cutoff=0.7)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
+    """`did you mean …?`, or None where nothing is near."""
+    found = closest(word, candidates)
+    return f"did you mean `{found}`?" if found else None
+
+
+def key_help(scope: str, key: str, candidates: Iterable[str]) -> str | None:
+    """The way on for a key that does not exist here: other tools' words first, then near misses, then what there is."""
+    names, words = list(candidates), WORDS.get(scope, {})
+    found = words.get(plain_form(key)[:100]) or did_you_mean(key, names)
+    if found:
+        return found
+    word = closest(key, words)
+    if word:
+        return words[word]
+    return f"known here: {', '.join(f'`{name}`' for name in names)}" if 0 < len(names) <= 20 else None
