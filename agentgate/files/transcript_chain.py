@@ -153,11 +153,9 @@ def event_hash(raw: Mapping[str, Json]) -> str:
 
 def not_json(error: InvalidJson, line: bytes) -> str:
     """What is the matter with a line that `parse_line` refused. A line without its line feed was never finished."""
-    return (
-        f"not JSON: {error}"
-        if line.endswith(b"\n") or len(line) > MAX_LINE
-        else "cut off: the writer was stopped in the midst of this line"
-    )
+    if line.endswith(b"\n") or len(line) > MAX_LINE:
+        return f"not JSON: {error}"
+    return "cut off: the writer was stopped in the midst of this line"
 
 
 def is_event(raw: Json) -> bool:
@@ -204,11 +202,7 @@ class Chain:
             raw = parse_line(line)
         except InvalidJson as error:
             self._lose_track(None)
-            return Link(
-                problem=f"not JSON: {error}"
-                if line.endswith(b"\n") or len(line) > MAX_LINE
-                else "cut off: the writer was stopped in the midst of this line"
-            )
+            return Link(problem=not_json(error, line))
         has_hash = isinstance(raw, dict) and isinstance(raw.get("hash"), str)
         if has_hash != self.hashed:
             self._lose_track(None)

@@ -57,7 +57,8 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
         elif os.path.lexists(path):
             sources = [Source(path)]
         else:
-            sources = [Source(file) for file in sorted(glob.glob(path, recursive=True)) if not Path(file).is_dir()]
+            matches = sorted(glob.glob(path, recursive=True))  # noqa: PTH207 - the pattern may be absolute
+            sources = [Source(file) for file in matches if not Path(file).is_dir()]
         if not sources:
             raise FileError(f"no transcript at `{path}`", help="give a file, a folder that holds .jsonl or .json files, or a glob")
         for source in sources:
@@ -134,11 +135,7 @@ def lines_of(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
 def _read(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
     """Goes by the first line that says what the file is; a document of several lines is one value."""
     whole = _document(stream)
-    if whole is not None:
-        yield from _imported(iter([(1, whole)]), source, tool_files)
-        return
-    lines = ((number, line.removeprefix(_BOM) if number == 1 else line) for number, line in lines_of(stream))
-    lines = (numbered for numbered in lines if numbered[1].strip())
+    lines = iter([(1, whole)]) if whole is not None else _filled(stream)
     unknown: list[Damage] = []
     foreign = True
     for number, line in lines:
@@ -165,11 +162,18 @@ def _read(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iter
         yield from unknown
 
 
+def _filled(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    for number, line in lines_of(stream):
+        text = line.removeprefix(_BOM) if number == 1 else line
+        if text.strip():
+            yield number, text
+
+
 def _document(stream: BinaryIO) -> bytes | None:
     """The whole file, where it is one JSON value that its first line only begins."""
     first = stream.readline(MAX_LINE + 1).removeprefix(_BOM)
     rest = b""
-    if first.strip() in (b"", b"{", b"[", b"[{") or not _is_json(first):
+    if not _is_json(first):
         rest = stream.read(MAX_LINE + 1)
     stream.seek(0)
     return first + rest if rest.strip() and _is_json(first + rest) else None

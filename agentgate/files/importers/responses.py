@@ -21,8 +21,8 @@ def recognises(value: Json) -> bool:
     """Whether a value holds items of the Responses API."""
     if isinstance(value, dict):
         lists = [value.get(key) for key in ("items", "output")]
-        return "messages" not in value and any(_kind(item) for items in lists if isinstance(items, list) for item in items)
-    return isinstance(value, list) and any(_kind(item) not in (None, "message") for item in value)
+        return "messages" not in value and any(_known(_kind(item)) for items in lists if isinstance(items, list) for item in items)
+    return isinstance(value, list) and any(_known(kind) and kind != "message" for kind in map(_kind, value))
 
 
 def read(value: Json, run_id: str, tools: Json) -> tuple[Item, ...]:
@@ -85,6 +85,10 @@ def _kind(item: Json) -> str | None:
         return None
     kind = item.get("type", "message" if "role" in item else None)
     return kind if isinstance(kind, str) else None
+
+
+def _known(kind: str | None) -> bool:
+    return kind is not None and (kind == "message" or kind in _SAYS_NOTHING or kind.endswith(("_call", "_output")))
 
 
 def _all_items(value: Json) -> list[Json]:
