@@ -39,16 +39,25 @@ class Toolbox(Protocol):
         """In the order of the task file."""
         ...
 
-    def execute(self, call: ToolCall, decision: Decision) -> Outcome:
-        """Executes a call that was decided, with exactly the arguments that were decided on.
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+        """Executes a call that was decided, with exactly the arguments that were decided on. May run in any thread, one call at a time.
 
         Whatever the tool does (raise, exit, print, hang, return nonsense) is an outcome, not an exception.
+
+        Args:
+            call: as it was proposed.
+            decision: what was decided about it.
+            approved: whether a person approved it, where the decision is `ask`.
 
         Raises:
             UsageError: the decision does not let this call run; that is a bug of the caller.
         """
         ...
 
+    def abandon(self) -> None:
+        """Kills the running call, and lets no later one start. Returns at once; safe in other threads and in signal handlers."""
+        ...
+
     def close(self) -> None:
-        """Ends the worker process, killing it if it must."""
+        """Ends the worker process, killing it if it must. Safe to call twice."""
         ...

@@ -1,0 +1,150 @@
+"""The process in which a task's tools run: reads requests from one pipe, answers on another, and leaves 0, 1 and 2 to the tools.
+
+It serves one request after the other: `open` (where things are), `load` (one tool of the task), `call`. Whatever a tool raises, `exit` and
+Ctrl-C included, becomes an answer. What cannot become one (a crash, a hang) is the parent's business, see `process`.
+
+A process forked off by a tool has no part in this: it loses the pipes at once, and ends where it would return into this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from inspect import isawaitable
+from typing import TYPE_CHECKING, NoReturn
+
+from agentgate.core.events import Json
+from agentgate.tools.frames import HEADER, frame
+from agentgate.tools.results import Unusable, error_text, sound, to_json
+from agentgate.tools.sources import Sources, import_error_text
+
+if TYPE_CHECKING:
+    from agentgate.tools.describe import Description
+
+
+def main(requests: int, answers: int) -> NoReturn:
+    """Serves requests until the other side closes the pipe.
+
+    Args:
+        requests: the descriptor to read from.
+        answers: the descriptor to write to.
+    """
+    process = os.getpid()
+    for descriptor in (requests, answers):
+        os.set_inheritable(descriptor, False)
+    os.register_at_fork(after_in_child=lambda: _close(requests, answers))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a tool prints must not make it fail
+    worker = Worker()
+    while True:
+        nonce, size = HEADER.unpack(_read(requests, HEADER.size))
+        answer = worker.answer(json.loads(_read(requests, size)))
+        if os.getpid() != process:
+            os._exit(1)
+        _write(answers, frame(nonce, answer))
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        with suppress(OSError):  # a tool may have closed it already
+            os.close(descriptor)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        chunk = os.read(descriptor, size - len(data))
+        if not chunk:
+            os._exit(0)
+        data += chunk
+    return bytes(data)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+class Worker:
+    """The tools of one task, imported and ready."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, tuple[Callable[..., object], Description]] = {}
+        self._sources: Sources
+
+    def answer(self, message: dict[str, Json]) -> bytes:
+        """Serves one request. Never raises for anything that a tool does."""
+        try:
+            match message.pop("do"):
+                case "open":
+                    return self._open(**message)
+                case "load":
+                    return self._load(**message)
+                case _:
+                    return self._call(**message)
+        except BaseException as error:
+            return _said({"ok": False, "error": error_text(error)})
+
+    def _open(self, folder: str, paths: list[str], known: dict[str, str]) -> bytes:
+        sys.path.extend(path for path in paths if path not in sys.path)
+        self._sources = Sources(folder, known)
+        return _said({"ok": True})
+
+    def _load(self, name: str, file: str, function: str, parameters: dict[str, Json] | None) -> bytes:
+        """Imports a tool and says what it looks like."""
+        from agentgate.tools.describe import Unsupported, describe
+
+        try:
+            module = self._sources.load(file)
+        except BaseException as error:
+            return _said({"ok": False, "error": f"it cannot be imported: {import_error_text(error, self._sources.folder)}"})
+        found = getattr(module, function, None)
+        if found is None:
+            return _said({"ok": False, "error": f"the file has no function `{function}`"})
+        if not callable(found):
+            return _said({"ok": False, "error": f"`{function}` is not a function"})
+        try:
+            description = describe(found, parameters)
+        except Unsupported as error:
+            return _said({"ok": False, "error": f"`{function}` cannot be a tool: {error}"})
+        self._tools[name] = (found, description)
+        described = {"description": description.summary, "parameters": description.parameters}
+        return _said({"ok": True, "sources": self._sources.digests, **described})
+
+    def _call(self, name: str, arguments: dict[str, Json]) -> bytes:
+        """Executes a tool."""
+        from agentgate.tools.describe import InvalidArgument
+
+        function, description = self._tools[name]
+        try:
+            converted = description.convert(arguments)
+        except InvalidArgument as error:
+            return _said({"ok": False, "reached": False, "error": f"invalid arguments: {sound(str(error))}"})
+        try:
+            result = function(**converted)
+            if isawaitable(result):
+                result = _awaited(result)
+        except BaseException as error:
+            return _said({"ok": False, "error": error_text(error)})
+        try:
+            text, cut = to_json(result)
+        except Unusable as error:
+            return _said({"ok": False, "error": str(error)})
+        return b'{"ok": true, "truncated": %s, "result": %s}' % (b"true" if cut else b"false", text.encode())
+
+
+def _awaited(result: object) -> object:
+    import asyncio
+
+    async def waiting() -> object:
+        return await result  # type: ignore[misc]
+
+    return asyncio.run(waiting())
+
+
+def _said(answer: dict[str, Json]) -> bytes:
+    return json.dumps(answer, allow_nan=False).encode()
