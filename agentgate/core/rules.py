@@ -67,17 +67,20 @@ class CompiledCondition:
 
     __slots__ = ("condition", "every", "parts", "tests")
 
-    def __init__(self, condition: Condition, *, every: bool) -> None:
+    def __init__(self, condition: Condition, *, every: bool, policy: Policy | None = None) -> None:
         """Compiles it.
 
         Args:
             condition: as the policy has it.
             every: for `*`, whether every string must pass rather than any; true where passing loosens.
+            policy: what `@groups` in an operand stand for; without it they stand for nothing.
         """
         self.condition = condition
         self.every = every
         self.parts = None if condition.argument == EVERYTHING else tuple(condition.argument.split("."))
-        self.tests: tuple[Test, ...] = tuple(OPERATORS[key].compile(operand) for key, operand in condition.operators)
+        self.tests: tuple[Test, ...] = tuple(
+            OPERATORS[key].compile(operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
+        )
 
     def value(self, arguments: Mapping[str, Json]) -> Json:
         """The argument that it is about: ABSENT, or for `*` the list of strings. Raises Unjudgeable like `lookup`."""
@@ -111,6 +114,13 @@ class CompiledCondition:
         return None if doubt else True
 
 
+def _named(policy: Policy, key: str, operand: Json) -> Json:
+    """The operand, with `@groups` replaced by their tools where it names tools."""
+    if not OPERATORS[key].names_tools:
+        return operand
+    return list(expand(policy, [operand] if isinstance(operand, str) else operand))
+
+
 class CompiledRule:
     """A rule, ready to judge."""
 
@@ -125,8 +135,8 @@ class CompiledRule:
         self.excepted = Selector(expand(policy, rule.except_tools), rule.except_tools)
         self.roles = None if rule.roles is None else holders(policy, rule.roles)
         self.without_roles = holders(policy, rule.except_roles)
-        self.when = tuple(CompiledCondition(condition, every=allowing) for condition in rule.when)
-        self.unless = tuple(CompiledCondition(condition, every=not allowing) for condition in rule.unless)
+        self.when = tuple(CompiledCondition(condition, every=allowing, policy=policy) for condition in rule.when)
+        self.unless = tuple(CompiledCondition(condition, every=not allowing, policy=policy) for condition in rule.unless)
         self.after = None if rule.after is None else Selector(expand(policy, rule.after), rule.after)
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
         self.reason = rule.message or _sentence(rule)

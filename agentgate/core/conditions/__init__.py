@@ -4,6 +4,8 @@ The policy file's JSON Schema, `check`, `explain` and the documentation follow f
 """
 
 from agentgate.core.conditions import (
+    command,
+    email,
     equals,
     exists,
     glob,
@@ -14,14 +16,37 @@ from agentgate.core.conditions import (
     min,
     min_length,
     not_in,
+    path,
     schema,
     search,
+    seen_in,
+    sql,
+    url,
 )
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
 
 OPERATORS: dict[str, Operator] = {
     module.OPERATOR.key: module.OPERATOR
-    for module in (equals, in_, not_in, matches, search, glob, min, max, min_length, max_length, exists, schema)
+    for module in (
+        equals,
+        in_,
+        not_in,
+        matches,
+        search,
+        glob,
+        min,
+        max,
+        min_length,
+        max_length,
+        exists,
+        schema,
+        path,
+        url,
+        email,
+        command,
+        sql,
+        seen_in,
+    )
 }
 """Every operator by its key, in the order of the documentation."""
 

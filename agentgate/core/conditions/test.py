@@ -94,6 +94,10 @@ class Operator(Struct, frozen=True):
     """Makes the test. Raises InvalidOperand for what the schema cannot refuse."""
     example: Json
     """An operand that makes sense, for the documentation and the tests."""
+    details: str = ""
+    """What it takes, what it refuses and why: the paragraph under the table, in Markdown."""
+    names_tools: bool = False
+    """Whether its operand names tools, so that an `@group` in it stands for what the group holds."""
 
 
 def exactly(value: Json) -> Json:

@@ -1,0 +1,148 @@
+"""`seen_in`: the argument was said before, by the user or by one of some tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from math import isfinite
+
+from agentgate.core.arguments import InvalidJson, parse_json
+from agentgate.core.conditions.occurrences import MAX_DIGITS, numbers_in, stands_in
+from agentgate.core.conditions.test import Operator, Test, Unjudgeable, World, kind_of
+from agentgate.core.events import Json
+from agentgate.core.patterns import PatternSet, glob_pattern
+from agentgate.core.state import State
+
+PROMPT = "prompt"
+MAX_LENGTH = 1000
+"""Characters of a value; longer ones are texts, not values that somebody named."""
+MIN_LENGTH = 3
+"""Characters of a value that is not a number; shorter ones occur everywhere."""
+_ESCAPES = (("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ('\\"', '"'), ("\\/", "/"), ("\\\\", "\\"))
+
+
+@lru_cache(maxsize=64)
+def texts_of(result: str) -> tuple[str, ...]:
+    """What a tool's result says: every string and number in it where it is JSON, also JSON within a string; otherwise the text itself.
+
+    The envelope in which results are given to the model is not part of what the tool said.
+    """
+    value = _json(result)
+    if value is None:
+        plain = result
+        for escape, meant in _ESCAPES:
+            plain = plain.replace(escape, meant)
+        return (result,) if plain == result else (result, plain)
+    if isinstance(value, Mapping) and "ok" in value and "result" in value:
+        value = value["result"]
+    return tuple(_leaves(value, nested=True))
+
+
+def _json(text: str) -> Json:
+    """The object or list that a text is; None for any other text."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return parse_json(text, limit=16 * 1024 * 1024)
+    except InvalidJson:
+        return None
+
+
+def _leaves(value: Json, *, nested: bool) -> Iterator[str]:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str):
+            inner = _json(item) if nested else None
+            if inner is None:
+                yield item
+            else:
+                yield from _leaves(inner, nested=False)
+        elif isinstance(item, Mapping):
+            pending.extend(item.keys())
+            pending.extend(item.values())
+        elif isinstance(item, list | tuple):
+            pending.extend(item)
+        elif item is not None and not isinstance(item, bool):
+            yield format(Decimal(repr(item)), "f") if abs(item) < 10**MAX_DIGITS else ""
+
+
+@lru_cache(maxsize=256)
+def _numbers(text: str) -> frozenset[Decimal]:
+    return frozenset(numbers_in(text))
+
+
+class Sources:
+    """Where to look: the prompt, and the results of tools by name and pattern."""
+
+    __slots__ = ("_names", "_patterns", "_prompt")
+
+    def __init__(self, written: list[str]) -> None:
+        self._prompt = PROMPT in written
+        tools = [name for name in written if name != PROMPT]
+        self._names = frozenset(tools)
+        globs = [glob_pattern(name) for name in tools if "*" in name]
+        self._patterns = PatternSet(globs, "full") if globs else None
+
+    def texts(self, state: State) -> Iterator[str]:
+        """Everything that was said there, so far."""
+        if self._prompt:
+            yield from state.prompt
+        for tool, results in state.results.items():
+            if tool in self._names or (self._patterns is not None and self._patterns.matches(tool)):
+                for result in results:
+                    yield from texts_of(result)
+
+
+def _seen(value: Json, sources: Sources, state: State) -> bool:
+    """Whether one value occurs. Raises Unjudgeable for what has no occurrence."""
+    if type(value) is int or type(value) is float:
+        if not isfinite(value) or abs(value) >= 10**MAX_DIGITS:
+            raise Unjudgeable("is not a number that somebody writes out")
+        number = Decimal(repr(value))
+        return any(number in _numbers(text) for text in sources.texts(state))
+    if type(value) is not str:
+        raise Unjudgeable(f"is {kind_of(value)}, which does not occur in a text")
+    if value != value.strip() or len(value) > MAX_LENGTH or (len(value) < MIN_LENGTH and not value.isdecimal()):
+        raise Unjudgeable(f"is not between {MIN_LENGTH} and {MAX_LENGTH} characters, or has space around it")
+    return any(stands_in(value, text) for text in sources.texts(state))
+
+
+def _compile(operand: Json) -> Test:
+    written = [operand] if isinstance(operand, str) else list(operand)
+    sources = Sources(written)
+
+    def holds(value: Json, world: World, state: State) -> bool:
+        if not isinstance(value, list | tuple):
+            return _seen(value, sources, state)
+        outcomes = {_seen(item, sources, state) for item in value}
+        if len(outcomes) != 1:
+            raise Unjudgeable("is a list of which some items occur and some do not" if outcomes else "is an empty list")
+        return outcomes.pop()
+
+    return Test(holds=holds, wanted="a value that occurs in " + (" or ".join(written) or "nothing"))
+
+
+OPERATOR = Operator(
+    key="seen_in",
+    summary="occurs in the `prompt`, or in a result of the listed tools, of this run",
+    operand={
+        "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
+        "description": "`prompt` for what the user said, and tool names, patterns with `*` and `@groups` for what they returned.",
+    },
+    compile=_compile,
+    example=["prompt", "get_contacts"],
+    names_tools=True,
+    details="""A string occurs where it stands letter by letter, and by itself: white space, quotes, brackets, commas and the like around
+it, a full stop or colon only at the end of a sentence, or `name=` or `name:` in front. `evil` does not occur in `devil`, nor
+`a@b.com` in `xa@b.com` or `a@b.com.evil.org`. Inside a URL only the whole URL occurs. Nothing is normalised, not even letter
+case. A number occurs as a number: 1234.5 in `$1,234.50`; what could be read in two ways (`1.234`, `10-20`, dates) is no
+number. Results that are JSON are looked through string by string, number by number, keys included, after decoding, also
+where a string is JSON itself.
+
+Every item of a list must occur. Unjudgeable are objects, booleans, null, empty lists, lists of which only some items occur,
+strings with space around them, strings of fewer than 3 characters that are not digits, and of more than 1,000. Whoever
+writes the text that a tool returns decides what occurs in it: as an exception from a block rule, list only sources that
+strangers do not write.""",
+)

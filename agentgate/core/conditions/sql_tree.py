@@ -1,0 +1,175 @@
+"""What one SQL statement does, read off its syntax tree: its kinds, its tables, and whether anything else is in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from agentgate.core.conditions.test import Unjudgeable
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+KINDS = {
+    "Select": "select",
+    "Union": "select",
+    "Except": "select",
+    "Intersect": "select",
+    "Insert": "insert",
+    "Update": "update",
+    "Delete": "delete",
+    "Drop": "drop",
+    "TruncateTable": "truncate",
+}
+"""Class of the tree → kind of statement."""
+_PARTS = frozenset(
+    """
+    Add Alias All And Any AtTimeZone Between Boolean Case Cast CTE Column DPipe DataType DataTypeParam Distinct Div EQ Escape
+    Exists Fetch Filter From GT GTE Group Having ILike Identifier If In IntDiv Interval IntervalSpan Is Join LT LTE Like Limit
+    Literal Mod Mul NEQ Neg Not Null NullSafeEQ NullSafeNEQ Offset OnConflict Or Order Ordered Paren Returning Schema SimilarTo
+    Star Sub Subquery Table TableAlias TryCast Tuple Values Var Where Window WindowSpec With WithinGroup
+    """.split()  # noqa: SIM905 - a row of words reads better
+)
+"""Classes that read and compare, and do nothing else."""
+_FUNCTIONS = frozenset(
+    """
+    Abs ArrayAgg Avg Ceil Coalesce Concat ConcatWs Count CountIf CumeDist CurrentDate CurrentTime CurrentTimestamp Date DateAdd
+    DateDiff DateSub DateTrunc Day DayOfMonth DayOfWeek DayOfYear DenseRank Exp Extract FirstValue Floor Greatest GroupConcat Hour
+    Initcap Lag LastValue Lead Least Left Length Ln Log LogicalAnd LogicalOr Lower Ltrim Max Median Min Minute Month NthValue
+    Ntile Nullif PercentRank PercentileCont PercentileDisc Pow Quarter Rank Right Round RowNumber Rtrim Second Sign SplitPart Sqrt
+    Stddev StddevPop StddevSamp StrPosition Substring Sum TimeToStr TimestampAdd TimestampDiff TimestampSub TimestampTrunc Trim
+    TsOrDsAdd TsOrDsDiff TsOrDsToDate Trunc Upper Variance VariancePop Week Year
+    """.split()  # noqa: SIM905 - a row of words reads better
+)
+"""Functions of the standard that compute from their arguments alone."""
+_STATEMENTS = frozenset(
+    """
+    backup begin break checkpoint commit continue dbcc deallocate disk exec execute go kill load print raiserror readtext reconfigure
+    restore return revert rollback save shutdown throw use waitfor
+    """.split()  # noqa: SIM905 - a row of words reads better
+)
+"""Words that begin a statement of their own where no semicolon is needed between statements; as an alias they are refused."""
+_TARGETED = ("Insert", "Update", "Delete", "Drop", "TruncateTable", "Schema")
+
+
+class Statement(Struct, frozen=True):
+    """What a statement is and touches."""
+
+    kinds: frozenset[str]
+    """Its own kind, and that of every query inside it."""
+    tables: frozenset[str]
+    """Every table as written: `orders`, `public.orders`."""
+
+
+def parse(sql: str, dialect: str | None, functions: Collection[str]) -> Statement:
+    """Reads one statement.
+
+    Args:
+        sql: text that has passed `sql_text.tokens`.
+        dialect: sqlglot's name of it; None for what dialects share.
+        functions: names, in lower case, of functions that may be called beside those of the standard.
+
+    Raises:
+        Unjudgeable: it does not parse, or it does something that is not known to be harmless.
+    """
+    tree = _parsed(sql, dialect)
+    kinds = {KINDS.get(type(tree.unnest()).__name__)}
+    tables = set()
+    for node in tree.walk():
+        name = type(node).__name__
+        if name in KINDS:
+            kinds.add(KINDS[name])
+        elif name not in _PARTS:
+            _check_function(node, functions)
+        _check_part(node, name)
+        if name == "Table" and not _is_cte(node):
+            tables.add(_full_name(node))
+    if None in kinds:
+        raise Unjudgeable("is not a kind of statement that can be judged")
+    return Statement(frozenset(kind for kind in kinds if kind is not None), frozenset(tables))
+
+
+def _parsed(sql: str, dialect: str | None) -> exp.Expr:
+    import sqlglot
+    from sqlglot.errors import ErrorLevel, SqlglotError
+
+    log = logging.getLogger("sqlglot")
+    was, log.disabled = log.disabled, True
+    try:
+        statements = sqlglot.parse(sql, read=dialect, error_level=ErrorLevel.RAISE)
+    except SqlglotError:
+        raise Unjudgeable("does not parse as SQL") from None
+    except (RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:
+        raise Unjudgeable(f"does not parse as SQL: {type(error).__name__}") from None
+    finally:
+        log.disabled = was
+    if len(statements) != 1 or statements[0] is None:
+        raise Unjudgeable("is not one statement")
+    return statements[0]
+
+
+def _check_function(node: exp.Expr, functions: Collection[str]) -> None:
+    """Refuses a node that is neither a known function nor a listed one."""
+    from sqlglot import exp
+
+    name = type(node).__name__
+    if name in _FUNCTIONS:
+        return
+    if isinstance(node, exp.Anonymous):
+        if node.name.lower() in functions and not isinstance(node.parent, exp.Dot):
+            return
+        raise Unjudgeable(f"calls the function `{node.name}`, which is not listed")
+    if isinstance(node, exp.Func) and any(written.lower() in functions for written in node.sql_names()):
+        return
+    raise Unjudgeable(f"contains `{node.key}`, which is not known to be harmless")
+
+
+def _check_part(node: exp.Expr, name: str) -> None:
+    """Refuses harmless classes that carry something else."""
+    from sqlglot import exp
+
+    if name == "Table" and not isinstance(node.this, exp.Identifier):
+        raise Unjudgeable("reads from something that is not a table")
+    if name == "DataType" and node.this in (exp.DataType.Type.USERDEFINED, exp.DataType.Type.UNKNOWN):
+        raise Unjudgeable("casts to a type that is not of the standard")
+    if name == "Drop" and node.args.get("kind") != "TABLE":
+        raise Unjudgeable("drops something that is not a table")
+    if name in ("Alias", "TableAlias") and node.name.lower() in _STATEMENTS:
+        raise Unjudgeable(f"has `{node.name}` as an alias, which some dialects read as a statement")
+    if name == "Column" and node.name.lower() in ("nextval", "currval"):
+        raise Unjudgeable("advances a sequence")
+
+
+def _full_name(table: exp.Expr) -> str:
+    return ".".join(part.name for part in (table.args.get("catalog"), table.args.get("db"), table.this) if part)
+
+
+def _is_cte(table: exp.Expr) -> bool:
+    """Whether a table's name is, where it stands, that of a common table expression and of nothing else."""
+    if table.args.get("db") or table.args.get("catalog") or type(table.parent).__name__ in _TARGETED:
+        return False
+    wanted = (table.this.name, table.this.args.get("quoted"))
+    return any((name.name, name.args.get("quoted")) == wanted for name in _names_in_sight(table))
+
+
+def _names_in_sight(table: exp.Expr) -> Iterator[exp.Expr]:
+    """The names of the common table expressions that a table reference can mean.
+
+    Within a WITH those are the ones before; with RECURSIVE all of them.
+    """
+    node: exp.Expr = table
+    while node.parent is not None:
+        parent = node.parent
+        if type(parent).__name__ == "With":
+            visible = parent.expressions if parent.args.get("recursive") else parent.expressions[: node.index]
+        else:
+            clause = parent.args.get("with_")
+            visible = clause.expressions if clause is not None and clause is not node else []
+        for cte in visible:
+            alias = cte.args.get("alias")
+            if alias is not None and alias.this is not None:
+                yield alias.this
+        node = parent
