@@ -1,7 +1,7 @@
 """A tool call, and what came of it, as text on one line: `customer_db(action="read", customer_id=101)`.
 
-Values are JSON literals. What is left out is said outside of any quotes (`"Hi An"…1,203 characters…"regards"`), where no value can write, so
-a mark of something hidden cannot be forged.
+Values are JSON literals. What is left out of them is said outside of any quotes (`"Hi An"…1,203 characters…"regards"`), where no value
+can write, so that mark cannot be forged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def call_text(name: Json, arguments: Json, *, first: Iterable[str] = (), longest
         name: the tool's name, or whatever stands in its place.
         arguments: the parsed arguments, or the raw text; text that is not one strict JSON object is shown as it is, as malformed.
         first: names of arguments (dotted, or `*` for all) to show first and whole.
-        longest: characters of a value before its middle is left out, and the sign to leave out the middle of many arguments; None to show everything.
+        longest: about how many characters of a value are shown before something is left out of it; of very many arguments some are
+            then left out too. None to show everything.
         ascii: whether nothing beyond ASCII may be shown.
     """
     called = name if isinstance(name, str) and _NAME.fullmatch(name) else value_text(name, longest=longest, ascii=ascii)

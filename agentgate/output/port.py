@@ -24,8 +24,8 @@ class View(Struct, frozen=True):
     """Id of a rule or limit → where it stands."""
     deciding: Callable[[CallDecided], tuple[str, ...]] | None = None
     """The arguments (dotted names, or `*`) that a decision fell on: they are shown first and never cut."""
-    stored: Callable[[Event], Mapping[str, Json] | None] | None = None
-    """The event as the transcript keeps it, with `seq`, `prev` and `hash`; for `jsonl`."""
+    stored: Callable[[Event], Mapping[str, Json] | bytes | None] | None = None
+    """The event as the transcript keeps it, with `seq`, `prev` and `hash`, as an object or as its line; for `jsonl`."""
     width: int | None = None
     """In cells; by default the terminal's, or `COLUMNS`."""
 
@@ -33,8 +33,8 @@ class View(Struct, frozen=True):
 class Screen(Protocol):
     """Shows one run, event by event, as it happens or from a transcript.
 
-    Nothing but events is needed. Every method is safe to call when nobody reads any more: a screen whose stream was closed goes silent, because a
-    run and its records matter more than who watches.
+    Nothing but events is needed. Every method is safe to call when nobody reads any more: a screen whose stream was closed goes
+    silent, because a run and its records matter more than who watches.
     """
 
     @property
