@@ -23,7 +23,7 @@ CODES: dict[str, str] = {
     "too-large": "The file is larger than is read: 8 MiB for a policy, 1 MiB for a task.",
     "too-many": "There are more errors than are shown.",
     # Keys and values
-    "bad-id": "The id of a rule is lower case letters and digits with single dashes between them, and is not a word that agentgate itself uses.",
+    "bad-id": "The id of a rule is lower case letters and digits with dashes between them, and no word that decisions use.",
     "bad-name": "A name (of a role, group, argument or environment variable) that cannot be one.",
     "bad-pattern": "A pattern that RE2 cannot compile; look-around and back-references do not exist there.",
     "bad-schema": "A JSON Schema that cannot be used: unknown keywords or types, references to other documents.",

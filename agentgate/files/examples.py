@@ -47,10 +47,7 @@ def _matches(rule: CompiledRule, example: Example) -> tuple[bool, str | None]:
         return False, f"it is not about {tick(example.tool)}"
     if not rule.binds(example.role):
         wanted = " or ".join(rule.rule.roles or ())
-        return (
-            False,
-            f"it is for other roles: give the example `role: {wanted}`" if wanted and example.role is None else "it is for other roles",
-        )
+        return False, "it is for other roles" + (f": give the example `role: {wanted}`" if wanted and example.role is None else "")
     state = State(role=example.role, prompt=() if example.prompt is None else (example.prompt,))
     for index, call in enumerate(example.given):
         state = _returned(state, f"given_{index}", call["tool"], call.get("arguments", {}), call.get("result"))

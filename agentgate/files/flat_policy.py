@@ -9,7 +9,7 @@ from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.policy import Condition, Limit, Rule
 from agentgate.files.flat_schema import ARGUMENT_FILTERS, BUDGET_KINDS, BUDGETS, FILTERS, TRIAL_ACTIONS
-from agentgate.files.parts import Part, checked_condition, error
+from agentgate.files.parts import Part, checked_condition, error, whole
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
@@ -38,7 +38,7 @@ def flat_part(document: Document, bad: set[Path], part: Part) -> list[Finding]:
     broken = {item[: len(path) + 1] for item in bad}
     if path in bad or not isinstance(entries, list):
         return []
-    findings: list[Finding] = []
+    findings = [] if ("version",) in bad else list(whole(document, ("version",), value.get("version")))
     seen: dict[str, Place] = {}
     for index, entry in enumerate(entries):
         if (*path, index) not in broken:
@@ -105,6 +105,5 @@ def _rule(
 
 
 def _budget(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
-    if type(limit.value) is not int:
-        yield error("wrong-type", document.value_place(path), f"{tick(limit.value)} where a whole number from 0 on is expected")
+    yield from whole(document, path, limit.value)
     part.limits.append(limit)

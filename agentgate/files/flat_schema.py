@@ -24,7 +24,7 @@ def flat_schema() -> dict[str, Json]:
         "title": "a list of entries",
         "type": "array",
         "items": ref("entry"),
-        "description": "The entries; their order does not matter.",
+        "description": "The entries, in any order.",
     }
     properties = {
         "version": {"title": "the version", "const": 1, "description": "The version of this form: 1."},
@@ -83,6 +83,7 @@ def _bodies() -> list[tuple[tuple[str, ...], dict[str, Json]]]:
         "argument": text("The argument that is looked at; every string anywhere by default.", maxLength=256),
         "pattern": text("An RE2 pattern; a call in whose argument it occurs is blocked."),
     }
+    match = {"title": "`tool_call`", "const": "tool_call", "description": "What is observed."}
     budget = {
         "max_tool_calls": {**number, "description": "Tool calls let through."},
         "max_tokens": {**number, "description": "Input and output tokens."},
@@ -95,7 +96,7 @@ def _bodies() -> list[tuple[tuple[str, ...], dict[str, Json]]]:
         (BUDGETS, _body(budget, blocking, one_of=tuple(budget))),
         (
             ("observe",),
-            _body({"match": {"title": "`tool_call`", "const": "tool_call", "description": "What is observed."}}, list(TRIAL_ACTIONS)),
+            _body({"match": match}, list(TRIAL_ACTIONS)),
         ),
     ]
 

@@ -77,13 +77,14 @@ def _tightest(parts: list[Part]) -> Iterable[Limit]:
 
 
 def _unknown(parts: list[Part], policy: Policy) -> Iterator[Finding]:
+    unread = {section for part in parts for section in part.unread}
     for part in parts:
         for name, place in part.named_groups:
-            if name not in policy.groups:
+            if name not in policy.groups and "groups" not in unread:
                 help = did_you_mean(name, policy.groups) or "define it under `groups`"
                 yield error("unknown-group", place, f"there is no group {tick('@' + name)}", help)
         for name, place in part.named_roles:
-            if name not in policy.roles:
+            if name not in policy.roles and "roles" not in unread:
                 help = did_you_mean(name, policy.roles) or "define it under `roles`"
                 yield error("unknown-role", place, f"there is no role {tick(name)}", help)
 

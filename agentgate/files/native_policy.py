@@ -8,7 +8,7 @@ from typing import Any
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
-from agentgate.files.parts import RESERVED, Part, checked_condition, error, names, note_groups
+from agentgate.files.parts import RESERVED, Part, checked_condition, error, names, note_groups, note_roles, whole
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
@@ -35,10 +35,8 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
     broken = {path[:length] for path in bad for length in (1, 2)}
     value: dict[str, Any] = document.value
     findings: list[Finding] = []
-    if ("version",) not in broken and type(value.get("version", 1)) is not int:
-        findings.append(
-            error("version", document.value_place(("version",)), f"version {tick(value['version'])} is not known", "write `version: 1`")
-        )
+    if ("version",) not in broken:
+        findings.extend(whole(document, ("version",), value.get("version")))
     if ("default",) not in broken and "default" in value:
         part.default = Effect(value["default"])
         part.place = document.value_place(("default",))
@@ -46,9 +44,10 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
         part.description = value.get("description")
     if ("name",) not in broken and "name" in value:
         part.name = value["name"]
-    if ("roles",) not in broken:
+    part.unread = {section for section in ("roles", "groups") if (section,) in broken}
+    if "roles" not in part.unread:
         _roles(document, part, value.get("roles", {}))
-    if ("groups",) not in broken:
+    if "groups" not in part.unread:
         _groups(document, part, value.get("groups", {}))
     if isinstance(rules := value.get("rules", []), list):
         for index, entry in enumerate(rules):
@@ -65,7 +64,7 @@ def _roles(document: Document, part: Part, roles: dict[str, list[str]]) -> None:
     for role, includes in roles.items():
         part.roles[role] = tuple(includes)
         part.role_places[role] = document.key_place(("roles", role))
-        part.named_roles.extend((name, document.value_place(("roles", role, index))) for index, name in enumerate(includes))
+        note_roles(part, document, ("roles", role), includes)
 
 
 def _groups(document: Document, part: Part, groups: dict[str, list[str]]) -> None:
@@ -86,9 +85,7 @@ def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> 
             note_groups(part, document, (*path, key), entry[key])
     for key in ("roles", "except_roles"):
         if key in entry:
-            part.named_roles.extend(
-                (role, _name_place(document, (*path, key), entry[key], at)) for at, role in enumerate(names(entry[key]))
-            )
+            note_roles(part, document, (*path, key), entry[key])
     conditions: dict[str, tuple[Condition, ...]] = {"when": (), "unless": ()}
     for key in conditions:
         if key in entry:
@@ -115,10 +112,6 @@ def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> 
             place=place,
         )
     )
-
-
-def _name_place(document: Document, path: Path, value: Json, index: int) -> Any:
-    return document.value_place(path if isinstance(value, str) else (*path, index))
 
 
 def _conditions(document: Document, path: Path, entries: dict[str, Json]) -> Iterator[Finding | Condition]:
@@ -172,7 +165,7 @@ def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[
 
 
 def _limit(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
-    if limit.kind != "seconds" and type(limit.value) is not int:
-        yield error("wrong-type", document.value_place(path), f"{tick(limit.value)} where a whole number from 0 on is expected")
+    if limit.kind != "seconds":
+        yield from whole(document, path, limit.value)
     placed = Limit(limit.kind, limit.value, limit.tools, None, limit.id, document.key_place(path[:3] if limit.tools else path))
     part.limits.append(placed)

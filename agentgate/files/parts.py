@@ -10,6 +10,7 @@ from agentgate.core.conditions import OPERATORS, InvalidOperand
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.policy import Condition, Limit, Rule
+from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
 RESERVED = frozenset(("default", "limit", "limits", "rule", "killed", "duplicate"))
@@ -36,6 +37,8 @@ class Part(msgspec.Struct):
     """Every `@group` that is used, without the `@`."""
     named_roles: list[tuple[str, Place]] = []
     """Every role that is used."""
+    unread: set[str] = set()
+    """`roles`, `groups`: what could not be read, so that nobody complains about what is defined there."""
 
 
 def error(code: str, place: Place, message: str, help: str | None = None, related: tuple[tuple[Place, str], ...] = ()) -> Finding:
@@ -53,6 +56,12 @@ def note_groups(part: Part, document: Document, path: tuple[str | int, ...], val
     for index, name in enumerate(names(value)):
         if name.startswith("@"):
             part.named_groups.append((name[1:], document.value_place(path if isinstance(value, str) else (*path, index))))
+
+
+def note_roles(part: Part, document: Document, path: tuple[str | int, ...], value: Json) -> None:
+    """Remembers the roles that are named in one place."""
+    for index, name in enumerate(names(value)):
+        part.named_roles.append((name, document.value_place(path if isinstance(value, str) else (*path, index))))
 
 
 def checked_condition(
@@ -87,3 +96,9 @@ def _help(key: str, operand: Json) -> str | None:
     if key in ("matches", "search") and ("(?=" in operand or "(?!" in operand or "(?<" in operand):
         return "RE2 has no look-around; use a second condition, or `unless`"
     return None
+
+
+def whole(document: Document, path: tuple[str | int, ...], value: Json) -> Iterator[Finding]:
+    """A finding where a whole number is written with a fraction: to JSON Schema `1.0` is an integer too."""
+    if type(value) is float:
+        yield error("wrong-type", document.value_place(path), f"{tick(value)} where a whole number is expected", f"write `{value:.0f}`")

@@ -6,7 +6,9 @@ that says what is expected; error messages use it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Json
@@ -36,7 +38,7 @@ def ref(name: str, description: str | None = None) -> dict[str, Json]:
     return {"description": description, "allOf": [reference]} if description else reference
 
 
-def mapping(properties: dict[str, Json], *, required: tuple[str, ...] = (), **more: Json) -> dict[str, Json]:
+def mapping(properties: dict[str, Json], *, required: Sequence[str] = (), **more: Any) -> dict[str, Json]:
     """An object with these keys and no others."""
     made: dict[str, Json] = {"type": "object", "properties": properties, "additionalProperties": False}
     if required:
@@ -104,7 +106,7 @@ def _top() -> dict[str, Json]:
             "title": "a mapping of roles",
             "type": "object",
             "patternProperties": {
-                NAME: {"title": "a list of roles", "type": "array", "items": ref("role"), "description": "The roles it includes."}
+                NAME: {"title": "a list of roles", "type": "array", "items": ref("role"), "description": "What it includes."}
             },
             "additionalProperties": False,
             "description": "Each role, and the roles that it includes: `operator: [viewer]`.",
@@ -145,7 +147,7 @@ def _definitions() -> dict[str, Json]:
             "minProperties": 1,
             "patternProperties": {ARGUMENT: ref("condition")},
             "additionalProperties": False,
-            "description": "Argument (dotted for nested objects, `*` for every string anywhere) and what it must be. All of them must hold.",
+            "description": "Argument (dotted for nested objects, `*` for every string anywhere) and what it must be; all must hold.",
         },
         "condition": {
             "title": "a value, a list of values, or a mapping of operators",
@@ -203,7 +205,7 @@ def _rule() -> dict[str, Json]:
         "observe": {
             "title": "`true` or `false`",
             "type": "boolean",
-            "description": "A rule on trial: judged and recorded, never enforced.",
+            "description": "On trial: judged and recorded, never enforced.",
         },
         "examples": mapping(
             {"match": calls("Calls that this rule must match."), "no_match": calls("Calls that it must not match.")},
@@ -227,12 +229,12 @@ def _operators() -> dict[str, Json]:
         "type": "boolean",
         "description": "`true`, beside other operators: holds too when the argument is absent.",
     }
-    return mapping(
+    closed = mapping(
         properties,
         title="a mapping of operators",
         description="Operators; all of them must hold.",
-        **{"if": {"required": ["optional"]}, "then": {"minProperties": 2}, "else": {"minProperties": 1}},
     )
+    return {**closed, "if": {"required": ["optional"]}, "then": {"minProperties": 2}, "else": {"minProperties": 1}}
 
 
 def _example() -> dict[str, Json]:
@@ -244,7 +246,7 @@ def _example() -> dict[str, Json]:
                 "title": "a list of calls",
                 "type": "array",
                 "items": ref("given"),
-                "description": "Calls that have returned before.",
+                "description": "Calls that returned before.",
             },
             "role": ref("role", "The role that the run has; none by default."),
             "prompt": text("What the user said."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,9 @@ _BAD_PATTERN = {
     "selector": "bad-tool-name",
     "tool": "bad-tool-name",
     "flat_selector": "bad-tool-name",
+    "name": "bad-tool-name",
     "rule": "bad-id",
+    "model": "bad-value",
 }
 """Definition in which a `pattern` stands → the code of a text that does not match it; else `bad-name`."""
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")
@@ -110,8 +113,8 @@ class Validator:
         if keyword == "type":
             return _error("wrong-type", place, f"{_described(value)} where {wanted} is expected", _type_help(value, wanted))
         if keyword == "pattern":
-            definition = error.schema_path[1] if error.schema_path[0] == "definitions" else ""
-            return _error(_BAD_PATTERN.get(str(definition), "bad-name"), place, f"{tick(value)} is not {wanted}", _name_help(value))
+            definition = str(error.schema_path[1]) if error.schema_path[0] == "definitions" else ""
+            return _mismatch(place, value, wanted, _BAD_PATTERN.get(definition, "bad-name"))
         if keyword == "minItems":
             return _error("empty-list", place, "an empty list: this would be about nothing", "name something, or leave it out")
         if keyword == "minProperties" and value:
@@ -139,6 +142,15 @@ def _bad_key(place: Any, key: str, path: Path) -> Finding:
     if section in ("when", "unless"):
         return _error("bad-name", place, f"{tick(key)} cannot be an argument", "a name, dotted for nested objects, or `*`")
     return _error("bad-name", place, f"{tick(key)} cannot be a name", "letters, digits, `_` and `-`")
+
+
+def _mismatch(place: Any, value: str, wanted: str, code: str) -> Finding:
+    if wanted == "text":
+        return _error("bad-value", place, "the text is blank" if not value.strip() else f"{tick(value)} with spaces in it")
+    if code == "bad-value":
+        help = None if ":" in value else f"write `openai:{value[:60]}`"
+        return _error(code, place, f"{tick(value)} is not {wanted}", help)
+    return _error(code, place, f"{tick(value)} is not {wanted}", _name_help(value, dashes=code == "bad-id"))
 
 
 def _not_allowed(place: Any, value: Json, allowed: list[Json], wanted: str) -> Finding:
@@ -186,11 +198,7 @@ def _described(value: Json) -> str:
 
 def _type_help(value: Json, wanted: str) -> str | None:
     if value is None:
-        return (
-            "write `equals: null` where the argument must be null"
-            if wanted.startswith("a value")
-            else "leave the key out if nothing is meant"
-        )
+        return "write `{equals: null}` where the argument must be null" if wanted.startswith("a value") else "leave it out"
     if isinstance(value, str) and "number" in wanted:
         return "numbers stand without quotes"
     if isinstance(value, int | float | bool) and ("text" in wanted or "name" in wanted):
@@ -200,22 +208,20 @@ def _type_help(value: Json, wanted: str) -> str | None:
     return None
 
 
-def _name_help(value: Json) -> str | None:
-    if not isinstance(value, str):
-        return None
+def _name_help(value: str, *, dashes: bool = False) -> str | None:
     if not value:
         return "an empty text names nothing"
     if not value.isascii():
         odd = next(character for character in value if not character.isascii())
         return f"{tick(odd)} (U+{ord(odd):04X}) is not one of the letters that names are made of"
+    if dashes and (suggestion := re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-")[:60]):
+        return f"for instance `{suggestion}`"
     if value != value.strip():
         return "remove the space around it"
     if "," in value or " " in value:
         return "several names are a list: `[one, two]`"
     if len(value) > 64:
         return "names have at most 64 characters"
-    if value != value.lower() or "_" in value:
-        return f"for instance `{value.strip('_-').lower().replace('_', '-')[:60]}`"
     return None
 
 

@@ -19,6 +19,9 @@ EFFECTS = {
 _BUDGET = dict.fromkeys(("budget", "budgets", "quota", "quotas", "limit"), "agentgate says `limits`")
 _EFFECT_KEY = "write the effect and the tools in one: `allow: customer_db`, `ask: …` or `block: …`"
 _ARGUMENTS = "conditions on arguments stand under `when`: `when: {action: read}`"
+_IN_RULES = "tools are named in rules: `rules: [{id: …, allow: …}]`"
+_LIMITS = "limits stand at the top of the file: `limits: {tools: {…: {calls: 1}}}`"
+_FLAT_TOOLS = "this form says `blocked_tools` or `allowed_tools`"
 _COMMAND_LINE = "this is given on the command line"
 
 WORDS: dict[str, dict[str, str]] = {
@@ -26,7 +29,7 @@ WORDS: dict[str, dict[str, str]] = {
         **_BUDGET,
         **dict.fromkeys(
             ("tools", "statements", "permissions", "allow", "ask", "block", "deny"),
-            "tools are named in rules: `rules: [{id: …, allow: …}]`",
+            _IN_RULES,
         ),
         **dict.fromkeys(("default_action", "default_effect", "default_decision", "fallback"), "agentgate says `default`"),
         **dict.fromkeys(("policy", "rule"), "agentgate says `rules`"),
@@ -37,9 +40,7 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "rule": {
         **dict.fromkeys(("tool", "tools", "tool_name", "action", "actions", "effect", "decision", "verdict"), _EFFECT_KEY),
-        **dict.fromkeys(
-            ("args", "arguments", "argument", "conditions", "condition", "if", "where", "match", "params", "parameters"), _ARGUMENTS
-        ),
+        **dict.fromkeys(("args", "arguments", "argument", "conditions", "condition", "if", "where", "match", "params"), _ARGUMENTS),
         **dict.fromkeys(("reason", "error", "description", "msg"), "agentgate says `message`"),
         **dict.fromkeys(("name", "rule_id", "key"), "agentgate says `id`"),
         **dict.fromkeys(("role", "who", "principal", "users"), "agentgate says `roles`"),
@@ -51,9 +52,7 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("tests", "test"), "agentgate says `examples`"),
         "enabled": "remove the rule, or put it on trial with `observe: true`",
         "schema": "a schema is a test of one argument: `when: {customer_id: {schema: …}}`",
-        **dict.fromkeys(
-            ("budget", "budgets", "limits", "max_calls"), "limits stand at the top of the file: `limits: {tools: {…: {calls: 1}}}`"
-        ),
+        **dict.fromkeys(("budget", "budgets", "limits", "max_calls"), _LIMITS),
     },
     "limits": {
         **dict.fromkeys(("max_steps", "turns", "max_turns", "iterations", "max_iterations"), "agentgate says `steps`"),
@@ -109,9 +108,7 @@ WORDS: dict[str, dict[str, str]] = {
         "title": "agentgate says `name`",
     },
     "flat entry": {
-        **dict.fromkeys(
-            ("tools", "deny", "deny_tools", "denied_tools", "block", "blocklist"), "this form says `blocked_tools` or `allowed_tools`"
-        ),
+        **dict.fromkeys(("tools", "deny", "deny_tools", "denied_tools", "block", "blocklist"), _FLAT_TOOLS),
         **dict.fromkeys(("allow", "allow_tools", "allowlist"), "this form says `allowed_tools`"),
         **dict.fromkeys(("id", "policy"), "this form says `name`"),
         **dict.fromkeys(("tool",), "this form says `tool_name`"),

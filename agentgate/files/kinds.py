@@ -1,0 +1,40 @@
+"""Tells policies and tasks apart, for commands that take either."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import BinaryIO, Literal
+
+from agentgate.core.events import Json
+from agentgate.files import policy_file, task_file
+from agentgate.files.policy_file import PolicyReading
+from agentgate.files.reading import POLICY_BYTES, read_source
+from agentgate.files.task_file import TaskReading
+from agentgate.files.yaml import Document, parse
+
+_OF_TASKS = ("prompt", "model", "recording", "tool_choice", "max_steps", "system")
+_OF_POLICIES = ("rules", "default", "limits", "policies", "roles", "groups")
+
+
+def kind_of_file(document: Document) -> Literal["task", "policy"]:
+    """What a document is meant to be, by its keys: a task has a `prompt`. What is neither counts as a policy."""
+    value: Json = document.value
+    if not isinstance(value, Mapping):
+        return "policy"
+    if "prompt" in value:
+        return "task"
+    tasklike = any(key in value for key in _OF_TASKS)
+    return "task" if tasklike and not any(key in value for key in _OF_POLICIES) else "policy"
+
+
+def read_either(path: str, *, stdin: BinaryIO | None = None) -> PolicyReading | TaskReading:
+    """Reads a file once, as the kind that it is.
+
+    Raises:
+        FileError: it cannot be read at all.
+    """
+    source = read_source(path, stdin=stdin)
+    document = parse(source.data, source.name, max_bytes=POLICY_BYTES).document
+    if document is not None and kind_of_file(document) == "task":
+        return task_file.understand(source)
+    return policy_file.understand([source])

@@ -1,0 +1,187 @@
+"""Loads tasks: what a model is asked, with which tools. Nothing is imported, and nothing is taken from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any, BinaryIO, NamedTuple
+
+from msgspec import UNSET
+
+from agentgate.core.events import Digest, Json
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.schemas import InvalidSchema, Schema, closed
+from agentgate.files.model_settings import model_settings
+from agentgate.files.parts import error, whole
+from agentgate.files.python_source import NotInFolder, locate
+from agentgate.files.reading import TASK_BYTES, Source, Sources, file_error, in_order, read_source
+from agentgate.files.task_schema import task_schema
+from agentgate.files.tool_choice import choice_findings
+from agentgate.files.validation import Path, Validator
+from agentgate.files.words import tick
+from agentgate.files.yaml import Document, parse
+from agentgate.task import Task, ToolSource
+
+_SCOPES = (
+    ((), "task"),
+    (("model",), "model"),
+    (("tools", None), "tool"),
+)
+
+
+class TaskReading(NamedTuple):
+    """What came of reading a task file."""
+
+    task: Task | None
+    """None where a finding is an error."""
+    findings: list[Finding]
+    """In file order."""
+    sources: Sources
+    """File → its lines, for frames."""
+
+
+def load_task(path: str, *, stdin: BinaryIO | None = None) -> Task:
+    """Loads a task file.
+
+    Args:
+        path: its path; `-` is standard input, with the working directory as its folder.
+        stdin: in place of standard input.
+
+    Raises:
+        FileError: it cannot be read, or something in it is wrong; carries every finding, in file order.
+    """
+    task, findings, _ = read_task(path, stdin=stdin)
+    if task is None:
+        raise file_error(findings)
+    return task
+
+
+def read_task(path: str, *, stdin: BinaryIO | None = None) -> TaskReading:
+    """Like `load_task`, but gives findings back.
+
+    Raises:
+        FileError: the file cannot be read at all.
+    """
+    return understand(read_source(str(path), max_bytes=TASK_BYTES, stdin=stdin))
+
+
+def understand(source: Source) -> TaskReading:
+    """What a task file says that was read already."""
+    parsed = parse(source.data, source.name, max_bytes=TASK_BYTES)
+    lines = {source.name: parsed.lines}
+    findings, task = list(parsed.findings), None
+    if parsed.document is not None:
+        taken = {(finding.place.line, finding.place.column) for finding in findings}
+        task, found = _task(parsed.document, source)
+        findings.extend(finding for finding in found if (finding.place.line, finding.place.column) not in taken)
+    usable = not any(finding.severity is Severity.ERROR for finding in findings)
+    return TaskReading(task if usable else None, in_order(findings, [source.name]), lines)
+
+
+@cache
+def _validator() -> Validator:
+    return Validator(task_schema(), _SCOPES)
+
+
+def _task(document: Document, source: Source) -> tuple[Task | None, list[Finding]]:
+    value = document.value
+    if not isinstance(value, dict):
+        return None, [error("wrong-type", document.value_place(()), "a task is a mapping with `version`, `prompt` and the like")]
+    found = _validator().check(document)
+    bad = {path for path, _ in found}
+    broken = {path[:length] for path in bad for length in (1, 2)}
+    findings = [finding for _, finding in found]
+    if ("version",) not in broken and type(value.get("version", 1)) is not int:
+        findings.append(error("version", document.value_place(("version",)), "version `1.0` is not known", "write `version: 1`"))
+    folder = os.path.realpath(FilePath.cwd() if source.name == "<stdin>" else FilePath(source.name).absolute().parent)
+    tools, about_tools = _tools(document, value.get("tools", []), folder, broken)
+    findings.extend(about_tools)
+    if ("tool_choice",) not in broken and "tool_choice" in value:
+        names = None if about_tools or any(path[:1] == ("tools",) for path in bad) else [tool_name(tool) for tool in tools]
+        findings.extend(choice_findings(document, value["tool_choice"], names))
+    model, recording = None, None
+    if ("model",) not in broken:
+        model, about_model = model_settings(document, value)
+        findings.extend(about_model)
+    if ("recording",) not in broken and "recording" in value:
+        recording = os.path.realpath(FilePath(folder) / value["recording"])
+    if ("max_steps",) not in broken:
+        findings.extend(whole(document, ("max_steps",), value.get("max_steps", 0)))
+    if findings or model is None:
+        return None, findings
+    name = value.get("name", source.stem)
+    task = Task(
+        name=name,
+        prompt=value["prompt"],
+        model=model,
+        digest=Digest(name, source.sha256),
+        folder=folder,
+        system=value.get("system"),
+        recording=recording,
+        tools=tuple(tools),
+        tool_choice=value.get("tool_choice", "auto"),
+        max_steps=value.get("max_steps"),
+        place=document.value_place(()),
+        source=source.name,
+    )
+    return task, []
+
+
+def tool_name(tool: ToolSource) -> str:
+    """What the model calls a tool."""
+    return tool.name or tool.function
+
+
+def _tools(document: Document, entries: Json, folder: str, broken: set[Path]) -> tuple[list[ToolSource], list[Finding]]:
+    tools: list[ToolSource] = []
+    findings: list[Finding] = []
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if ("tools", index) in broken:
+            continue
+        path: Path = ("tools", index)
+        try:
+            file, function = locate(entry["python"], folder)
+        except NotInFolder as problem:
+            findings.append(error(problem.code, document.value_place((*path, "python")), str(problem), problem.help))
+            continue
+        tool = _tool(document, path, entry, file, function)
+        name = tool_name(tool)
+        if name in seen:
+            first = document.value_place(("tools", seen[name], "python"))
+            message, help = f"two tools are called {tick(name)}", "give one of them a `name`"
+            findings.append(error("duplicate-tool", tool.place or first, message, help, ((first, "first here"),)))
+        seen.setdefault(name, index)
+        findings.extend(_parameters(document, (*path, "parameters"), entry.get("parameters")))
+        tools.append(tool)
+    return tools, findings
+
+
+def _tool(document: Document, path: Path, entry: dict[str, Any], file: str, function: str) -> ToolSource:
+    return ToolSource(
+        python=entry["python"],
+        file=file,
+        function=function,
+        name=entry.get("name"),
+        description=entry.get("description"),
+        parameters=entry.get("parameters"),
+        timeout_seconds=float(entry.get("timeout_seconds", 30.0)),
+        mock=entry.get("mock", UNSET),
+        place=document.value_place((*path, "python")),
+    )
+
+
+def _parameters(document: Document, path: Path, parameters: Json) -> Iterator[Finding]:
+    if parameters is None:
+        return
+    place = document.key_place(path)
+    if parameters.get("type") != "object":
+        help = "write `type: object` and list the `properties`"
+        yield error("bad-schema", place, "the schema of a tool's arguments has another type than `object`", help)
+        return
+    try:
+        Schema(closed(parameters), strict_formats=False)
+    except InvalidSchema as invalid:
+        yield error("bad-schema", place, f"not a usable JSON Schema: {invalid}")
