@@ -1,0 +1,40 @@
+"""A pattern that stops a text only at the beginning or the end of an argument."""
+
+import re
+from collections.abc import Iterable
+
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.escapes import gets_past, restricting, says
+from agentgate.core.lint.patterns import Sample, text_of
+
+_BEGINNING = re.compile(r"(\(\?[imsU]+\))?(\^|\\A)")
+_END = re.compile(r"(?<!\\)(\$|\\z)$")
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for pattern in restricting(subject):
+        if pattern.operator != "search" or not (_BEGINNING.match(pattern.text) or _END.search(pattern.text)):
+            continue
+        trial = gets_past(subject.calls, pattern, _padded)
+        if trial is not None:
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: the pattern is only looked for at the {'beginning' if _BEGINNING.match(pattern.text) else 'end'}",
+                help=f"take the anchor away, or write `\\b`; {says(trial)}",
+            )
+
+
+def _padded(sample: Sample) -> Iterable[str]:
+    text = text_of(sample)
+    yield from (f" {text}", f"{text} ", f"x; {text}")
+
+
+AUDIT = Audit(
+    code="anchored-block",
+    severity=Severity.WARNING,
+    summary="a block or ask rule looks for a text only at the beginning or end of an argument",
+    documentation="`^` and `$` tie a pattern to the beginning and the end: one space more, and a block rule overlooks the text. Take the "
+    "anchor away. Where the whole argument is meant, say so with `in` or `matches`.",
+    find=_find,
+)

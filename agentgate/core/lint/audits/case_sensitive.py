@@ -1,0 +1,34 @@
+"""A pattern that stops a text only in the spelling in which it is written."""
+
+from collections.abc import Iterable
+
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.escapes import gets_past, restricting, says
+from agentgate.core.lint.patterns import other_case
+
+
+def case_sensitive(subject: Subject, report: Report) -> Iterable[Finding]:
+    """What both the native and the flat form say about it."""
+    for pattern in restricting(subject):
+        trial = gets_past(subject.calls, pattern, other_case)
+        if trial is not None:
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: the pattern depends on upper and lower case",
+                help=f"put `(?i)` in front of it; {says(trial)}",
+            )
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    return () if subject.flat else case_sensitive(subject, report)
+
+
+AUDIT = Audit(
+    code="case-sensitive",
+    severity=Severity.WARNING,
+    summary="a block or ask rule looks for a text in one spelling of upper and lower case only",
+    documentation="What a pattern in a block or ask rule does not find goes on. `DROP` does not find `drop`, which means the same to a "
+    "database. Put `(?i)` in front of the pattern. Where case does matter (paths on Linux), list the values under `in`.",
+    find=_find,
+)

@@ -1,0 +1,42 @@
+"""A policy that lets through what nobody thought of."""
+
+from collections.abc import Iterable
+
+from agentgate.core.events import Effect
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.calls import Trial
+
+
+def unforeseen(subject: Subject) -> Trial | None:
+    """A call that the default lets through because no rule speaks of its tool."""
+    named = {name for rule in subject.rules for name in rule.selector.exact}
+    names = list(subject.tools.names) if subject.tools is not None else ["delete_everything", "run_anything"]
+    for name in sorted(names, key=lambda name: name in named):
+        trial = subject.calls.judge(name, subject.calls.least(name))
+        if trial.passes and trial.decision.rule is None:
+            return trial
+    return None
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    if subject.policy.default is not Effect.ALLOW or subject.flat:
+        return
+    trial = unforeseen(subject)
+    proof = f"; {trial.says}" if trial is not None else ""
+    yield report(
+        subject.place,
+        "what no rule matches is allowed",
+        help=f"say `default: block`, and allow what is needed{proof}",
+    )
+
+
+AUDIT = Audit(
+    code="default-allow",
+    severity=Severity.WARNING,
+    summary="`default: allow` lets through every call that no rule matches",
+    documentation="With `default: allow` a policy is a list of what somebody thought of: every tool, argument and spelling that nobody "
+    "thought of is let through. Say `default: block` and write an allow rule for what is needed; `default: ask` is a way "
+    "between.",
+    find=_find,
+)

@@ -1,0 +1,42 @@
+"""Two rules that say the same."""
+
+from collections.abc import Iterable
+
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.implies import core
+from agentgate.core.rules import CompiledRule
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    first: dict[object, CompiledRule] = {}
+    for rule in subject.rules:
+        other = first.setdefault(core(rule), rule)
+        if other is rule:
+            continue
+        yield report(
+            subject.place_of(rule.rule),
+            f"rule `{rule.rule.id}` says the same as rule `{other.rule.id}`",
+            help=_proof(subject, rule, other) or "take one of them away",
+            related=[(subject.place_of(other.rule), "the same rule")],
+        )
+
+
+def _proof(subject: Subject, rule: CompiledRule, other: CompiledRule) -> str | None:
+    for tool in subject.calls.tool_names(rule)[:1]:
+        for role in subject.calls.roles(rule)[:1]:
+            for arguments in subject.calls.matching(rule, tool, role, most=1):
+                trial = subject.calls.judge(tool, arguments, role=role, after=subject.calls.history(rule))
+                if trial.decision.rule in (rule.rule.id, other.rule.id):
+                    return f"take one of them away; both match this call: {trial}"
+    return None
+
+
+AUDIT = Audit(
+    code="duplicate-rule",
+    severity=Severity.WARNING,
+    summary="two rules say the same under different ids",
+    documentation="Two rules with the same effect, tools, roles, conditions and times do the work of one: which of them is named as the "
+    "deciding one depends on their ids alone, and a change to one is silently undone by the other.",
+    find=_find,
+)

@@ -1,0 +1,84 @@
+"""A rule that can never decide anything."""
+
+from collections.abc import Iterable
+
+from agentgate.core.events import Effect
+from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.calls import Trial
+from agentgate.core.lint.contradictions import contradiction
+from agentgate.core.lint.implies import Cell, cells, stricter, takes_all
+from agentgate.core.rules import CompiledRule
+
+_VERB = {Effect.ASK: "asks about", Effect.BLOCK: "blocks"}
+_MOST_SHOWN = 3
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for rule in subject.enforced:
+        if not subject.calls.roles(rule):
+            continue
+        found = contradiction(subject.calls, rule)
+        if found is not None:
+            yield report(
+                subject.place_of(found.condition, rule.rule),
+                f"rule `{rule.rule.id}` can never match: {found.why}",
+                help=found.trial.says if found.trial is not None else None,
+            )
+            continue
+        shadows = _shadows(subject, rule)
+        trial = _confirmed(subject, rule) if shadows else None
+        if trial is not None:
+            yield report(
+                subject.place_of(rule.rule),
+                f"rule `{rule.rule.id}` can never decide anything",
+                help=f"rule `{trial.decision.rule}` {_VERB[trial.decision.effect]} {trial}",
+                related=[_related(subject, other, rule) for other in shadows[:_MOST_SHOWN]],
+            )
+
+
+def _shadows(subject: Subject, rule: CompiledRule) -> list[CompiledRule]:
+    """Stricter rules that together match whatever the rule matches; empty where something is left to it."""
+    parts = cells(subject.calls, rule) if rule.rule.effect is not Effect.BLOCK else None
+    found: dict[str, CompiledRule] = {}
+    for cell in parts or ():
+        other = _shadow(subject, cell)
+        if other is None:
+            return []
+        found[other.rule.id] = other
+    return list(found.values())
+
+
+def _shadow(subject: Subject, cell: Cell) -> CompiledRule | None:
+    rules = (other for other in subject.calls.about(cell.tool) if stricter(other, cell.rule))
+    return next((other for other in rules if takes_all(subject.calls, other, cell)), None)
+
+
+def _confirmed(subject: Subject, rule: CompiledRule) -> Trial | None:
+    """A call that the rule matches and a stricter one decides; None where `decide` ever names the rule itself."""
+    seen: Trial | None = None
+    for tool in subject.calls.tool_names(rule):
+        for role in subject.calls.roles(rule):
+            for arguments in subject.calls.matching(rule, tool, role):
+                trial = subject.calls.judge(tool, arguments, role=role, after=subject.calls.history(rule), limits=False)
+                if trial.decision.rule == rule.rule.id:
+                    return None
+                if trial.decision.effect in _VERB and trial.decision.rule is not None:
+                    seen = seen or trial
+    return seen
+
+
+def _related(subject: Subject, other: CompiledRule, rule: CompiledRule) -> tuple[Place, str]:
+    what = f"every {rule.rule.tools[0]} call" if other.rule.unconditional and len(rule.rule.tools) == 1 else "what that one matches"
+    return subject.place_of(other.rule), f"this rule already {_VERB[other.rule.effect]} {what}"
+
+
+AUDIT = Audit(
+    code="never-matches",
+    severity=Severity.WARNING,
+    summary="a rule can never decide anything",
+    documentation="Either no call can satisfy the rule (its conditions contradict each other, or its exception takes away all that it "
+    "matches), or a stricter rule matches every call that this one does: block wins over ask, and ask over allow, whatever "
+    "their order. An exception from a block rule is an `unless` on that rule, never an allow rule beside it.",
+    find=_find,
+)

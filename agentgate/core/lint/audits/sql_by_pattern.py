@@ -1,0 +1,48 @@
+"""SQL held back by a regular expression."""
+
+import re
+from collections.abc import Iterable
+
+from agentgate.core.conditions import OPERATORS
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.escapes import Pattern, gets_past, restricting, says
+from agentgate.core.lint.patterns import sql_comment
+
+_ARGUMENTS = frozenset(("query", "sql", "statement", "sql_query"))
+_WORDS = re.compile(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for pattern in restricting(subject):
+        if not _about_sql(pattern):
+            continue
+        trial = gets_past(subject.calls, pattern, sql_comment)
+        if trial is not None:
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: a pattern does not understand SQL, in which a comment stands for a space",
+                help=f"{_way_on()}; {says(trial)}",
+            )
+
+
+def _about_sql(pattern: Pattern) -> bool:
+    words = set(_WORDS.findall(pattern.text))
+    return len(words) > 1 or (bool(words) and pattern.condition.condition.argument.split(".")[-1] in _ARGUMENTS)
+
+
+def _way_on() -> str:
+    if "sql" in OPERATORS:
+        return "use `sql` in an allow rule: `sql: {statements: [select], tables: [orders]}`"
+    return "look for the words alone, between `\\b`, or allow the few queries that are needed"
+
+
+AUDIT = Audit(
+    code="sql-by-pattern",
+    severity=Severity.WARNING,
+    summary="a pattern is to hold back SQL, and another spelling of the same statement gets past it",
+    documentation="SQL has many spellings for the same thing: comments in place of spaces, any case, quoted names, several statements in "
+    "one text. A pattern cannot list them. Say what is allowed instead: the operator `sql` reads the statement and looks at "
+    "its kind and its tables.",
+    find=_find,
+)

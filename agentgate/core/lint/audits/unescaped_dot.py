@@ -1,0 +1,41 @@
+"""A dot in a host or domain that stands for any character."""
+
+import re
+from collections.abc import Iterable
+
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.escapes import lets_in, loosening
+from agentgate.core.lint.patterns import Sample, text_of
+
+_DOT = re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z])")
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for pattern in loosening(subject):
+        dot = _DOT.search(pattern.text)
+        if dot is None:
+            continue
+        trial = lets_in(subject.calls, pattern, _with_other_letter)
+        if trial is not None:
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: a `.` between letters stands for any character",
+                help=f"write `\\.` for a dot; {trial.says}",
+            )
+
+
+def _with_other_letter(sample: Sample) -> Iterable[str]:
+    for before, dot, after in zip(sample, sample[1:], sample[2:], strict=False):
+        if dot.atom == "." and before.atom.isalnum() and after.atom.isalpha():
+            yield text_of(sample)
+
+
+AUDIT = Audit(
+    code="unescaped-dot",
+    severity=Severity.WARNING,
+    summary="a dot between letters, in a pattern that allows, stands for any character",
+    documentation="In a pattern `.` matches any character: `example.com` also matches `example-com` or `examplexcom`, which somebody else "
+    "may own. Write `\\.`, or use `glob`, `email` or `url`, where a dot is a dot.",
+    find=_find,
+)

@@ -1,0 +1,158 @@
+"""Calls that get past a rule, or in through one, though they hardly differ from those that it is written about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from agentgate.core.events import Code, Effect, Json
+from agentgate.core.lint.audit import Subject
+from agentgate.core.lint.calls import Arguments, Calls, Trial
+from agentgate.core.lint.patterns import Mutation, Sample, matching, text_of
+from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, lookup
+
+_MOST_SETTINGS = 6
+_MOST_TOOLS = 4
+PATTERNS = ("search", "matches")
+
+
+class Pattern(Struct, frozen=True):
+    """A pattern as one rule uses it."""
+
+    rule: CompiledRule
+    condition: CompiledCondition
+    operator: str
+    """`search` or `matches`."""
+    text: str
+
+    @property
+    def samples(self) -> list[Sample]:
+        """Texts that it matches."""
+        return matching(self.text, whole=self.operator == "matches")
+
+    @property
+    def named(self) -> str:
+        """The rule and the argument, for a message."""
+        name = self.condition.condition.argument
+        return f"rule `{self.rule.rule.id}`" + (" looks at any argument" if name == "*" else f", argument `{name}`")
+
+
+def restricting(subject: Subject) -> Iterator[Pattern]:
+    """The patterns that stop something: what they overlook goes on."""
+    for rule in subject.enforced:
+        if rule.rule.effect is not Effect.ALLOW:
+            yield from _patterns(rule, rule.when)
+
+
+def loosening(subject: Subject) -> Iterator[Pattern]:
+    """The patterns that let something through: in an allow rule, or in the exception from a block rule."""
+    for rule in subject.enforced:
+        if rule.rule.effect is Effect.ALLOW:
+            yield from _patterns(rule, rule.when)
+        else:
+            yield from _patterns(rule, rule.unless)
+
+
+def _patterns(rule: CompiledRule, conditions: Iterable[CompiledCondition]) -> Iterator[Pattern]:
+    for condition in conditions:
+        for operator, operand in condition.condition.operators:
+            if operator in PATTERNS and isinstance(operand, str):
+                yield Pattern(rule, condition, operator, operand)
+
+
+def gets_past(calls: Calls, pattern: Pattern, mutation: Mutation) -> Trial | None:
+    """A call with a changed text that the rule overlooks, though it stops the unchanged one; one that passes, if there is one."""
+    pairs = [(text_of(sample), other) for sample in pattern.samples for other in mutation(sample)]
+    return past(calls, pattern.rule, pattern.condition, pairs)
+
+
+def past(calls: Calls, rule: CompiledRule, condition: CompiledCondition, pairs: Iterable[tuple[Json, Json]]) -> Trial | None:
+    """The same for any values: each pair is one that the rule stops, and another."""
+    best: Trial | None = None
+    pairs = list(pairs)
+    for tool in calls.tool_names(rule)[:_MOST_TOOLS] if pairs else ():
+        for role, history, arguments in islice(calls.settings(rule, tool), _MOST_SETTINGS):
+            state = calls.state(role, history)
+
+            def stopped(made: Arguments, tool: str = tool, state: object = state) -> bool:
+                return rule.matches(made, calls.world, state) and calls.valid(tool, made)  # type: ignore[arg-type]
+
+            for made in _overlooked(calls, tool, arguments, condition, pairs, stopped):
+                trial = calls.judge(tool, made, role=role, after=history)
+                if trial.passes:
+                    return trial
+                if best is None and _goes_on(trial, rule):
+                    best = trial
+    return best
+
+
+def _overlooked(
+    calls: Calls,
+    tool: str,
+    arguments: Arguments,
+    condition: CompiledCondition,
+    pairs: Iterable[tuple[Json, Json]],
+    stopped: Callable[[Arguments], bool],
+) -> Iterator[Arguments]:
+    for caught, other in pairs:
+        for before in _beginnings(arguments, condition, other):
+            made = calls.with_value(tool, arguments, condition, _joined(before, other))
+            if (
+                calls.valid(tool, made)
+                and not stopped(made)
+                and stopped(calls.with_value(tool, arguments, condition, _joined(before, caught)))
+            ):
+                yield made
+
+
+def _beginnings(arguments: Arguments, condition: CompiledCondition, other: Json) -> list[str]:
+    """What may stand before the text: nothing, or what a milder rule wants there."""
+    if condition.parts is None or other is ABSENT or not isinstance(other, str):
+        return [""]
+    found = lookup(arguments, condition.parts[:1])
+    return ["", f"{found} "] if isinstance(found, str) and found != other else [""]
+
+
+def _joined(before: str, value: Json) -> Json:
+    return before + value if before and isinstance(value, str) else value
+
+
+def _goes_on(trial: Trial, rule: CompiledRule) -> bool:
+    """Whether nothing but the rule in question was there to stop the call."""
+    decision = trial.decision
+    if decision.effect is Effect.ASK:
+        return rule.rule.effect is Effect.BLOCK
+    return decision.code is Code.DEFAULT and rule.rule.effect is Effect.BLOCK
+
+
+def says(trial: Trial) -> str:
+    """The sentence that shows a call which got past a rule."""
+    if trial.decision.effect is Effect.BLOCK:
+        return f"this call gets past it, and only the default blocks it: {trial}"
+    return trial.says
+
+
+def lets_in(calls: Calls, pattern: Pattern, texts: Callable[[Sample], Iterable[Json]]) -> Trial | None:
+    """A call with a text made from a sample, which the pattern lets through."""
+    rule, condition = pattern.rule, pattern.condition
+    for tool in calls.tool_names(rule)[:_MOST_TOOLS]:
+        for role, history, arguments in islice(calls.settings(rule, tool), _MOST_SETTINGS):
+            for sample in pattern.samples[:4]:
+                for text in texts(sample):
+                    made = calls.with_value(tool, arguments, condition, text)
+                    trial = calls.judge(tool, made, role=role, after=history)
+                    if trial.passes and _by(pattern, trial, calls, role, history):
+                        return trial
+    return None
+
+
+def _by(pattern: Pattern, trial: Trial, calls: Calls, role: str | None, history: list[str]) -> bool:
+    """Whether it was this pattern that let the call through."""
+    rule = pattern.rule
+    if rule.rule.effect is Effect.ALLOW:
+        return trial.decision.rule == rule.rule.id
+    without = calls.with_value(trial.tool, trial.arguments, pattern.condition, ABSENT)
+    state = calls.state(role, history)
+    return rule.matches(without, calls.world, state) and not rule.matches(trial.arguments, calls.world, state)
