@@ -127,8 +127,18 @@ def _unsound(event: Event) -> str | None:
     return None
 
 
-def seal(event: Event, seq: int, prev: str) -> tuple[bytes, str]:
-    """The line of an event, with its line feed, and its hash.
+class Sealed(Struct, frozen=True):
+    """An event as a line."""
+
+    line: bytes
+    """With its line feed."""
+    raw: dict[str, Json]
+    """What reading the line gives."""
+    hash: str
+
+
+def seal(event: Event, seq: int, prev: str) -> Sealed:
+    """The line of an event.
 
     The hash is taken from what reading the line gives, so that writer and reader cannot differ.
 
@@ -143,7 +153,8 @@ def seal(event: Event, seq: int, prev: str) -> tuple[bytes, str]:
         own = digest(back)
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
         raise InvalidEvent(str(error) or type(error).__name__) from None
-    return f'{text[:-1]},"hash":"{own}"}}\n'.encode(), own
+    back["hash"] = own
+    return Sealed(f'{text[:-1]},"hash":"{own}"}}\n'.encode(), back, own)
 
 
 def event_hash(raw: Mapping[str, Json]) -> str:

@@ -7,7 +7,7 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import NoReturn, Self
 
 from msgspec import Struct
 
-from agentgate.core.events import Event
+from agentgate.core.events import Event, Json
 from agentgate.errors import AgentgateError, FileError, RecordError, UsageError
 from agentgate.files.transcript_chain import ZEROS, InvalidEvent, seal
 
@@ -94,7 +94,9 @@ class TranscriptWriter:
         self._disk = disk or Disk()
         self._broken: str | None = None
         self._torn = False
+        self._latest: tuple[Event, Mapping[str, Json]] | None = None
         self.head = Head()
+        """How far it has been written."""
         try:
             self._descriptor = self._open()
         except OSError as error:
@@ -109,12 +111,17 @@ class TranscriptWriter:
         if self._broken is not None:
             raise RecordError(self._broken)
         try:
-            line, own = seal(event, self.head.events + 1, self.head.hash)
+            sealed = seal(event, self.head.events + 1, self.head.hash)
         except InvalidEvent as error:
             raise RecordError(f"an event cannot be written: {error}") from None
-        self._append(line)
-        self.head = Head(self.head.events + 1, own, self.head.size + len(line))
+        self._append(sealed.line)
+        self.head = Head(self.head.events + 1, sealed.hash, self.head.size + len(sealed.line))
         self._torn = False
+        self._latest = (event, sealed.raw)
+
+    def stored(self, event: Event) -> Mapping[str, Json] | None:
+        """The event as the file keeps it, with `seq`, `prev` and `hash`, if it is the one that was written last."""
+        return self._latest[1] if self._latest is not None and self._latest[0] is event else None
 
     def close(self) -> None:
         """Lets go of the file. Safe to call twice."""

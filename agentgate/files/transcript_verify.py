@@ -1,0 +1,239 @@
+"""Audits a transcript: follows its hash chain, and looks whether what it says can have happened.
+
+What it finds: every change of an event, every line that was removed, inserted, repeated, moved or taken from another run, torn ends, and
+events that contradict each other. What no look at the file alone can find is said in `notes`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, RunEnded, RunStarted, ToolReturned
+from agentgate.errors import FileError
+from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
+from agentgate.files.transcript_reader import lines_of, open_regular
+
+UNENDED = "there is no `run_ended`: the run was killed, is still going, or its end was cut off; the file alone cannot tell which"
+UNPROVEN = (
+    "a file that was rewritten as a whole is not found by its own hashes; compare the head with one that was kept elsewhere (`--head`)"
+)
+RESPELLED = "{} not byte for byte as agentgate writes (spaces, spellings, line ends); the events in them are unchanged"
+
+_BEGINNING = b'{"type":"run_started",'
+"""How the first line of every transcript begins: a file that was cut off within it is known by that."""
+_ONLY_OURS = "what others recorded has no hashes, so nothing can be verified; `agentgate replay` reads it"
+
+
+class Problem(Struct, frozen=True):
+    """Something that is wrong with a transcript."""
+
+    line: int
+    """Counts from 1; the last line for what is missing at the end."""
+    what: str
+    """In lower case, without a full stop. May quote the file: make it safe before showing it."""
+
+
+class Verification(Struct, frozen=True):
+    """What an audit came to."""
+
+    file: str
+    events: int
+    """Events that are whole and stand where they were written."""
+    problems: tuple[Problem, ...]
+    head: str | None
+    """The hash of the last event that is whole. Kept elsewhere, it proves that nothing was cut off or rewritten."""
+    run_id: str | None = None
+    status: str | None = None
+    """How the run ended, from `run_ended`; None without it."""
+    notes: tuple[str, ...] = ()
+    """What cannot be proven, and what was seen without being a problem."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong, which a run without an end never is."""
+        return not self.problems
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has its `run_ended`."""
+        return self.status is not None
+
+
+def verify(path: str | Path, *, head: str | None = None) -> Verification:
+    """Audits one transcript.
+
+    Args:
+        path: the file.
+        head: the hash that its last event must have, kept elsewhere when the run was over.
+
+    Raises:
+        FileError: the file is missing, cannot be read, or is no transcript with hashes.
+    """
+    file = str(path)
+    try:
+        with open_regular(file) as stream:
+            audit = _Audit(file, head)
+            for number, line in lines_of(stream):
+                audit.take(number, line)
+    except FileNotFoundError:
+        raise FileError(f"no transcript at `{file}`") from None
+    except OSError as error:
+        raise FileError(f"`{file}` cannot be read: {(error.strerror or str(error)).lower()}") from None
+    return audit.verdict()
+
+
+class _Audit:
+    """One transcript being audited."""
+
+    def __init__(self, file: str, head: str | None) -> None:
+        self._file = file
+        self._wanted = head
+        self._wanted_at = 0
+        self._chain = Chain()
+        self._calls = _Calls()
+        self._problems: list[Problem] = []
+        self._events = 0
+        self._head: str | None = None
+        self._recognised = self._torn = False
+        self._without_hashes = False
+        self._respelled = 0
+        self._line = 0
+        self._started: RunStarted | None = None
+        self._ended: RunEnded | None = None
+
+    def take(self, number: int, line: bytes) -> None:
+        """Looks at the next line."""
+        self._line = number
+        if not line.strip():
+            self._problem("an empty line")
+            return
+        link = self._chain.follow(line)
+        self._recognise(link.raw, line)
+        if link.problem is not None:
+            self._problem(link.problem)
+        event = link.event
+        if event is None:
+            return
+        self._events += 1
+        self._head = link.raw["hash"]
+        if self._head == self._wanted:
+            self._wanted_at = self._events
+        self._respelled += not is_verbatim(link.raw, line)
+        if isinstance(event, RunStarted):
+            self._started = event
+        elif isinstance(event, RunEnded):
+            self._ended = event
+        for what in self._calls.take(event):
+            self._problem(what)
+
+    def verdict(self) -> Verification:
+        """What it came to, after the last line."""
+        if not self._recognised and not self._torn and self._line > 0:
+            raise self._not_ours()
+        notes = [RESPELLED.format(f"{self._respelled} lines are" if self._respelled > 1 else "1 line is")] if self._respelled else []
+        if self._ended is None:
+            self._problem(UNENDED)
+        if self._wanted is None:
+            notes.append(UNPROVEN)
+        else:
+            self._compare_heads()
+        return Verification(
+            file=self._file,
+            events=self._events,
+            problems=tuple(self._problems),
+            head=self._head,
+            run_id=self._started.run_id if self._started else None,
+            status=self._ended.status if self._ended else None,
+            notes=tuple(notes),
+        )
+
+    def _problem(self, what: str) -> None:
+        self._problems.append(Problem(max(self._line, 1), what))
+
+    def _recognise(self, raw: Json, line: bytes) -> None:
+        if is_event(raw):
+            self._recognised = self._recognised or "hash" in raw or "prev" in raw
+            self._without_hashes = True
+        elif raw is None and self._line == 1:
+            self._torn = line.startswith(_BEGINNING[: len(line)])
+
+    def _not_ours(self) -> FileError:
+        if self._without_hashes:
+            return FileError(
+                f"`{self._file}` holds events without hashes", help="only transcripts that `agentgate run` wrote can be verified"
+            )
+        return FileError(
+            f"`{self._file}` is no transcript of agentgate", help="what others recorded has no hashes, so nothing can be verified"
+        )
+
+    def _compare_heads(self) -> None:
+        place = self._wanted_at
+        if not place:
+            self._problem("the head is not that of this transcript: it was cut off, rewritten, or is another one")
+        elif place < self._events:
+            self._problem(f"the head is that of event {place} of {self._events}: what follows was written later, or by somebody else")
+
+
+class _Call(Struct):
+    """A decided call that has no answer yet."""
+
+    decided: CallDecided
+    approved: bool = False
+    asked: bool = False
+
+
+class _Calls:
+    """Follows calls from their decision to their one answer."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[_Call]] = {}
+        self._mode = Mode.ENFORCE
+
+    def take(self, event: Event) -> Iterator[str]:
+        """What contradicts the events before."""
+        match event:
+            case RunStarted():
+                self._mode = event.mode
+            case CallDecided():
+                self._open.setdefault(_key(event.call_id), []).append(_Call(event))
+            case ApprovalAnswered():
+                yield from self._approval(event)
+            case ToolReturned():
+                yield from self._answer(event)
+            case RunEnded():
+                for key, calls in self._open.items():
+                    if calls:
+                        yield f"the run ended without an answer to the call {key}"
+            case _:
+                pass
+
+    def _approval(self, event: ApprovalAnswered) -> Iterator[str]:
+        asking = [call for call in self._open.get(_key(event.call_id), ()) if call.decided.effect is Effect.ASK and not call.asked]
+        if not asking or asking[0].decided.args_hash != event.args_hash:
+            yield f"an approval that nothing asked for, of the call {_key(event.call_id)}"
+            return
+        asking[0].asked = True
+        asking[0].approved = event.answer == "approve"
+
+    def _answer(self, event: ToolReturned) -> Iterator[str]:
+        waiting = self._open.get(_key(event.call_id))
+        if not waiting:
+            yield f"an answer to the call {_key(event.call_id)}, which no decision waits for"
+            return
+        call = waiting.pop(0)
+        decided = call.decided
+        if not event.executed:
+            return
+        if self._mode is Mode.DRY_RUN:
+            yield f"the call {_key(event.call_id)} was executed in a dry run"
+        elif decided.enforced and not (decided.effect is Effect.ALLOW or call.approved):
+            yield f"the call {_key(event.call_id)} was executed, and its decision is {decided.effect.value}"
+
+
+def _key(call_id: Json) -> str:
+    """A call id as text: ids of malformed calls can be any JSON."""
+    return f"`{call_id}`" if isinstance(call_id, str) else json.dumps(call_id, sort_keys=True)
