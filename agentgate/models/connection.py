@@ -177,7 +177,7 @@ def _check_url(url: str) -> bool:
     try:
         httpx2.URL(url)
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname if parts.port != 0 else None  # looking at the port checks it
     except (ValueError, httpx2.InvalidURL):
         host = None
     if not host or parts.scheme not in ("http", "https") or " " in url:

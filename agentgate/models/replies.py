@@ -34,9 +34,9 @@ def chat_reply(body: bytes) -> Reply:
     if not isinstance(choices, list) or not choices:
         raise ModelError("the answer has no choices", help=WRONG_SERVER)
     doubts = Doubts()
+    if len(choices) > 1:
+        doubts.add(f"the answer has {len(choices)} choices where one was asked for")
     messages = [_chat_message(choice, doubts) for choice in choices]
-    if len(messages) > 1:
-        doubts.add(f"the answer has {len(messages)} choices where one was asked for")
     if present(answer.get("output")):
         doubts.add("the answer has `choices` and `output`")
     _look_for_other_calls(answer, doubts)
