@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agentgate.core.findings import Finding
 
@@ -31,9 +31,18 @@ class UsageError(AgentgateError):
 class FileError(AgentgateError):
     """A policy, task or transcript that cannot be used. Carries every finding, not only the first."""
 
-    def __init__(self, message: str, findings: Sequence[Finding] = (), *, help: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        findings: Sequence[Finding] = (),
+        *,
+        help: str | None = None,
+        sources: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(message, help=help)
         self.findings = tuple(findings)
+        self.sources = sources or {}
+        """File → its lines, to show each finding's place."""
 
 
 class OutsideError(AgentgateError):

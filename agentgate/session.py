@@ -5,18 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
 from agentgate.core.arguments import digest, digest_text
 from agentgate.core.conditions import World
-from agentgate.core.engine import CompiledPolicy, compile, decide, unrunnable
+from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unrunnable
 from agentgate.core.events import CallDecided, Decision, Event, Json, Mode, ModelRequest, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve
 from agentgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from agentgate.core.explain import Change, Considered
 
 
 class Recorder(Protocol):
@@ -129,6 +132,18 @@ class Session:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
         return unrunnable(self.state, call)
 
+    def explain(self, call: ToolCall, *, facts: Mapping[str, str] | None = None) -> tuple[Decision, list[Considered], list[Change]]:
+        """What would be decided about a call here, by which rules, and what would change it. Nothing is recorded."""
+        from agentgate.core.explain import changes, considered
+
+        world = World(workdir=self._workdir, resolve=self._resolve, known=facts)
+        decision = decide(self.policy, self.state, call, world)
+        return (
+            decision,
+            considered(self.policy, self.state, call, world),
+            changes(self.policy, self.state, call, world, decision),
+        )
+
     def record(self, event: Event) -> None:
         """Tells what happened.
 
@@ -163,3 +178,13 @@ def arguments_hash(call: ToolCall, decision: Decision) -> str:
         return digest(parse_arguments(call.arguments))
     except InvalidJson:
         return digest_text(call.arguments)
+
+
+def offered_tools(policy: Policy | CompiledPolicy, role: str | None, names: Sequence[str]) -> list[str]:
+    """What `allowed_tools: policy` stands for: those of `names` that a rule lets this role call, and that no rule always blocks."""
+    return offered(policy if isinstance(policy, CompiledPolicy) else compile(policy), role, names)
+
+
+def prepare(policy: Policy) -> CompiledPolicy:
+    """Makes a policy ready for many sessions."""
+    return compile(policy)

@@ -13,6 +13,7 @@ from agentgate.core.limits import OF_CALLS, OF_REQUESTS, CompiledLimit
 from agentgate.core.policy import Limit, Policy
 from agentgate.core.reasons import not_allowed
 from agentgate.core.rules import CompiledRule, ranked
+from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key
 
 MAX_ID = 256
@@ -168,7 +169,10 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
     except InvalidJson as error:
         return _block(Code.MALFORMED_ARGUMENTS, f"invalid JSON arguments: {error}")
     if state.tools is not None:
-        schema = state.tools.schema(call.name)
+        try:
+            schema = state.tools.schema(call.name)
+        except InvalidSchema as error:
+            return _block(Code.INTERNAL_ERROR, f"the schema of tool '{call.name}' cannot be used: {error}")
         if not schema.is_valid(arguments):
             return _block(Code.INVALID_ARGUMENTS, f"invalid arguments: {schema.first_error(arguments)}")
     return arguments

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from agentgate.core.events import Json
 
 if TYPE_CHECKING:
@@ -251,3 +253,22 @@ class ToolSet:
         if found is None:
             found = self._schemas[name] = Schema(closed(self.names[name]), strict_formats=False)
         return found
+
+
+_MOST_TOOL_SETS = 64
+_tool_sets: dict[bytes, ToolSet] = {}
+
+
+def tool_set(definitions: Sequence[Mapping[str, Json]]) -> ToolSet:
+    """The ToolSet of these definitions; the same one for equal definitions, so that a replay compiles each schema once.
+
+    Raises:
+        InvalidSchema: as ToolSet does.
+    """
+    key = msgspec.json.encode(definitions)
+    found = _tool_sets.get(key)
+    if found is None:
+        if len(_tool_sets) >= _MOST_TOOL_SETS:
+            _tool_sets.clear()
+        found = _tool_sets[key] = ToolSet(definitions)
+    return found

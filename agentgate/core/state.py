@@ -22,7 +22,7 @@ from agentgate.core.events import (
     ToolReturned,
     Totals,
 )
-from agentgate.core.schemas import ToolSet
+from agentgate.core.schemas import ToolSet, tool_set
 
 CUT_OFF = {
     "length": "the answer was cut off at its greatest length",
@@ -134,7 +134,7 @@ def evolve(state: State, event: Event) -> State:
 def _started(event: RunStarted) -> State:
     return State(
         role=event.role,
-        tools=None if event.tools is None else ToolSet(event.tools),
+        tools=None if event.tools is None else tool_set(event.tools),
         allowed_tools=names_offered(event.tool_choice),
         max_steps=event.max_steps,
         prompt=tuple(user_texts(event.messages)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import BinaryIO, NamedTuple
 
@@ -10,12 +10,13 @@ from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.policy import Policy
 from agentgate.errors import UsageError
+from agentgate.files.collector import collector_paused
 from agentgate.files.examples import failing
 from agentgate.files.merge import merge
 from agentgate.files.parts import Part, error
 from agentgate.files.reading import POLICY_BYTES, Source, Sources, file_error, in_order, read_source
-from agentgate.files.validation import Path, Validator
-from agentgate.files.yaml import Document, parse
+from agentgate.files.validation import Validator
+from agentgate.files.yaml import Document, Parsed, parse
 
 
 class PolicyReading(NamedTuple):
@@ -40,9 +41,9 @@ def load_policy(*paths: str, stdin: BinaryIO | None = None) -> Policy:
         FileError: a file cannot be read, or something in it is wrong; carries every finding, in file order.
         UsageError: no path is given.
     """
-    policy, findings, _ = read_policy(*paths, stdin=stdin)
+    policy, findings, sources = read_policy(*paths, stdin=stdin)
     if policy is None:
-        raise file_error(findings)
+        raise file_error(findings, sources)
     return policy
 
 
@@ -56,21 +57,26 @@ def read_policy(*paths: str, stdin: BinaryIO | None = None) -> PolicyReading:
     return understand([read_source(str(path), stdin=stdin) for path in paths])
 
 
-def understand(sources: Sequence[Source]) -> PolicyReading:
-    """What policy files say that were read already.
+def understand(sources: Sequence[Source], parsed: Mapping[str, Parsed] | None = None) -> PolicyReading:
+    """What policy files say that were read already, and perhaps parsed: source name → what came of it.
 
     Raises:
         UsageError: there are none.
     """
     if not sources:
         raise UsageError("no policy is given", help="name a file with `--policy`")
+    with collector_paused():
+        return _understood(sources, parsed or {})
+
+
+def _understood(sources: Sequence[Source], parsed: Mapping[str, Parsed]) -> PolicyReading:
     findings: list[Finding] = []
     lines: dict[str, tuple[str, ...]] = {}
     parts: list[Part] = []
     for source in sources:
         if source.name in lines:
             raise UsageError(f"the policy `{source.name}` is given twice")
-        part, found, lines[source.name] = _part(source)
+        part, found, lines[source.name] = _part(source, parsed.get(source.name))
         findings.extend(found)
         if part is not None:
             parts.append(part)
@@ -85,8 +91,8 @@ def understand(sources: Sequence[Source]) -> PolicyReading:
     return PolicyReading(policy if usable else None, ordered, lines)
 
 
-def _part(source: Source) -> tuple[Part | None, list[Finding], tuple[str, ...]]:
-    parsed = parse(source.data, source.name, max_bytes=POLICY_BYTES)
+def _part(source: Source, parsed: Parsed | None) -> tuple[Part | None, list[Finding], tuple[str, ...]]:
+    parsed = parsed or parse(source.data, source.name, max_bytes=POLICY_BYTES)
     document = parsed.document
     if document is None:
         return None, parsed.findings, parsed.lines
@@ -105,11 +111,11 @@ def part_of(document: Document, source: Source) -> tuple[Part | None, list[Findi
         message = "a policy is a mapping with `version`, `rules` and the like"
         return None, [error("wrong-type", document.value_place(()), message)]
     flat = "policies" in document.value
-    found = _validator(flat=flat).check(document)
-    bad: set[Path] = {path for path, _ in found}
+    checked = _validator(flat=flat).check(document)
+    if not checked.complete:
+        return None, checked.findings
     part = Part(source.name, source.sha256, source.stem, Effect.BLOCK, document.value_place(()))
-    more = (flat_part if flat else native_part)(document, bad, part)
-    return part, [finding for _, finding in found] + more
+    return part, checked.findings + (flat_part if flat else native_part)(document, checked.bad, part)
 
 
 @cache

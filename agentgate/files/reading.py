@@ -68,7 +68,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
 
 
 def in_order(findings: Sequence[Finding], files: Sequence[str]) -> list[Finding]:
-    """Findings in file order, one for each code and place, and no more errors than anybody reads."""
+    """Findings in file order, and no more of them than anybody reads."""
     rank = {file: index for index, file in reversed(list(enumerate(files)))}
     ordered = sorted(findings, key=lambda finding: (rank.get(finding.place.file, len(rank)), finding.place.line, finding.place.column))
     if len(ordered) > _SHOWN:
@@ -78,10 +78,10 @@ def in_order(findings: Sequence[Finding], files: Sequence[str]) -> list[Finding]
     return ordered
 
 
-def file_error(findings: Sequence[Finding]) -> FileError:
+def file_error(findings: Sequence[Finding], sources: Sources | None = None) -> FileError:
     """The exception that carries these findings; its message is the first of them."""
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     first = errors[0]
     others = len(errors) - 1
     more = f" (and {others} more {'error' if others == 1 else 'errors'})" if others else ""
-    return FileError(f"{first.place}: error[{first.code}]: {first.message}{more}", findings, help=first.help)
+    return FileError(f"{first.place}: error[{first.code}]: {first.message}{more}", findings, help=first.help, sources=sources)

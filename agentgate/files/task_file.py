@@ -52,9 +52,9 @@ def load_task(path: str, *, stdin: BinaryIO | None = None) -> Task:
     Raises:
         FileError: it cannot be read, or something in it is wrong; carries every finding, in file order.
     """
-    task, findings, _ = read_task(path, stdin=stdin)
+    task, findings, sources = read_task(path, stdin=stdin)
     if task is None:
-        raise file_error(findings)
+        raise file_error(findings, sources)
     return task
 
 
@@ -89,10 +89,12 @@ def _task(document: Document, source: Source) -> tuple[Task | None, list[Finding
     value = document.value
     if not isinstance(value, dict):
         return None, [error("wrong-type", document.value_place(()), "a task is a mapping with `version`, `prompt` and the like")]
-    found = _validator().check(document)
-    bad = {path for path, _ in found}
+    checked = _validator().check(document)
+    if not checked.complete:
+        return None, checked.findings
+    bad = checked.bad
     broken = {path[:length] for path in bad for length in (1, 2)}
-    findings = [finding for _, finding in found]
+    findings = list(checked.findings)
     if ("version",) not in broken and type(value.get("version", 1)) is not int:
         findings.append(error("version", document.value_place(("version",)), "version `1.0` is not known", "write `version: 1`"))
     folder = os.path.realpath(FilePath.cwd() if source.name == "<stdin>" else FilePath(source.name).absolute().parent)

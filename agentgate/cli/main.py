@@ -1,0 +1,53 @@
+"""The `agentgate` command: every subcommand by its name, and every failure as one message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from agentgate import __version__
+from agentgate.cli import audit, check, explain, replay, run, schema
+from agentgate.errors import AgentgateError
+
+app = typer.Typer(
+    name="agentgate",
+    help="Runs language-model agents behind a policy: the model proposes, the gate decides.",
+    epilog="Exit codes: 0 finished · 1 stopped by the policy, or findings · 2 wrong usage or a bad file · 3 something outside failed"
+    " · 130 interrupted",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("replay")(replay.replay)
+app.command("explain")(explain.explain)
+app.add_typer(audit.app, name="audit")
+app.command("schema")(schema.schema)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"agentgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The `agentgate` command: runs, and turns every failure that a user can mend into one message and an exit code."""
+    try:
+        app()
+    except AgentgateError as error:
+        from agentgate.output.errors import print_error
+
+        print_error(error)
+        sys.exit(error.exit_code)

@@ -1,0 +1,88 @@
+"""Explains a call: feeds a session up to it, as a run or a replay would, and asks there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentgate.core.events import CallDecided, Code, Decision, Effect, RunStarted, ToolCall, ToolReturned
+from agentgate.core.explain import Change, Considered
+from agentgate.core.policy import Policy
+from agentgate.core.state import State, evolve
+from agentgate.errors import UsageError
+from agentgate.files.transcript import Proposed, Transcript
+from agentgate.session import Session
+
+
+class Explanation(Struct, frozen=True):
+    """A call, the decision on it, and where that comes from."""
+
+    call: ToolCall
+    decision: Decision
+    considered: tuple[Considered, ...]
+    changes: tuple[Change, ...]
+    recorded: CallDecided | None = None
+    """What was decided when the call was recorded."""
+
+
+def explain_call(
+    policy: Policy,
+    call: ToolCall,
+    started: RunStarted,
+    *,
+    after: Iterable[str] = (),
+    resolve: Callable[[str], str] | None = None,
+    workdir: str = "/",
+) -> Explanation:
+    """Explains a call at the beginning of a run, or once the tools in `after` have returned."""
+    session = Session(policy, resolve=resolve, workdir=workdir)
+    session.record(started)
+    session.state = _returned(session.state, after)
+    return _explained(session, call, None)
+
+
+def explain_recorded(
+    policy: Policy, transcript: Transcript, number: int, *, role: str | None = None, resolve: Callable[[str], str] | None = None
+) -> Explanation:
+    """Explains a call of a transcript where it stands.
+
+    Args:
+        policy: what to judge by.
+        transcript: where the call is.
+        number: which call, from 1.
+        role: in place of the recorded one.
+        resolve: for links in paths that the transcript does not tell about.
+
+    Raises:
+        UsageError: the transcript has no such call.
+    """
+    session = Session(policy, resolve=resolve)
+    calls = 0
+    for item in transcript.items:
+        if isinstance(item, Proposed):
+            calls += 1
+            if calls == number:
+                return _explained(session, item.call, item.recorded)
+            session.propose(item.call, at=item.at, facts=item.recorded.facts if item.recorded is not None else None)
+        elif isinstance(item, RunStarted) and role is not None:
+            session.record(replace(item, role=role))
+        else:
+            session.record(item)
+    raise UsageError(f"there is no call {number} in this transcript, it has {calls}", help="calls count from 1")
+
+
+def _explained(session: Session, call: ToolCall, recorded: CallDecided | None) -> Explanation:
+    decision, considered, changes = session.explain(call, facts=recorded.facts if recorded is not None else None)
+    return Explanation(call, decision, tuple(considered), tuple(changes), recorded)
+
+
+def _returned(state: State, tools: Iterable[str]) -> State:
+    """The state after these tools were called and have returned, without counting against any limit."""
+    before = state
+    for index, tool in enumerate(tools):
+        call_id = f"after_{index}"
+        decided = CallDecided(step=0, call_id=call_id, tool=tool, arguments="{}", effect=Effect.ALLOW, code=Code.DEFAULT)
+        state = evolve(evolve(state, decided), ToolReturned(call_id=call_id, executed=True, ok=True, content=""))
+    return replace(before, returned=state.returned, results=state.results)

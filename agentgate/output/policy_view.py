@@ -1,0 +1,60 @@
+"""What the screen says about a policy: its limits in a few words, where its rules stand, and which arguments a decision fell on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from agentgate.core.events import CallDecided, Code, Effect
+from agentgate.core.findings import Place
+from agentgate.core.policy import Limit, Policy, Rule
+from agentgate.core.rules import Selector
+from agentgate.output.summary import plural
+
+_UNITS = {"steps": "step", "tool_calls": "call", "tokens": "token", "seconds": "second", "repeats": "repeat", "refusals": "refusal"}
+
+
+def limits_text(policy: Policy, max_steps: int | None = None) -> str:
+    """`6 steps, 10 calls`; empty where nothing is limited."""
+    values = {limit.kind: limit.value for limit in policy.limits if limit.kind != "calls"}
+    if max_steps is not None:
+        values["steps"] = min(max_steps, values.get("steps", max_steps))
+    return ", ".join(_amount(values[kind], unit) for kind, unit in _UNITS.items() if kind in values)
+
+
+def _amount(value: float, unit: str) -> str:
+    return plural(int(value), unit) if float(value).is_integer() else f"{value:g} {unit}s"
+
+
+def places(policy: Policy) -> dict[str, Place]:
+    """Id of a rule or limit → where it stands; `default` → where the default does."""
+    found: dict[str, Place] = {}
+    known: tuple[Rule | Limit, ...] = (*policy.rules, *policy.limits)
+    for entry in known:
+        if entry.place is not None:
+            found[entry.id] = entry.place
+    return found
+
+
+def deciding(policy: Policy) -> Callable[[CallDecided], tuple[str, ...]]:
+    """Tells which arguments a decision fell on, so that they are shown first and whole."""
+    by_id: Mapping[str, Rule] = {rule.id: rule for rule in policy.rules}
+    letting = [
+        (rule, Selector(name for name in rule.tools if not name.startswith("@")))
+        for rule in policy.rules
+        if rule.effect is not Effect.BLOCK
+    ]
+
+    def names(event: CallDecided) -> tuple[str, ...]:
+        rule = by_id.get(event.rule or "")
+        if rule is not None:
+            return _arguments((rule,))
+        if event.code is Code.DEFAULT and event.effect is Effect.BLOCK and isinstance(event.tool, str):
+            named = [rule for rule, tools in letting if event.tool in tools]
+            return tuple(name for name in _arguments(named) if event.reason.startswith((f"{name} ", f"a missing {name} ")))
+        return ()
+
+    return names
+
+
+def _arguments(rules: tuple[Rule, ...] | list[Rule]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(condition.argument for rule in rules for condition in (*rule.when, *rule.unless)))

@@ -1,0 +1,189 @@
+"""Judges recorded runs again: the same session as a live run, fed with what was recorded. Executes nothing, asks nobody.
+
+State grows from what the transcript says was answered and returned; only the judgement is new.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentgate.core.events import Decision, Effect, Json
+from agentgate.core.policy import Policy
+from agentgate.files.transcript import Damage, Proposed, Transcript
+from agentgate.session import Session, prepare
+
+
+class Verdict(Struct, frozen=True):
+    """An earlier decision, as far as it matters for comparing."""
+
+    effect: Effect
+    rule: str | None
+
+
+class Judged(Struct, frozen=True):
+    """One recorded call and what is decided about it now."""
+
+    transcript: str
+    """The id of its transcript."""
+    index: int
+    """Which call of the transcript, from 0."""
+    call_id: Json
+    tool: Json
+    arguments: Json
+    effect: Effect
+    code: str
+    rule: str | None
+    reason: str
+    recorded: Verdict | None
+    """What the transcript says was decided; None where nobody decided anything."""
+    against: Verdict | None
+    """What the other policy decides, where there is one."""
+    flipped: bool
+    """Whether the effect is another than before: than the other policy's, where there is one, else than the recorded one."""
+    after_flip: bool
+    """Whether an earlier call of this transcript flipped: from there on a real run might have gone another way."""
+
+    @property
+    def before(self) -> Verdict | None:
+        """What it is compared with."""
+        return self.against or self.recorded
+
+
+class Replay:
+    """A policy, and perhaps another one to compare with, ready to judge transcripts."""
+
+    def __init__(self, policy: Policy, against: Policy | None = None, *, role: str | None = None) -> None:
+        """Prepares the policies.
+
+        Args:
+            policy: what to judge by.
+            against: what to compare with; the recorded decisions, by default.
+            role: judge everything in this role rather than in the recorded one.
+        """
+        self.policy = prepare(policy)
+        self.against = None if against is None else prepare(against)
+        self.role = role
+
+    def judge(self, transcript: Transcript) -> Iterator[Judged]:
+        """Every call of a transcript, in order."""
+        session = Session(self.policy)
+        other = None if self.against is None else Session(self.against)
+        flipped = False
+        for item in transcript.items:
+            if isinstance(item, Proposed):
+                judged = self._judged(transcript, item, session, other, flipped)
+                yield judged
+                flipped = flipped or judged.flipped
+                continue
+            if item is transcript.started and self.role is not None:
+                item = replace(transcript.started, role=self.role)
+            session.record(item)
+            if other is not None:
+                other.record(item)
+
+    def _judged(self, transcript: Transcript, item: Proposed, session: Session, other: Session | None, flipped: bool) -> Judged:
+        facts = item.recorded.facts if item.recorded is not None else None
+        decision = session.propose(item.call, at=item.at, facts=facts)
+        against = None if other is None else _verdict(other.propose(item.call, at=item.at, facts=facts))
+        recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule)
+        before = against or recorded
+        return Judged(
+            transcript=transcript.id,
+            index=item.index,
+            call_id=item.call.id,
+            tool=item.call.name,
+            arguments=item.call.arguments,
+            effect=decision.effect,
+            code=decision.code,
+            rule=decision.rule,
+            reason=decision.reason,
+            recorded=recorded,
+            against=against,
+            flipped=before is not None and before.effect is not decision.effect,
+            after_flip=flipped,
+        )
+
+
+def _verdict(decision: Decision) -> Verdict:
+    return Verdict(decision.effect, decision.rule)
+
+
+class Group(Struct):
+    """Calls that flipped in the same way."""
+
+    tool: Json
+    before: Verdict
+    effect: Effect
+    code: str
+    rule: str | None
+    example: Judged
+    calls: int = 0
+    runs: int = 0
+    last_run: str | None = None
+
+    def add(self, judged: Judged) -> None:
+        """Counts one more call of the group."""
+        self.calls += 1
+        if judged.transcript != self.last_run:
+            self.runs += 1
+            self.last_run = judged.transcript
+
+
+class Tally:
+    """What a replay comes to. Grows with the rules and the ways to flip, not with the calls."""
+
+    def __init__(self) -> None:
+        self.transcripts = 0
+        self.calls = 0
+        self.effects: Counter[Effect] = Counter()
+        self.rules: Counter[str] = Counter()
+        """Rule or limit, or the decision's code where none decided → calls decided by it."""
+        self.matrix: Counter[tuple[Effect, Effect]] = Counter()
+        """Effect before, effect now → calls."""
+        self.flips = 0
+        self.flipped_runs = 0
+        self.groups: dict[tuple[Json, ...], Group] = {}
+        self.damaged: list[Damage] = []
+
+    def run(self, judged: Iterable[Judged]) -> Iterator[Judged]:
+        """Counts the calls of one transcript while they pass through."""
+        self.transcripts += 1
+        flips = self.flips
+        for call in judged:
+            self._count(call)
+            yield call
+        self.flipped_runs += self.flips > flips
+
+    def _count(self, call: Judged) -> None:
+        self.calls += 1
+        self.effects[call.effect] += 1
+        self.rules[call.rule or call.code] += 1
+        before = call.before
+        if before is None:
+            return
+        self.matrix[before.effect, call.effect] += 1
+        if not call.flipped:
+            return
+        self.flips += 1
+        tool = call.tool if isinstance(call.tool, str) else None
+        key = (tool, before.effect, before.rule, call.effect, call.rule, call.code)
+        group = self.groups.get(key)
+        if group is None:
+            group = self.groups[key] = Group(tool, before, call.effect, call.code, call.rule, call)
+        group.add(call)
+
+    def result(self, seconds: float) -> dict[str, Json]:
+        """The whole replay as one object, for `--format json`."""
+        return {
+            "transcripts": self.transcripts,
+            "calls": self.calls,
+            "effects": {effect.value: self.effects[effect] for effect in Effect},
+            "rules": dict(sorted(self.rules.items())),
+            "flips": self.flips,
+            "seconds": round(seconds, 6),
+            "damaged": [{"file": damage.file, "line": damage.line, "why": damage.why} for damage in self.damaged],
+        }
