@@ -193,6 +193,7 @@ def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> Non
         "http:///v1",
         "http://[::1",
         "http://localhost:99999",
+        "http://localhost:0",
         "http://a b",
         "\n",
         "http://\x00",

@@ -88,7 +88,7 @@ def test_reasoning_goes_back_where_the_server_can_read_it_again() -> None:
 def test_calls_that_got_other_ids_go_by_those_in_items_too() -> None:
     """Where a malformed call was given an id, its item says that one, so that call and output belong together."""
     reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "abc"}
-    items = [reasoning, {"type": "function_call", "id": "fc_1", "call_id": "", "name": "read", "arguments": "{}"}]
+    items: list[dict[str, Any]] = [reasoning, {"type": "function_call", "id": "fc_1", "call_id": "", "name": "read", "arguments": "{}"}]
     said = {"role": "assistant", "content": None, "tool_calls": [call("read", id="malformed_0")], "items": items}
     _, body = converse(text_item("Done"), messages=[said])
     assert body["input"] == [reasoning, {**items[1], "call_id": "malformed_0"}]
