@@ -1,0 +1,145 @@
+"""What `agentgate check` finds out: loading errors and lint for each file, against the tools of a task where one is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+
+from agentgate.core.conditions import World
+from agentgate.core.events import Effect, Json
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint import Protected, lint
+from agentgate.core.policy import Policy
+from agentgate.errors import AgentgateError, FileError
+from agentgate.files.kinds import read_either
+from agentgate.files.policy_file import PolicyReading
+from agentgate.files.reading import in_order
+from agentgate.files.task_file import read_task
+from agentgate.task import Task
+
+TRANSCRIPTS = ".agentgate/runs"
+"""Where transcripts are kept unless something else is said."""
+
+
+class Checked(Struct, frozen=True):
+    """What was found in one file."""
+
+    file: str
+    findings: Sequence[Finding]
+    """In file order."""
+    sources: Mapping[str, Sequence[str]]
+    """File → its lines, for frames."""
+
+    def failed(self, *, strict: bool) -> bool:
+        """Whether there are errors, or with `strict` warnings."""
+        bad = (Severity.ERROR, Severity.WARNING) if strict else (Severity.ERROR,)
+        return any(finding.severity in bad for finding in self.findings)
+
+
+class Checks(Struct, frozen=True):
+    """What was found in all files."""
+
+    files: list[Checked]
+    """In the order in which they were given, the task last."""
+    errors: list[AgentgateError]
+    """Files that could not be read, and what failed outside."""
+
+
+def check_files(
+    files: Sequence[str], *, task: str | None = None, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None
+) -> Checks:
+    """Checks each file by itself.
+
+    Args:
+        files: policies and tasks; `-` is standard input.
+        task: a task against whose tools the policies are checked; its tools are imported, in a process of their own.
+        environ: the environment for those tools; this process's by default.
+        stdin: in place of standard input.
+    """
+    found = Checks([], [])
+    given, definitions = _task(task, found, environ, stdin) if task is not None else (None, None)
+    about_task = found.files.copy()
+    found.files.clear()
+    for file in dict.fromkeys(files):
+        if task is not None and file == task:
+            continue
+        try:
+            reading = read_either(file, stdin=stdin)
+        except FileError as error:
+            found.errors.append(error)
+            continue
+        findings = list(reading.findings)
+        if isinstance(reading, PolicyReading) and reading.policy is not None:
+            findings += _lint(reading, file, given, definitions)
+        name = "<stdin>" if file == "-" else file
+        found.files.append(Checked(name, in_order(findings, [name]), reading.sources))
+    found.files.extend(about_task)
+    return found
+
+
+def _lint(reading: PolicyReading, file: str, task: Task | None, tools: Sequence[Mapping[str, Json]] | None) -> list[Finding]:
+    policy = reading.policy
+    assert policy is not None
+    world = World(workdir=str(Path.cwd()), resolve=os.path.realpath)
+    return lint(policy, tools, protected=tuple(_protected(file, task)), flat=_is_flat(policy, reading), world=world)
+
+
+def _is_flat(policy: Policy, reading: PolicyReading) -> bool:
+    """Whether the default is that of the flat form: it then stands at the key `policies`."""
+    place = policy.place
+    if policy.default is not Effect.ALLOW or place is None or place.file not in reading.sources:
+        return False
+    line = reading.sources[place.file][place.line - 1]
+    return line[place.column - 1 :].lstrip("'\"").startswith("policies")
+
+
+def _protected(file: str, task: Task | None) -> Iterator[Protected]:
+    """What no tool of the agent may rewrite, as paths from the working directory."""
+    if file != "-":
+        yield Protected(_from_here(file), "the policy")
+    yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
+    if task is not None:
+        yield from (Protected(_from_here(path), "the code of its own tools") for path in dict.fromkeys(tool.file for tool in task.tools))
+        if task.source != "<stdin>":
+            yield Protected(_from_here(task.source), "the task")
+
+
+def _from_here(path: str) -> str:
+    absolute = os.path.realpath(path)
+    here = os.path.relpath(absolute)
+    return absolute if here.startswith("..") else here
+
+
+def _task(
+    file: str, found: Checks, environ: Mapping[str, str] | None, stdin: BinaryIO | None
+) -> tuple[Task | None, list[Mapping[str, Json]] | None]:
+    """The task and its tools in Chat Completions form, None where they cannot be had."""
+    try:
+        reading = read_task(file, stdin=stdin)
+    except FileError as error:
+        found.errors.append(error)
+        return None, None
+    findings, definitions = list(reading.findings), None
+    if reading.task is not None:
+        try:
+            definitions = _definitions(reading.task, os.environ if environ is None else environ)
+        except FileError as error:
+            findings += error.findings
+            if not error.findings:
+                found.errors.append(error)
+        except AgentgateError as error:
+            found.errors.append(error)
+    name = "<stdin>" if file == "-" else file
+    found.files.append(Checked(name, in_order(findings, [name]), reading.sources))
+    return reading.task, definitions
+
+
+def _definitions(task: Task, environ: Mapping[str, str]) -> list[Mapping[str, Json]]:
+    from agentgate.tools import open_toolbox
+
+    with open_toolbox(task, environ=environ) as toolbox:
+        return [tool.definition for tool in toolbox.tools]
