@@ -15,7 +15,8 @@ from .translation import DATA, policy_of, specifications, tools_of
 
 CORPUS = Path(os.environ.get("AGENTGATE_HOSTILE", Path(__file__).parents[2].parent / "shared" / "hostile"))
 """The whole corpus, where there is one; the selection in `tests/data/hostile` is always there."""
-FILES = ("01_json_parse", "02_not_object", "03_type_confusion", "04_tool_names", "09_unicode_regex", "11_extra_args", "12_numbers", "13_batch_budget",
+FILES = ("01_json_parse", "02_not_object", "03_type_confusion", "04_tool_names", "09_unicode_regex", "11_extra_args",
+         "12_numbers", "13_batch_budget",
          "15_policy_semantics", "17_schema", "18_benign", "19_encoding")  # fmt: skip
 CANNOT_BE_SAID = {"batch-022": "a limit over the sum of an argument is not in the policy language"}
 
@@ -41,7 +42,7 @@ def wrong(case: dict[str, Json], *, in_rules: bool) -> str | None:
             session.record(ApprovalAnswered(call_id=call.id, args_hash="", answer="approve", by="somebody"))
             allowed = True
         if not fits(decision, allowed, expected, case.get("alt_ok") or []):
-            return f"{case['id']} call {number}: {expected} was expected ({case['why']}), got {decision.effect.value} {decision.code.value}: {decision.reason}"
+            return f"{case['id']} call {number}: {expected} was expected ({case['why']}), got {decision}"
     return None
 
 

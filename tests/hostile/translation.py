@@ -1,4 +1,4 @@
-"""The policies of the hostile corpora as policies of agentgate, each in two forms: limits of arguments in the rules, or in the tools' schemas."""
+"""The policies of the hostile corpora as policies of agentgate, in two forms: arguments limited by rules, or by the tools' schemas."""
 
 from __future__ import annotations
 

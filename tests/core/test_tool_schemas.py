@@ -1,0 +1,170 @@
+"""Arguments against a tool's JSON Schema: closed objects, exact types, exact numbers, nothing fetched."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentgate.core.events import Code, Decision, Effect, Json
+
+from .building import decision, policy, rule, tool
+
+OPEN = policy(rule("allow", "*"))
+
+
+def against(parameters: Json, arguments: Json) -> Decision:
+    """The decision on a call of a tool with these parameters."""
+    return decision(OPEN, "read", arguments, tools=[tool("read", parameters)])
+
+
+def typed(schema: Json) -> Json:
+    """Parameters with one required argument `a` of this schema."""
+    return {"type": "object", "properties": {"a": schema}, "required": ["a"]}
+
+
+CENTS = {"type": "number", "multipleOf": 0.01}
+VALID: list[tuple[str, Json, Json]] = [
+    ("no arguments", {"type": "object", "properties": {}}, {}),
+    ("no schema", {}, {}),
+    ("optional argument left out", {"type": "object", "properties": {"a": {}}}, {}),
+    ("integer", typed({"type": "integer"}), '{"a":5}'),
+    ("integer beyond 64 bits", typed({"type": "integer"}), '{"a":18446744073709551617}'),
+    ("number that is whole", typed({"type": "number"}), '{"a":5}'),
+    ("cents", typed(CENTS), '{"a":19.99}'),
+    ("a cent", typed(CENTS), '{"a":0.01}'),
+    ("seven cents", typed(CENTS), '{"a":0.07}'),
+    ("many cents", typed(CENTS), '{"a":1234567.89}'),
+    ("whole cents", typed(CENTS), '{"a":100}'),
+    ("open by its own word", {"type": "object", "properties": {}, "additionalProperties": True}, {"b": 1}),
+    ("open for strings", {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}, {"b": "x"}),
+    ("nested and open by its own word", typed({"type": "object", "properties": {}, "additionalProperties": True}), {"a": {"b": 1}}),
+    ("object without properties", typed({"type": "object"}), {"a": {}}),
+    ("reference within", {**typed({"$ref": "#/$defs/name"}), "$defs": {"name": {"type": "string"}}}, {"a": "x"}),
+    ("null where it may be", typed({"type": ["string", "null"]}), {"a": None}),
+    ("pattern", typed({"type": "string", "pattern": "^[a-z]+$"}), {"a": "abc"}),
+    ("enum", typed({"enum": ["x", 1]}), {"a": 1}),
+]
+
+INVALID: list[tuple[str, Json, Json]] = [
+    ("unknown argument", typed({}), {"a": 1, "b": 2}),
+    ("unknown argument of none", {"type": "object", "properties": {}}, {"a": 1}),
+    ("unknown argument without schema", {}, {"a": 1}),
+    ("closed by its own word", {"type": "object", "additionalProperties": False}, {"a": 1}),
+    ("unknown key of a nested object", typed({"type": "object", "properties": {"b": {}}}), {"a": {"b": 1, "c": 2}}),
+    ("unknown key in a list", typed({"type": "array", "items": {"type": "object", "properties": {"b": {}}}}), {"a": [{"b": 1}, {"c": 1}]}),
+    ("unknown argument by look", typed({}), {"a": 1, "\u0430": 2}),
+    ("missing argument", typed({}), {}),
+    ("not open for numbers", {"type": "object", "properties": {}, "additionalProperties": {"type": "string"}}, {"b": 1}),
+    ("true for an integer", typed({"type": "integer"}), {"a": True}),
+    ("true for a number", typed({"type": "number"}), {"a": True}),
+    ("number for a boolean", typed({"type": "boolean"}), {"a": 1}),
+    ("text for a number", typed({"type": "number"}), {"a": "1"}),
+    ("number for text", typed({"type": "string"}), {"a": 1}),
+    ("null for text", typed({"type": "string"}), {"a": None}),
+    ("fraction for an integer", typed({"type": "integer"}), {"a": 1.5}),
+    ("float for an integer", typed({"type": "integer"}), '{"a":1.0}'),
+    ("exponent for an integer", typed({"type": "integer"}), '{"a":1e3}'),
+    ("true for 1 in an enum", typed({"enum": [1]}), {"a": True}),
+    ("1 for true in an enum", typed({"enum": [True]}), {"a": 1}),
+    ("true for 1 as a constant", typed({"const": 1}), {"a": True}),
+    ("0 for false as a constant", typed({"const": False}), {"a": 0}),
+    ("true in a list of 1", typed({"const": [1]}), {"a": [True]}),
+    ("tenth of a cent", typed(CENTS), '{"a":0.001}'),
+    ("nearly a cent", typed(CENTS), '{"a":19.990000000000002}'),
+    ("tiny", typed(CENTS), '{"a":1e-300}'),
+    ("above the maximum", typed({"type": "number", "maximum": 100}), '{"a":100.00000001}'),
+    ("huge", typed({"type": "number", "maximum": 100}), '{"a":1e308}'),
+    ("negative zero and zero excluded", typed({"exclusiveMinimum": 0}), '{"a":-0.0}'),
+    ("newline after a pattern", typed({"type": "string", "pattern": "^[a-z]+$"}), {"a": "abc\n"}),
+    ("digits of another script", typed({"type": "string", "pattern": "^[0-9]+$"}), {"a": "\u0661"}),
+    ("too long by characters", typed({"type": "string", "maxLength": 1}), {"a": "\U0001f600\U0001f600"}),
+    ("equal items", typed({"type": "array", "uniqueItems": True}), {"a": [{"b": 1}, {"b": 1}]}),
+]
+
+
+@pytest.mark.parametrize(("parameters", "arguments"), [case[1:] for case in VALID], ids=[case[0] for case in VALID])
+def test_valid_arguments_reach_the_rules(parameters: Json, arguments: Json) -> None:
+    """Nothing that the schema permits is refused."""
+    assert against(parameters, arguments).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(("parameters", "arguments"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
+def test_invalid_arguments_are_refused(parameters: Json, arguments: Json) -> None:
+    """Types are exact and unknown arguments refused at every level, with one code and a reason."""
+    said = against(parameters, arguments)
+    assert (said.effect, said.code, said.rule) == (Effect.BLOCK, Code.INVALID_ARGUMENTS, None)
+    assert said.reason.startswith("invalid arguments: ")
+
+
+UNUSABLE: list[tuple[str, Json]] = [
+    ("remote reference", typed({"$ref": "https://example.com/schema.json"})),
+    ("reference to a file", typed({"$ref": "file:///etc/passwd"})),
+    ("reference to nothing", typed({"$ref": "#/$defs/none"})),
+    ("unknown type", typed({"type": "strin"})),
+    ("type that is a number", typed({"type": 1})),
+    ("unknown keyword", typed({"type": "string", "maxlen": 5})),
+    ("pattern that is none", typed({"type": "string", "pattern": "("})),
+    ("dialect from elsewhere", {**typed({}), "$schema": "https://example.com/dialect"}),
+    ("list", []),
+    ("text", "object"),
+    ("negative length", typed({"maxLength": -1})),
+]
+
+
+@pytest.mark.parametrize("parameters", [case[1] for case in UNUSABLE], ids=[case[0] for case in UNUSABLE])
+def test_a_schema_that_cannot_be_used_lets_nothing_through(parameters: Json) -> None:
+    """Nothing is fetched, nothing is allowed, and it is said."""
+    said = against(parameters, {"a": "x"})
+    assert said.effect is Effect.BLOCK
+    assert said.code in (Code.INVALID_ARGUMENTS, Code.INTERNAL_ERROR)
+    assert said.reason
+
+
+def test_the_refusal_of_a_huge_value_is_short() -> None:
+    """A reason is for people and for the model, not for carrying the value back."""
+    assert len(against(typed({"type": "string", "maxLength": 5}), {"a": "x" * 200_000}).reason) < 1000
+    assert len(against(typed({}), {"a": 1, "k" * 200_000: 1}).reason) < 1000
+
+
+def test_the_given_schema_is_not_changed() -> None:
+    """Closing objects is done on a copy."""
+    parameters = typed({"type": "object", "properties": {"b": {}}})
+    kept = repr(parameters)
+    against(parameters, {"a": {}})
+    assert repr(parameters) == kept
+
+
+PART = {"type": "object", "properties": {"b": {}}}
+
+
+@pytest.mark.xfail(strict=True, reason="objects behind a reference or an alternative inside an argument stay open")
+@pytest.mark.parametrize(
+    "parameters",
+    [{**typed({"$ref": "#/$defs/part"}), "$defs": {"part": PART}}, typed({"anyOf": [PART, {"type": "null"}]}), typed({"allOf": [PART]})],
+    ids=["reference", "alternative", "combination"],
+)
+def test_nested_objects_are_closed_wherever_they_are_described(parameters: Json) -> None:
+    """Unknown keys are refused at every level, however the schema arrives at the object."""
+    assert against(parameters, {"a": {"b": 1}}).effect is Effect.ALLOW
+    assert against(parameters, {"a": {"c": 1}}).code is Code.INVALID_ARGUMENTS
+
+
+@pytest.mark.parametrize("word", ["$ref", "anyOf", "allOf"])
+def test_arguments_are_closed_however_the_schema_describes_them(word: str) -> None:
+    """An unknown argument is refused behind a reference or an alternative too."""
+    parameters = {"$ref": "#/$defs/part", "$defs": {"part": PART}} if word == "$ref" else {"type": "object", word: [PART]}
+    assert against(parameters, {"b": 1}).effect is Effect.ALLOW
+    assert against(parameters, {"c": 1}).code is Code.INVALID_ARGUMENTS
+
+
+@pytest.mark.xfail(strict=True, reason="a schema with `patternProperties` is left open")
+def test_pattern_properties_do_not_open_a_schema() -> None:
+    """Only `additionalProperties` opens a schema; names that no pattern matches stay unknown."""
+    parameters = {"type": "object", "properties": {"a": {}}, "patternProperties": {"^x_": {}}}
+    assert against(parameters, {"a": 1, "x_b": 1}).effect is Effect.ALLOW
+    assert against(parameters, {"c": 1}).code is Code.INVALID_ARGUMENTS
+
+
+@pytest.mark.xfail(strict=True, reason="`parameters: false` is taken for no schema")
+def test_a_schema_that_nothing_satisfies_lets_nothing_through() -> None:
+    """`false` is a JSON Schema that no arguments are valid against."""
+    assert against(False, {}).effect is Effect.BLOCK
