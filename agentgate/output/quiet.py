@@ -56,7 +56,7 @@ class QuietScreen:
         self._ended = True
         if self._seen.answer is not None:
             self._sink.write(safe(self._seen.answer.rstrip("\n"), newlines=True, ascii=self._sink.ascii) + "\n")
-        if event.status != "done":
+        if event.status != "done" or event.reason:
             self._talk.write(outcome(event, self._seen, self._view.places, ascii=self._talk.ascii) + "\n")
 
 

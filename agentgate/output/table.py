@@ -38,12 +38,12 @@ _STACKED_BELOW = 72
 """Cells; a narrower screen gets a list in place of columns."""
 _NARROWEST = 24
 _SHORTEST_LINE = 16
+_SHORTEST_RULE = 5
 _LONGEST_VALUE = (60, 600, None)
 """Characters of a value in a call before its middle is left out, by verbosity."""
-_LONGEST_RESULT = (400, 2000, None)
-_RULE_WIDTH = 18
-"""Cells for the rule where nobody says which rules there are."""
-_NARROWEST_RULE = 12
+_LONGEST_RESULT = (400, 1000, None)
+_RULE_WIDTH = 19
+"""Cells for the rule at least, where the screen has them: as much as the longest code takes."""
 _NUMBER = 4
 """Cells of the step's number with the gap after it."""
 
@@ -160,12 +160,12 @@ class TableScreen:
         self._words = 13 if mode is Mode.OBSERVE else 8
         self._indent = _NUMBER if self._stacked else _NUMBER + self._words + 2
         places, width = self._view.places, self._paper.width
-        widest = max((cell_len(self._safe(rule_label(rule, places))) for rule in places), default=_RULE_WIDTH)
+        widest = max((cell_len(self._safe(rule_label(rule, places))) for rule in places), default=0)
         if self._stacked:
-            self._rule_width = max(width - _NUMBER - self._words - 2, _NARROWEST_RULE)
+            self._rule_width = max(width - _NUMBER - self._words - 2, _SHORTEST_RULE)
             self._call_width = max(width - self._indent, _SHORTEST_LINE)
         else:
-            self._rule_width = max(_NARROWEST_RULE, min(widest, width // 4))
+            self._rule_width = min(max(widest, _RULE_WIDTH), width // 4)
             self._call_width = width - self._indent - 2 - self._rule_width
 
     def _decided(self, event: CallDecided) -> None:
@@ -209,7 +209,7 @@ class TableScreen:
             lead += "not executed: "
         elif decided is not None and not decided.enforced and decided.effect is not Effect.ALLOW:
             lead, style = f"{lead}EXECUTED  ", _STYLES["would"]
-        size = f"{size_text(event.content)}{', truncated' if event.truncated else ''}"
+        size = f"{size_text(event.content)}{', truncated' if event.truncated else ''}" if event.executed or event.ok else ""
         self._outcome(f"{lead}{self._result(event)}", size, time_text(event.seconds) if event.executed else "", style, short=event.ok)
 
     def _result(self, event: ToolReturned) -> str:
@@ -223,12 +223,13 @@ class TableScreen:
         """What came of a call, with its size and how long it took: one line where it is `short` and nobody asked for more."""
         if self._stacked and took:
             size, took = f"{size}  {took}", ""
-        room = self._call_width - cell_len(size) - 2
+        size = f"  {size}" if size else ""
+        room = self._call_width - cell_len(size)
         lines = [fit(text, room, ascii=self._ascii)] if short and self._verbosity == 0 else hang(text, self._call_width)
         if cell_len(lines[-1]) > room:
             lines.append(size)
         else:
-            lines[-1] = f"{lines[-1]}  {size}"
+            lines[-1] += size
         right = [("", "")] * (len(lines) - 1) + [(took, "dim")]
         self._paper.columns([(" " * self._indent, "")], [(line, style) for line in lines], self._call_width + 2, right)
 
