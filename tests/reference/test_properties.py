@@ -92,7 +92,8 @@ def told(case: Case, session: Session) -> list[Decision]:
 def test_never_raises_whatever_a_model_says(random: Random, calls: list[tuple[Any, Any, Any]]) -> None:
     """Ids, names and arguments of every type and content get a decision with a code of the closed list."""
     case = random_case(random)
-    session = session_of(case)
+    events: list[Event] = []
+    session = session_of(case, recorder=events.append)
     for id, name, arguments in calls:
         for call in (
             ToolCall(id, name, arguments),
