@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 import docstring_parser
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticUndefinedAnnotation, PydanticUserError
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import SchemaError
 
 from agentgate.core.events import Json
 from agentgate.tools.hints import is_plain, portable
@@ -140,12 +141,15 @@ def _combines(schema: Mapping[str, Json]) -> bool:
 def _adapter(name: str, hint: Any) -> TypeAdapter[Any]:
     try:
         return TypeAdapter(hint)
-    except (PydanticUserError, PydanticUndefinedAnnotation, TypeError, RecursionError) as error:
-        raise Unsupported(f"parameter `{name}` has a type that JSON cannot carry: {_first_line(error)}") from None
+    except PydanticSchemaGenerationError:
+        raise Unsupported(f"parameter `{name}` has a type that JSON cannot carry: `{hint}`") from None
+    except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, RecursionError) as error:
+        raise Unsupported(f"parameter `{name}` has a type that cannot be used: {_brief(error)}") from None
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+def _brief(error: BaseException) -> str:
+    text = _one_line(str(error).split("For further information")[0]).rstrip(".")
+    return text[:300] or type(error).__name__
 
 
 def _docstring(function: Callable[..., object]) -> tuple[str, dict[str, str]]:
@@ -188,7 +192,7 @@ def _schema(
             [(name, "validation", adapter) for name, adapter in adapters.items()], schema_generator=_Generator
         )
     except (PydanticUserError, TypeError, ValueError) as error:
-        raise Unsupported(f"a parameter has no JSON Schema: {_first_line(error)}") from None
+        raise Unsupported(f"a parameter has no JSON Schema: {_brief(error)}") from None
     properties = {}
     for name, parameter in parameters.items():
         document = tidy(made[(name, "validation")])

@@ -129,8 +129,10 @@ class WorkerProcess:
     @property
     def usable(self) -> bool:
         """Whether it waits for a request: alive, and silent on the pipe for answers."""
+        if self._killed:
+            return False
         self._read_output()
-        return not self._killed and not select.select([self._answers], [], [], 0)[0]
+        return not select.select([self._answers], [], [], 0)[0]
 
     def ask(self, message: Mapping[str, Json], seconds: float) -> dict[str, Json]:
         """Sends a request and waits for its answer.

@@ -28,7 +28,7 @@ MAX_INTEGER_BITS = 1023
 MAX_ERROR = 2000
 """Characters of an exception's text that are kept."""
 
-_BY_PYDANTIC = (date, time, timedelta, Decimal, UUID, PurePath)
+_BY_PYDANTIC = (date, time, timedelta, Decimal, UUID)
 
 
 class Unusable(ValueError):
@@ -126,6 +126,8 @@ class _Walk:
                 return self.plain(value.value, above)
             case str():
                 return self._string(value)
+            case PurePath():
+                return self._string(str(value))
             case int():
                 return self._integer(value)
             case float():
@@ -158,7 +160,7 @@ class _Walk:
         return _encodable(str.__str__(value))
 
     def _key(self, key: object) -> str:
-        if not isinstance(key, str) or isinstance(key, Enum):
+        if not isinstance(key, str):
             raise Unusable(f"its result has a key of type {_type_name(key)}, and keys are strings in JSON")
         return self._string(key)
 

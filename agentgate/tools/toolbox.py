@@ -139,11 +139,14 @@ class PythonToolbox:
         if not self._abandoned and self._worker is not None and self._worker.usable:
             return self._worker
         worker = self._fresh()
-        for name, source in self._sources.items():
-            answer = self._load(worker, name, source)
-            if not answer["ok"]:
-                worker.close()
-                raise FileError(answer["error"])
+        try:
+            for name, source in self._sources.items():
+                answer = self._load(worker, name, source)
+                if not answer["ok"]:
+                    raise FileError(answer["error"])
+        except BaseException:
+            worker.kill()  # one that knows half of the tools must not be taken for ready
+            raise
         return worker
 
     def _fresh(self) -> WorkerProcess:
