@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
-from math import isfinite
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.core.conditions.occurrences import MAX_DIGITS, numbers_in, stands_in
@@ -98,7 +97,7 @@ class Sources:
 def _seen(value: Json, sources: Sources, state: State) -> bool:
     """Whether one value occurs. Raises Unjudgeable for what has no occurrence."""
     if type(value) is int or type(value) is float:
-        if not isfinite(value) or abs(value) >= 10**MAX_DIGITS:
+        if not abs(value) < 10**MAX_DIGITS:
             raise Unjudgeable("is not a number that somebody writes out")
         number = Decimal(repr(value))
         return any(number in _numbers(text) for text in sources.texts(state))

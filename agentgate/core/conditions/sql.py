@@ -32,7 +32,7 @@ def _compile(operand: Json) -> Test:
         statement = parse(text, dialect, functions)
         if statement.kinds <= kinds and (ANY in listed or statement.tables <= listed):
             return True
-        said = set(words)
+        said = set(words).union(*(table.lower().split(".") for table in statement.tables))
         of_kind = kinds & (statement.kinds | said)
         over = statement.tables if ANY in listed else last_names & said
         if of_kind and over:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -36,15 +37,21 @@ _PARTS = frozenset(
 """Classes that read and compare, and do nothing else."""
 _FUNCTIONS = frozenset(
     """
-    Abs ArrayAgg Avg Ceil Coalesce Concat ConcatWs Count CountIf CumeDist CurrentDate CurrentTime CurrentTimestamp Date DateAdd
-    DateDiff DateSub DateTrunc Day DayOfMonth DayOfWeek DayOfYear DenseRank Exp Extract FirstValue Floor Greatest GroupConcat Hour
-    Initcap Lag LastValue Lead Least Left Length Ln Log LogicalAnd LogicalOr Lower Ltrim Max Median Min Minute Month NthValue
-    Ntile Nullif PercentRank PercentileCont PercentileDisc Pow Quarter Rank Right Round RowNumber Rtrim Second Sign SplitPart Sqrt
-    Stddev StddevPop StddevSamp StrPosition Substring Sum TimeToStr TimestampAdd TimestampDiff TimestampSub TimestampTrunc Trim
-    TsOrDsAdd TsOrDsDiff TsOrDsToDate Trunc Upper Variance VariancePop Week Year
+    Abs ArrayAgg Ascii Avg Cbrt Ceil Chr Coalesce Concat ConcatWs Contains Cos Count CountIf CumeDist CurrentDate CurrentDatetime
+    CurrentTime CurrentTimestamp Date DateAdd DateDiff DateStrToDate DateSub DateTrunc Day DayOfMonth DayOfWeek DayOfYear Degrees
+    DenseRank EndsWith Exp Extract FirstValue Floor Greatest GroupConcat Hour Initcap IsNan Lag LastValue Lead Least Left Length
+    Ln Log LogicalAnd LogicalOr Lower Ltrim Max Median Min Minute Month NthValue Ntile Nullif PercentileCont PercentileDisc
+    PercentRank Pow Quarter Radians Rank Replace Right Round RowNumber Rtrim Second Sign Sin SplitPart Sqrt StartsWith Stddev
+    StddevPop StddevSamp StrPosition StrToDate StrToTime Substring Sum Tan Timestamp TimestampAdd TimestampDiff TimestampSub
+    TimestampTrunc TimeToStr TimeToUnix ToChar Trim Trunc TsOrDsAdd TsOrDsDiff TsOrDsToDate TsOrDsToTimestamp UnixToTime Upper
+    Variance VariancePop Week Year
     """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Functions of the standard that compute from their arguments alone."""
+_CALLS = frozenset(
+    "char_length date_format date_part datepart getdate ifnull instr isnull julianday len now nvl strftime sysdate to_char to_date".split()  # noqa: SIM905 - a row of words reads better
+)
+"""Functions of single dialects, likewise, which the parser has no class for."""
 _STATEMENTS = frozenset(
     """
     backup begin break checkpoint commit continue dbcc deallocate disk exec execute go kill load print raiserror readtext reconfigure
@@ -52,6 +59,9 @@ _STATEMENTS = frozenset(
     """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Words that begin a statement of their own where no semicolon is needed between statements; as an alias they are refused."""
+_RESERVED = frozenset(("call", "exec", "execute", "from", "into", "lateral", "only", "select", "table", "union", "values"))
+"""Words that the parser takes for a name where it does not know better, and the database for the beginning of something."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_ ]+")
 _TARGETED = ("Insert", "Update", "Delete", "Drop", "TruncateTable", "Schema")
 
 
@@ -64,7 +74,7 @@ class Statement(Struct, frozen=True):
     """Every table as written: `orders`, `public.orders`."""
 
 
-def parse(sql: str, dialect: str | None, functions: Collection[str]) -> Statement:
+def parse(sql: str, dialect: str | None, functions: frozenset[str]) -> Statement:
     """Reads one statement.
 
     Args:
@@ -87,6 +97,7 @@ def parse(sql: str, dialect: str | None, functions: Collection[str]) -> Statemen
         _check_part(node, name)
         if name == "Table" and not _is_cte(node):
             tables.add(_full_name(node))
+    _check_columns(tree)
     if None in kinds:
         raise Unjudgeable("is not a kind of statement that can be judged")
     return Statement(frozenset(kind for kind in kinds if kind is not None), frozenset(tables))
@@ -111,7 +122,7 @@ def _parsed(sql: str, dialect: str | None) -> exp.Expr:
     return statements[0]
 
 
-def _check_function(node: exp.Expr, functions: Collection[str]) -> None:
+def _check_function(node: exp.Expr, functions: frozenset[str]) -> None:
     """Refuses a node that is neither a known function nor a listed one."""
     from sqlglot import exp
 
@@ -119,7 +130,7 @@ def _check_function(node: exp.Expr, functions: Collection[str]) -> None:
     if name in _FUNCTIONS:
         return
     if isinstance(node, exp.Anonymous):
-        if node.name.lower() in functions and not isinstance(node.parent, exp.Dot):
+        if node.name.lower() in (functions | _CALLS) and not isinstance(node.parent, exp.Dot):
             return
         raise Unjudgeable(f"calls the function `{node.name}`, which is not listed")
     if isinstance(node, exp.Func) and any(written.lower() in functions for written in node.sql_names()):
@@ -129,18 +140,47 @@ def _check_function(node: exp.Expr, functions: Collection[str]) -> None:
 
 def _check_part(node: exp.Expr, name: str) -> None:
     """Refuses harmless classes that carry something else."""
+    wrong = None
+    match name:
+        case "Table":
+            wrong = _wrong_table(node)
+        case "Identifier":
+            wrong = f"uses `{node.name}` as a name" if not node.args.get("quoted") and node.name.lower() in _RESERVED else None
+        case "Alias" | "TableAlias":
+            wrong = f"uses `{node.alias_or_name}` as a name" if node.alias_or_name.lower() in _STATEMENTS else None
+        case "Column":
+            wrong = "advances a sequence" if node.name.lower() in ("nextval", "currval") else None
+        case "DataType":
+            wrong = "casts to a type that is not of the standard" if node.this.name in ("USERDEFINED", "UNKNOWN") else None
+        case "Drop":
+            wrong = "drops something that is not a table" if node.args.get("kind") != "TABLE" else None
+        case "CTE":
+            wrong = "names something that is not a query" if type(node.this).__name__ not in KINDS else None
+        case "Select":
+            wrong = "selects nothing" if not node.expressions else None
+        case "In":
+            wrong = "looks in something that is neither a list nor a query" if node.args.get("field") is not None else None
+    if wrong is not None:
+        raise Unjudgeable(wrong)
+
+
+def _wrong_table(table: exp.Expr) -> str | None:
+    """Why a table reference may be something else: a function, a file, a stage."""
+    parts = [part for part in (table.args.get("catalog"), table.args.get("db"), table.this) if part]
+    if any(type(part).__name__ != "Identifier" or _PLAIN_NAME.fullmatch(part.name) is None for part in parts):
+        return "reads from something that is not a table"
+    return None
+
+
+def _check_columns(tree: exp.Expr) -> None:
+    """Refuses a column of a table that the statement does not name: some databases then add the table."""
     from sqlglot import exp
 
-    if name == "Table" and not isinstance(node.this, exp.Identifier):
-        raise Unjudgeable("reads from something that is not a table")
-    if name == "DataType" and node.this in (exp.DataType.Type.USERDEFINED, exp.DataType.Type.UNKNOWN):
-        raise Unjudgeable("casts to a type that is not of the standard")
-    if name == "Drop" and node.args.get("kind") != "TABLE":
-        raise Unjudgeable("drops something that is not a table")
-    if name in ("Alias", "TableAlias") and node.name.lower() in _STATEMENTS:
-        raise Unjudgeable(f"has `{node.name}` as an alias, which some dialects read as a statement")
-    if name == "Column" and node.name.lower() in ("nextval", "currval"):
-        raise Unjudgeable("advances a sequence")
+    named = {table.name.lower() for table in tree.find_all(exp.Table)}
+    named |= {alias.name.lower() for alias in tree.find_all(exp.TableAlias)}
+    for column in tree.find_all(exp.Column):
+        if column.table and column.table.lower() not in named:
+            raise Unjudgeable(f"has a column of `{column.table}`, which it does not read from")
 
 
 def _full_name(table: exp.Expr) -> str:

@@ -1,0 +1,56 @@
+"""Operands that make no sense are refused when the policy is loaded."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentgate.core.conditions import OPERATORS, InvalidOperand
+from agentgate.core.events import Json
+
+SENSELESS: list[tuple[str, Json, str]] = [
+    ("matches", "(", "unbalanced"),
+    ("matches", "(?=a)", "look-ahead is not RE2"),
+    ("search", "[", "unbalanced"),
+    ("schema", {"type": "nonsense"}, "an unknown type"),
+    ("path", ["~/src"], "a home folder is not expanded"),
+    ("path", ["src\\x"], "a backslash"),
+    ("path", [""], "empty"),
+    ("path", ["a\x00"], "NUL"),
+    ("path", ["src/*"], "a pattern"),
+    ("path", ["file:///x"], "a URL"),
+    ("url", {"hosts": ["https://api.example.com"]}, "a URL is not a host"),
+    ("url", {"hosts": ["api.example.com:443"]}, "a port"),
+    ("url", {"hosts": ["api.example.com/x"]}, "a path"),
+    ("url", {"hosts": ["*"]}, "every host"),
+    ("url", {"hosts": ["*example.org"]}, "a star without a dot"),
+    ("url", {"hosts": ["a.*.org"]}, "a star within"),
+    ("url", {"hosts": ["münchen.de"]}, "outside ASCII"),
+    ("url", {"hosts": ["example.org."]}, "a dot at the end"),
+    ("url", {"hosts": ["127.1"]}, "not the canonical spelling"),
+    ("url", {"hosts": ["[::ffff:1.2.3.4]"]}, "IPv4 inside IPv6"),
+    ("url", {"hosts": ["a.com"], "schemes": ["gopher"]}, "an unknown scheme"),
+    ("email", ["bob@example.com"], "an address is not a domain"),
+    ("email", ["127.0.0.1"], "an address of a machine"),
+    ("email", ["*"], "every domain"),
+    ("command", [""], "no words"),
+    ("command", ["* x"], "any program"),
+    ("command", ["git* x"], "any program of that name"),
+    ("command", ["ls | wc"], "a pipe"),
+    ("command", ["ls; id"], "a list"),
+    ("command", ["ls $HOME"], "a variable"),
+    ("command", ["ls 'a b'"], "quotes"),
+    ("command", ["ls\nid"], "two lines"),
+    ("command", ["git ** x"], "`**` in the middle"),
+    ("command", ["git a**"], "`**` within a word"),
+    ("command", ["**"], "any command"),
+    ("sql", {"statements": ["grant"], "tables": []}, "not a kind that can be judged"),
+    ("sql", {"statements": ["select"], "tables": [], "dialect": "klingon"}, "an unknown dialect"),
+]
+
+
+@pytest.mark.parametrize(("key", "operand", "why"), SENSELESS)
+def test_senseless_operands_are_refused(key: str, operand: Json, why: str) -> None:
+    """What an operator cannot make a test of is an InvalidOperand, whose message is one lower-case sentence."""
+    with pytest.raises(InvalidOperand) as caught:
+        OPERATORS[key].compile(operand)
+    assert not str(caught.value).endswith("."), why
