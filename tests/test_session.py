@@ -34,10 +34,10 @@ STORY = Policy("story", rules=(Rule("read", Effect.ALLOW, ("read",), message="fi
 GOOD = ToolCall("c1", "read", '{"id": 1}')
 
 
-class FullDisk:
+class Disk:
     """A recorder that keeps so many events and then fails."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, room: int = 1000) -> None:
         self.room = room
         self.kept: list[Event] = []
 
@@ -49,9 +49,9 @@ class FullDisk:
 
 def recorded(call: ToolCall, **options: Json) -> CallDecided:
     """The event that a proposal leaves behind."""
-    events: list[Event] = []
-    Session(STORY, recorder=events.append, clock=lambda: NOON, **options).propose(call)
-    (event,) = events
+    disk = Disk()
+    Session(STORY, recorder=disk, clock=lambda: NOON, **options).propose(call)
+    (event,) = disk.kept
     assert isinstance(event, CallDecided)
     return event
 
@@ -60,33 +60,34 @@ def test_a_decision_is_recorded_with_all_that_matters() -> None:
     """The event says what was proposed, what was decided, by which rule and why, and when."""
     event = recorded(GOOD)
     assert (event.call_id, event.tool, event.arguments, event.at, event.step) == ("c1", "read", '{"id": 1}', NOON, 0)
-    assert (event.effect, event.code, event.rule, event.reason, event.hint, event.enforced) == (
-        Effect.ALLOW,
-        Code.RULE,
-        "read",
-        "fine",
-        "go on",
-        True,
-    )
+    assert (event.effect, event.code, event.rule, event.enforced) == (Effect.ALLOW, Code.RULE, "read", True)
+    assert (event.reason, event.hint) == ("fine", "go on")
 
 
 def test_the_step_is_that_of_the_answer_that_proposed() -> None:
     """Calls belong to the latest answer."""
-    events: list[Event] = []
-    session = Session(STORY, recorder=events.append)
+    disk = Disk()
+    session = Session(STORY, recorder=disk)
     for step in (1, 2):
         session.record(ModelReplied(step=step, message={}, usage=Usage(1, 1)))
     session.propose(GOOD)
-    assert [event.step for event in events if isinstance(event, CallDecided)] == [2]
+    assert [event.step for event in disk.kept if isinstance(event, CallDecided)] == [2]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "hashed"),
-    [
-        ('{"b": "é", "a": 1}', '{"a":1,"b":"\\u00e9"}'), ('{"a":1.0,"c":[1,2e3,null]}', '{"a":1.0,"c":[1,2000.0,null]}'), ("", "{}"), ("{}", "{}"),
-        ('{"a":"\\ud83d\\ude00"}', '{"a":"\\ud83d\\ude00"}'), ('{"a":1', '{"a":1'), ("[1]", "[1]"), ('{"a":1,"a":2}', '{"a":1,"a":2}'), ("é{", "é{"),
-    ],
-)  # fmt: skip
+HASHED = [
+    ('{"b": "é", "a": 1}', '{"a":1,"b":"\\u00e9"}'),
+    ('{"a":1.0,"c":[1,2e3,null]}', '{"a":1.0,"c":[1,2000.0,null]}'),
+    ("", "{}"),
+    ("{}", "{}"),
+    ('{"a":"\\ud83d\\ude00"}', '{"a":"\\ud83d\\ude00"}'),
+    ('{"a":1', '{"a":1'),
+    ("[1]", "[1]"),
+    ('{"a":1,"a":2}', '{"a":1,"a":2}'),
+    ("é{", "é{"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "hashed"), HASHED)
 def test_arguments_are_hashed_in_canonical_form(arguments: str, hashed: str) -> None:
     """Sorted keys, no spaces, only ASCII; the raw text where it does not parse."""
     assert recorded(ToolCall("c", "read", arguments)).args_hash == hashlib.sha256(hashed.encode()).hexdigest()
@@ -109,7 +110,7 @@ def test_whatever_was_proposed_is_recorded(call: ToolCall) -> None:
 
 def test_a_decision_that_cannot_be_recorded_is_none() -> None:
     """The caller gets the error instead of a decision, and the session knows nothing of the call."""
-    session = Session(STORY, recorder=FullDisk(0))
+    session = Session(STORY, recorder=Disk(0))
     before = session.state
     with pytest.raises(RecordError):
         session.propose(GOOD)
@@ -119,7 +120,7 @@ def test_a_decision_that_cannot_be_recorded_is_none() -> None:
 
 def test_an_event_that_cannot_be_recorded_did_not_happen() -> None:
     """State never knows more than the record."""
-    session = Session(STORY, recorder=FullDisk(1))
+    session = Session(STORY, recorder=Disk(1))
     session.propose(GOOD)
     before = session.state
     with pytest.raises(RecordError):
@@ -198,11 +199,11 @@ def test_nothing_that_happens_in_a_run_widens_it() -> None:
 
 def test_a_run_story_reads_like_the_product() -> None:
     """The customer example: read is allowed, the rest refused with the words that the model is told."""
-    events: list[Event] = []
+    disk = Disk()
     policy = Policy("strict", rules=(Rule("read-customer", Effect.ALLOW, ("customer_db",), when=()),))
-    session = Session(policy, recorder=events.append, clock=lambda: NOON)
+    session = Session(policy, recorder=disk, clock=lambda: NOON)
     session.record(RunStarted(run_id="r", role=None))
     for call in (ToolCall("1", "customer_db", '{"action":"read"}'), ToolCall("2", "email_service", '{"to":"anna@gmail.com"}')):
         session.propose(call)
-    told = [(event.effect.value, event.tool, event.rule or event.reason) for event in events if isinstance(event, CallDecided)]
+    told = [(event.effect.value, event.tool, event.rule or event.reason) for event in disk.kept if isinstance(event, CallDecided)]
     assert told == [("allow", "customer_db", "read-customer"), ("block", "email_service", "tool 'email_service' is not allowed")]

@@ -58,6 +58,19 @@ def test_an_ask_uses_up_tool_calls_once_it_is_approved() -> None:
     assert propose(session, "send").code is Code.LIMIT
 
 
+@pytest.mark.xfail(strict=True, reason="a second answer to the same question counts again")
+@pytest.mark.parametrize(("first", "second"), [("approve", "approve"), ("reject", "approve"), ("reject", "reject")])
+def test_a_question_is_answered_once(first: str, second: str) -> None:
+    """A second answer to the same question changes nothing."""
+    session = Session(policy(SEND, limit("tool_calls", 9), limit("refusals", 9)))
+    propose(session, "send")
+    answer(session, "call_0", first)
+    propose(session, "bad name")
+    before = session.state
+    answer(session, "call_0", second)
+    assert (session.state.let_through, session.state.refusals) == (before.let_through, before.refusals)
+
+
 def test_calls_of_a_tool_are_counted_apart() -> None:
     """A limit of one tool leaves the others alone; a pattern and a group count all their tools together."""
     story = policy(

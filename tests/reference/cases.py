@@ -253,7 +253,7 @@ def play(case: Case) -> list[Outcome]:
     session = Session(case.policy, role=setting.role, tools=setting.tools, allowed_tools=setting.allowed_tools, clock=lambda: now)
     history: list[Past] = []
     calls: list[ToolCall] = []
-    answered: set[int] = set()
+    answered: set[str] = set()
     outcomes: list[Outcome] = []
     for happening in case.script:
         if isinstance(happening, Proposal):
@@ -265,10 +265,11 @@ def play(case: Case) -> list[Outcome]:
             calls.append(call)
             history.append(Judged(call, expected))
         else:
-            if isinstance(happening, Answer) and (happening.call in answered or not isinstance(calls[happening.call].id, str)):
-                continue  # nobody is asked twice, or about a call without a usable id
             if isinstance(happening, Answer):
-                answered.add(happening.call)
+                id: object = calls[happening.call].id
+                if not isinstance(id, str) or id in answered:
+                    continue  # nobody is asked twice, or about a call without a usable id
+                answered.add(id)
             event = event_of(happening, calls, now)
             session.record(event)
             history.append(event)
