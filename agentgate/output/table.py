@@ -27,6 +27,7 @@ from agentgate.core.events import (
 )
 from agentgate.output.calls import call_text, error_text, result_text
 from agentgate.output.columns import fit, hang, pad
+from agentgate.output.marks import marks
 from agentgate.output.paper import Paper, Piece
 from agentgate.output.port import View
 from agentgate.output.safe import safe
@@ -47,8 +48,6 @@ _RULE_WIDTH = 19
 _NUMBER = 4
 """Cells of the step's number with the gap after it."""
 
-_UNICODE = {"allow": "✓", "block": "✗", "ask": "?", "would": "○", "arrow": "→", "dot": " · ", "line": "─", "bar": "│ ", "wait": "…"}
-_ASCII = {"allow": "+", "block": "x", "ask": "?", "would": "!", "arrow": "->", "dot": " - ", "line": "-", "bar": "| ", "wait": "..."}
 _STYLES = {"allow": "green", "block": "bold red", "ask": "bold yellow", "would": "bold magenta"}
 _WARNING = "bold yellow"
 
@@ -67,7 +66,7 @@ class TableScreen:
         self._view = view
         self._sink = sink or Sink(cast(TextIO, console.file))
         self._ascii = self._sink.ascii
-        self._marks = _ASCII if self._ascii else _UNICODE
+        self._marks = marks(ascii=self._ascii)
         self._seen = Seen()
         self._verbosity = min(max(view.verbosity, 0), 2)
         width = view.width or console.width
