@@ -44,7 +44,7 @@ class Answer:
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     hang: bool = False
-    """Says nothing until the server closes."""
+    """Says nothing until the client goes away or the server closes."""
     cut_at: int | None = None
     """Sends only so many bytes of the body, then breaks off; 0 breaks off before the status line."""
 
@@ -59,7 +59,7 @@ class ScriptedServer:
         self.requests: list[Request] = []
         self._script = list(script)
         self._arrived = threading.Semaphore(0)
-        self._released = threading.Event()
+        self._left = threading.Semaphore(0)
         self._connections: set[socket.socket] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -82,12 +82,15 @@ class ScriptedServer:
         """Returns once another request has come in; call it once for each."""
         assert self._arrived.acquire(timeout=10), "no request came"
 
+    def wait_for_hangup(self) -> None:
+        """Returns once a client that was left hanging has closed its connection."""
+        assert self._left.acquire(timeout=10), "the client is still there"
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._released.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -95,16 +98,12 @@ class ScriptedServer:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def answer(self, request: Request) -> Answer | None:
-        """What to do with a request; None to break off. Called by the server's threads."""
+    def answer(self, request: Request) -> Answer:
+        """What to do with a request. Called by the server's threads."""
         self.requests.append(request)
         step = self._script.pop(0) if self._script else error(500, "the script has no more answers", {"x-should-retry": "false"})
         self._arrived.release()
-        planned = step if isinstance(step, Answer) else step(request)
-        if planned.hang:
-            self._released.wait()
-            return None
-        return None if planned.cut_at == 0 else planned
+        return step if isinstance(step, Answer) else step(request)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self
@@ -130,8 +129,11 @@ class ScriptedServer:
 
             do_GET = do_POST  # noqa: N815 - the name that http.server looks for
 
-            def _send(self, answer: Answer | None) -> None:
-                if answer is None:
+            def _send(self, answer: Answer) -> None:
+                if answer.hang:
+                    self.rfile.read(1)
+                    server._left.release()
+                if answer.hang or answer.cut_at == 0:
                     self.close_connection = True
                     return
                 self.send_response(answer.status)

@@ -115,6 +115,7 @@ def test_closing_cuts_a_request_short() -> None:
         model.close()
         with pytest.raises(ModelError, match="given up"):
             asked.result()
+        server.wait_for_hangup()
         model.close()
         with pytest.raises(ModelError, match="given up"):
             ask(model)
