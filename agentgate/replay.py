@@ -6,7 +6,8 @@ State grows from what the transcript says was answered and returned; only the ju
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -56,22 +57,33 @@ class Judged(Struct, frozen=True):
 class Replay:
     """A policy, and perhaps another one to compare with, ready to judge transcripts."""
 
-    def __init__(self, policy: Policy, against: Policy | None = None, *, role: str | None = None) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        against: Policy | None = None,
+        *,
+        role: str | None = None,
+        resolve: Callable[[str], str] | None = None,
+        workdir: str = "/",
+    ) -> None:
         """Prepares the policies.
 
         Args:
             policy: what to judge by.
             against: what to compare with; the recorded decisions, by default.
             role: judge everything in this role rather than in the recorded one.
+            resolve: for links in paths that a transcript does not tell about.
+            workdir: where relative paths start in transcripts that do not say.
         """
         self.policy = prepare(policy)
         self.against = None if against is None else prepare(against)
         self.role = role
+        self._session = partial(Session, resolve=resolve, workdir=workdir)
 
     def judge(self, transcript: Transcript) -> Iterator[Judged]:
         """Every call of a transcript, in order."""
-        session = Session(self.policy)
-        other = None if self.against is None else Session(self.against)
+        session = self._session(self.policy)
+        other = None if self.against is None else self._session(self.against)
         flipped = False
         for item in transcript.items:
             if isinstance(item, Proposed):

@@ -63,7 +63,7 @@ class Session:
             prompt: what the user asked for, for `seen_in: prompt`.
             recorder: is given every event before it counts.
             clock: the time, in UTC.
-            workdir: where relative paths start, absolute.
+            workdir: where relative paths start, absolute, unless `run_started` says otherwise.
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
 
         Raises:
@@ -100,7 +100,7 @@ class Session:
         """
         moment = at or self._clock()
         self.state = at_time(self.state, moment)
-        world = World(workdir=self._workdir, resolve=self._resolve, known=facts)
+        world = World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
         decision = decide(self.policy, self.state, call, world)
         if self.mode is Mode.OBSERVE:
             decision = replace(decision, enforced=False)
@@ -136,7 +136,7 @@ class Session:
         """What would be decided about a call here, by which rules, and what would change it. Nothing is recorded."""
         from agentgate.core.explain import changes, considered
 
-        world = World(workdir=self._workdir, resolve=self._resolve, known=facts)
+        world = World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
         decision = decide(self.policy, self.state, call, world)
         return (
             decision,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -43,10 +44,12 @@ def replay(
     """
     if not policy:
         raise UsageError("no policy is given", help="name one with --policy, for instance --policy policies/strict.yaml")
+    from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
     from agentgate.replay import Replay, Tally
 
-    judging = Replay(load_policy(*policy), load_policy(*against) if against else None, role=role)
+    other = load_policy(*against) if against else None
+    judging = Replay(load_policy(*policy), other, role=role, resolve=resolve, workdir=os.getcwd())  # noqa: PTH109
     known = {**judging.policy.policy.roles, **(judging.against.policy.roles if judging.against else {})}
     if role is not None and role not in known:
         raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)

@@ -155,7 +155,7 @@ class _Opening:
         from agentgate.loop import Loop
         from agentgate.session import Session
 
-        session = Session(self.policy, role=self.role, mode=self.mode, recorder=recorder, workdir=os.getcwd(), resolve=resolve)  # noqa: PTH109
+        session = Session(self.policy, role=self.role, mode=self.mode, recorder=recorder, resolve=resolve)
         return Loop(session, model, toolbox, _approver(approve), screen, interrupts)
 
     def _model(self) -> Model:
@@ -192,6 +192,7 @@ class _Opening:
             tools=definitions,
             tool_choice=self._tool_choice([tool.name for tool in toolbox.tools]),
             max_steps=self.max_steps,
+            workdir=os.getcwd(),  # noqa: PTH109
         )
 
     def _tool_choice(self, names: Sequence[str]) -> Json:

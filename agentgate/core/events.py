@@ -162,6 +162,8 @@ class RunStarted(Recorded, frozen=True, tag="run_started", kw_only=True):
     """As offered to the model, in Chat Completions form; None where an imported transcript does not say."""
     tool_choice: Json = "auto"
     """A word, or the mapping of the task file with the names that `policy` stood for."""
+    workdir: str | None = None
+    """Where relative paths start, absolute."""
     max_steps: int | None = None
     """The task's own limit of model requests; unlike the policy's it binds in observe mode too."""
 

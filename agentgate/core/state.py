@@ -40,6 +40,8 @@ class State(Struct, frozen=True):
     allowed_tools: frozenset[str] | None = None
     """The names that `tool_choice` restricts the model to; None for no restriction, empty for none at all."""
     max_steps: int | None = None
+    workdir: str | None = None
+    """Where relative paths start; None where nobody says."""
     steps: int = 0
     """Model requests that were answered."""
     calls: int = 0
@@ -137,6 +139,7 @@ def _started(event: RunStarted) -> State:
         tools=None if event.tools is None else tool_set(event.tools),
         allowed_tools=names_offered(event.tool_choice),
         max_steps=event.max_steps,
+        workdir=event.workdir,
         prompt=tuple(user_texts(event.messages)),
         started=event.at,
         now=event.at,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agentgate.replay import Group, Replay, Tally
 
 _ORDER = (Effect.ALLOW, Effect.ASK, Effect.BLOCK)
+_TITLES = ((Effect.ALLOW, "NEWLY ALLOWED", "+"), (Effect.ASK, "NEWLY ASKED", "?"), (Effect.BLOCK, "NEWLY BLOCKED", "-"))
 _MOST_GROUPS = 20
 _LONGEST_VALUE = 60
 
@@ -61,15 +62,13 @@ def _effects(tally: Tally) -> Iterator[str]:
 
 
 def _flips(tally: Tally, policy: Policy) -> Iterator[str]:
-    rank = {effect: index for index, effect in enumerate(_ORDER)}
-    milder = [group for group in tally.groups.values() if rank[group.effect] < rank[group.before.effect]]
-    stricter = [group for group in tally.groups.values() if rank[group.effect] > rank[group.before.effect]]
-    for title, sign, groups in (("NEWLY LET THROUGH", "+", milder), ("NEWLY HELD BACK", "-", stricter)):
+    for effect, title, sign in _TITLES:
+        groups = [group for group in tally.groups.values() if group.effect is effect]
         if groups:
             yield ""
-            first = ": look at these first" if sign == "+" else ""
-            yield f"{title}  {plural(sum(group.calls for group in groups), 'call')}{first}"
-            ordered = sorted(groups, key=lambda group: (rank[group.effect], -group.calls, str(group.tool)))
+            hint = ": look at these first" if effect is Effect.ALLOW else ""
+            yield f"{title}  {plural(sum(group.calls for group in groups), 'call')}{hint}"
+            ordered = sorted(groups, key=lambda group: (-group.calls, str(group.tool)))
             for group in ordered[:_MOST_GROUPS]:
                 yield from _group(group, sign, policy)
             if len(groups) > _MOST_GROUPS:
