@@ -232,10 +232,9 @@ class Chain:
     def _connect(self, raw: dict[str, Json]) -> Link:
         """Whether an event that is whole in itself stands where it was written."""
         expected, last, seq = self._prev, self._seq, raw.get("seq")
-        self._prev = raw["hash"]
         if type(seq) is not int or (last is not None and seq <= last):
             return Link(problem="out of order: it was inserted, repeated or moved here", raw=raw)
-        self._seq = seq
+        self._prev, self._seq = raw["hash"], seq
         first = last is None and expected == ZEROS
         due = seq in (0, 1) if first else last is None or seq == last + 1
         broken = not due or (expected is not None and raw.get("prev") != expected)
@@ -254,11 +253,9 @@ class Chain:
             if self._started:
                 return Link(problem=problem or "a second `run_started`: a file holds one run", raw=raw)
             self._started = True
-        elif not self._started:
-            known, self._headless = self._headless, True
-            return Link(
-                problem=problem or (None if known else "the run has no readable `run_started`: nothing of it can be judged"), raw=raw
-            )
+        elif not self._started and not self._headless:
+            self._headless = True
+            problem = problem or HEADLESS
         self._ended = isinstance(event, RunEnded)
         return Link(event, problem, raw)
 

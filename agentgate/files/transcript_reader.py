@@ -103,7 +103,7 @@ def read_file(source: Source | str | Path, tool_files: dict[str, Json] | None = 
         source = Source(os.fspath(source))
     try:
         with open_regular(source.file) as stream:
-            yield from _read(stream, source, {} if tool_files is None else tool_files)
+            yield from read_stream(stream, source, {} if tool_files is None else tool_files)
     except OSError as error:
         yield Damage(source.file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}")
 
@@ -132,8 +132,8 @@ def lines_of(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield number, line
 
 
-def _read(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
-    """Goes by the first line that says what the file is; a document of several lines is one value."""
+def read_stream(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
+    """The same for a file that is open. Goes by the first line that says what it is; a document of several lines is one value."""
     whole = _document(stream)
     lines = iter([(1, whole)]) if whole is not None else _filled(stream)
     unknown: list[Damage] = []
@@ -204,17 +204,15 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
             calls += 1
         elif link.event is not None:
             items.append(link.event)
-    if not items or chain_of is None:
-        return
-    started, last = items[0], items[-1]
-    assert isinstance(started, RunStarted)
+    if chain_of is None or not items or not isinstance(items[0], RunStarted):
+        return  # without its beginning nobody knows the tools, the prompt and the mode; the chain has said so
     yield Transcript(
-        id=started.run_id or f"{source.file}:1",
+        id=items[0].run_id or f"{source.file}:1",
         items=tuple(items),
         file=source.file,
         hashed=chain_of.hashed,
         intact=intact,
-        complete=isinstance(last, RunEnded),
+        complete=isinstance(items[-1], RunEnded),
     )
 
 
@@ -235,6 +233,8 @@ def _imported(lines: Iterable[tuple[int, bytes]], source: Source, tool_files: di
 
 def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json]) -> Transcript:
     importer = importer_of(value)
+    if is_event(value):
+        raise InvalidTranscript("an event of a run among other transcripts")
     if importer is None:
         raise InvalidTranscript(_UNKNOWN)
     head = value if isinstance(value, dict) else {}

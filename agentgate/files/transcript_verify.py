@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec import Struct
 
@@ -76,13 +77,18 @@ def verify(path: str | Path, *, head: str | None = None) -> Verification:
     file = str(path)
     try:
         with open_regular(file) as stream:
-            audit = _Audit(file, head)
-            for number, line in lines_of(stream):
-                audit.take(number, line)
+            return verify_stream(stream, file, head=head)
     except FileNotFoundError:
         raise FileError(f"no transcript at `{file}`") from None
     except OSError as error:
         raise FileError(f"`{file}` cannot be read: {(error.strerror or str(error)).lower()}") from None
+
+
+def verify_stream(stream: BinaryIO, file: str, *, head: str | None = None) -> Verification:
+    """The same for a file that is open, called `file`."""
+    audit = _Audit(file, head)
+    for number, line in lines_of(stream):
+        audit.take(number, line)
     return audit.verdict()
 
 
