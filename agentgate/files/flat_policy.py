@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.policy import Condition, Limit, Rule
@@ -58,7 +60,8 @@ def _entry(document: Document, part: Part, path: Path, entry: dict[str, Any], se
     elif kind in ARGUMENT_FILTERS:
         for made in checked_condition(document, path, entry.get("argument", "*"), [("search", entry["pattern"])]):
             if isinstance(made, Condition):
-                part.rules.append(_rule(entry, place, (entry.get("tool_name", "*"),), when=(made,)))
+                condition = replace(made, place=document.value_place((*path, "pattern")))
+                part.rules.append(_rule(entry, place, (entry.get("tool_name", "*"),), when=(condition,)))
             else:
                 yield Finding(made.code, made.severity, document.value_place((*path, "pattern")), made.message, made.help)
     elif kind in BUDGETS:

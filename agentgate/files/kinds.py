@@ -7,6 +7,7 @@ from typing import BinaryIO, Literal
 
 from agentgate.core.events import Json
 from agentgate.files import policy_file, task_file
+from agentgate.files.collector import collector_paused
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.reading import POLICY_BYTES, read_source
 from agentgate.files.task_file import TaskReading
@@ -34,7 +35,8 @@ def read_either(path: str, *, stdin: BinaryIO | None = None) -> PolicyReading | 
         FileError: it cannot be read at all.
     """
     source = read_source(path, stdin=stdin)
-    document = parse(source.data, source.name, max_bytes=POLICY_BYTES).document
-    if document is not None and kind_of_file(document) == "task":
-        return task_file.understand(source)
-    return policy_file.understand([source])
+    with collector_paused():
+        parsed = parse(source.data, source.name, max_bytes=POLICY_BYTES)
+        if parsed.document is not None and kind_of_file(parsed.document) == "task":
+            return task_file.understand(source)
+        return policy_file.understand([source], {source.name: parsed})

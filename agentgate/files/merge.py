@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from hashlib import sha256
+from itertools import islice
 
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place
@@ -12,13 +13,14 @@ from agentgate.core.policy import Limit, Policy
 from agentgate.files.parts import Part, error
 from agentgate.files.words import did_you_mean, tick
 
-_MANY = 20
+_MANY = 500
+_CIRCLES = 20
 _STRICTNESS = (Effect.ALLOW, Effect.ASK, Effect.BLOCK)
 
 
 def merge(parts: list[Part]) -> tuple[Policy, list[Finding]]:
     """One policy from at least one part: rules, roles and groups united, the strictest default, the tighter of the same limit."""
-    findings = [*_same_ids(parts), *_different(parts, "role"), *_different(parts, "group")]
+    findings = [*islice(_same_ids(parts), _MANY), *_different(parts, "role"), *_different(parts, "group")]
     strictest = max(parts, key=lambda part: _STRICTNESS.index(part.default))
     policy = Policy(
         name="+".join(sorted({part.name for part in parts})),
@@ -32,7 +34,7 @@ def merge(parts: list[Part]) -> tuple[Policy, list[Finding]]:
         files=tuple(sorted((part.file, part.sha256) for part in parts)),
         place=strictest.place,
     )
-    findings.extend(_unknown(parts, policy))
+    findings.extend(islice(_unknown(parts, policy), _MANY))
     findings.extend(_cycles(policy.roles, {name: place for part in parts for name, place in part.role_places.items()}, "role"))
     inner = {group: tuple(tool[1:] for tool in tools if tool.startswith("@")) for group, tools in policy.groups.items()}
     findings.extend(_cycles(inner, {name: place for part in parts for name, place in part.group_places.items()}, "group"))
@@ -92,7 +94,7 @@ def _unknown(parts: list[Part], policy: Policy) -> Iterator[Finding]:
 def _cycles(graph: Mapping[str, tuple[str, ...]], places: Mapping[str, Place], what: str) -> Iterator[Finding]:
     """A finding for each circle; circles that share a name are reported one at a time."""
     left = dict(graph)
-    for _ in range(_MANY):
+    for _ in range(_CIRCLES):
         try:
             TopologicalSorter({name: [inner for inner in includes if inner in left] for name, includes in left.items()}).prepare()
         except CycleError as cycle:

@@ -72,8 +72,7 @@ def in_order(findings: Sequence[Finding], files: Sequence[str]) -> list[Finding]
     rank = {file: index for index, file in reversed(list(enumerate(files)))}
     ordered = sorted(findings, key=lambda finding: (rank.get(finding.place.file, len(rank)), finding.place.line, finding.place.column))
     if len(ordered) > _SHOWN:
-        left = len(ordered) - _SHOWN
-        more = Finding("too-many", Severity.ERROR, ordered[_SHOWN].place, f"{left} more {'error' if left == 1 else 'errors'} from here on")
+        more = Finding("too-many", Severity.ERROR, ordered[_SHOWN].place, "there are more errors from here on", "mend the first ones")
         ordered = [*ordered[:_SHOWN], more]
     return ordered
 

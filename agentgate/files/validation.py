@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from agentgate.core.events import Json
 from agentgate.core.findings import Finding, Severity
@@ -15,7 +17,8 @@ from agentgate.files.yaml import Document
 if TYPE_CHECKING:
     import jsonschema_rs
 
-_MANY = 1000
+_MANY = 500
+_PIECE = 100
 _OURS = ("allow", "ask", "block")
 _BAD_PATTERN = {
     "selector": "bad-tool-name",
@@ -29,6 +32,16 @@ _BAD_PATTERN = {
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
 Path = tuple[str | int, ...]
+
+
+class Checked(Struct, frozen=True):
+    """What a schema says about a file."""
+
+    findings: list[Finding]
+    bad: set[Path]
+    """The paths of the values that it refuses."""
+    complete: bool
+    """False where there were too many findings to look at the rest."""
 
 
 class Validator:
@@ -47,27 +60,46 @@ class Validator:
         self._scopes = scopes
         self._validator: jsonschema_rs.Validator = jsonschema_rs.Draft7Validator(schema)
 
-    def check(self, document: Document) -> list[tuple[Path, Finding]]:
-        """Every finding, with the path of the value that it is about."""
+    def check(self, document: Document) -> Checked:
+        """Everything that the schema refuses."""
+        findings: list[Finding] = []
+        bad: set[Path] = set()
         if self._validator.is_valid(document.value):
-            return []
-        found: list[tuple[Path, Finding]] = []
-        for error in islice(self._validator.iter_errors(document.value), _MANY):
-            path = tuple(error.instance_path)
-            found.extend((path, finding) for finding in self._findings(document, path, error))
-        return found
+            return Checked(findings, bad, complete=True)
+        for path, error in self._errors(document.value):
+            bad.add(path)
+            findings.extend(islice(self._findings(document, path, error), _MANY - len(findings)))
+            if len(findings) == _MANY:
+                return Checked(findings, bad, complete=False)
+        if not findings:
+            findings.append(_error("bad-value", document.value_place(()), "the file does not follow its form"))
+        return Checked(findings, bad, complete=True)
 
-    def _findings(self, document: Document, path: Path, error: Any) -> Iterable[Finding]:
+    def _errors(self, value: Json) -> Iterator[tuple[Path, Any]]:
+        """The errors, with their paths. Long lists are taken piece by piece: all errors of a piece are made before one is seen."""
+        long = [key for key, items in value.items() if isinstance(items, list) and len(items) > _PIECE]
+        for error in self._validator.iter_errors({key: [] if key in long else items for key, items in value.items()}):
+            yield tuple(error.instance_path), error
+        for key in long:
+            for start in range(0, len(value[key]), _PIECE):
+                for error in self._validator.iter_errors({"version": 1, key: value[key][start : start + _PIECE]}):
+                    path = tuple(error.instance_path)
+                    if len(path) > 1 and path[0] == key:
+                        yield (key, start + int(path[1]), *path[2:]), error
+
+    def _findings(self, document: Document, path: Path, error: Any) -> Iterator[Finding]:
         keyword = error.schema_path[-1]
         if keyword == "additionalProperties":
             node = self._node(error.schema_path[:-1])
             known = list(node.get("properties", ()))
-            return [self._unknown_key(document, path, key, known, node) for key in error.kind.unexpected]
-        if keyword == "required":
-            return self._missing(document, path, error.kind.property)
-        if keyword in ("oneOf", "anyOf"):
-            return _alternatives(document, path, self._node(error.schema_path), error.instance)
-        return [self._about_value(document, path, str(keyword), error)]
+            for key in error.kind.unexpected:
+                yield self._unknown_key(document, path, key, known, node)
+        elif keyword == "required":
+            yield from self._missing(document, path, error.kind.property, self._node(error.schema_path[:-1]).get("properties", {}))
+        elif keyword in ("oneOf", "anyOf"):
+            yield from _alternatives(document, path, self._node(error.schema_path[:-1]), str(keyword))
+        else:
+            yield self._about_value(document, path, str(keyword), error)
 
     def _node(self, path: Iterable[str | int]) -> Any:
         node: Any = self._schema
@@ -94,8 +126,8 @@ class Validator:
             return _error("unknown-operator", place, f"unknown operator {tick(key)}", key_help(scope, key, known))
         return _error("unknown-key", place, f"unknown key {tick(key)}", key_help(scope, key, known))
 
-    def _missing(self, document: Document, path: Path, key: str) -> list[Finding]:
-        if isinstance(value := _value(document, path), Mapping) and any(closest(name, [key]) for name in value):
+    def _missing(self, document: Document, path: Path, key: str, known: Mapping[str, Json]) -> list[Finding]:
+        if any(name not in known and closest(name, [key]) for name in islice(_value(document, path), _MANY)):
             return []  # the misspelt key is reported as unknown
         if not path and key == "version":
             return [_error("version", document.value_place(()), "the key `version` is missing", "begin the file with `version: 1`")]
@@ -167,19 +199,19 @@ def _near(value: Json, allowed: list[Json], choices: str) -> str:
     return f"did you mean `{found}`?" if found else f"possible: {choices}"
 
 
-def _alternatives(document: Document, path: Path, node: list[Json], value: Json) -> list[Finding]:
+def _alternatives(document: Document, path: Path, node: Mapping[str, Json], keyword: str) -> list[Finding]:
     """`oneOf` and `anyOf` are used for one thing: which of several keys must be there."""
+    value, known = _value(document, path), node.get("properties", {})
     if not isinstance(value, Mapping):
-        return []
-    keys = [item["required"][0] for item in node]
+        return []  # its type is reported
+    keys = [item["required"][0] for item in node[keyword]]
     there = [key for key in keys if key in value]
     if len(there) > 1:
         names = " and ".join(f"`{key}`" for key in there)
         return [_error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
-    if any(plain_form(key)[:100] in EFFECTS or closest(key, keys) for key in value):
-        return []  # the misspelt key is reported as unknown
-    if any(plain_form(key) in NOT_YET["flat entry"] for key in value):
-        return []
+    unknown = [key for key in islice(value, _MANY) if key not in known]
+    if any(plain_form(key)[:100] in (EFFECTS | NOT_YET["flat entry"]) or closest(key, keys) for key in unknown):
+        return []  # that key is reported as unknown
     names = ", ".join(f"`{key}`" for key in keys)
     return [_error("missing-key", document.value_place(path), f"one of {names} is missing")]
 

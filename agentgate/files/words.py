@@ -130,6 +130,8 @@ NOT_YET: dict[str, dict[str, str]] = {
 }
 """Where → a key that agentgate knows and does not enforce yet → the way on."""
 
+_TRIED = 200
+"""Comparing letter by letter takes its time; with more names than this, only some are tried."""
 _SPACING = re.compile(r"[\s-]+")
 
 
@@ -152,7 +154,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     for name in names:
         if plain_form(name) == form:
             return name
-    found = get_close_matches(form, [name for name in names if name], n=1, cutoff=0.7)
+    found = get_close_matches(form, [name for name in names[:_TRIED] if name], n=1, cutoff=0.7)
     return found[0] if found else None
 
 

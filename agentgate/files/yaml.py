@@ -5,10 +5,8 @@ Works on libyaml's events: nothing is built that was not looked at, nothing recu
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 from unicodedata import normalize
 
@@ -18,6 +16,7 @@ from msgspec import Struct
 from agentgate.core.events import Json
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.errors import FileError
+from agentgate.files.collector import collector_paused
 from agentgate.files.scalars import CONTROL, Ambiguous, control_name, resolve
 from agentgate.files.syntax import explain
 from agentgate.files.words import tick
@@ -25,7 +24,6 @@ from agentgate.files.words import tick
 MAX_DEPTH = 32
 _MANY = 100
 """Reading stops after this many errors."""
-_LARGE = 64 * 1024
 _BREAK = re.compile(r"\r\n|\r|\n")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -121,7 +119,7 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
     if hidden:
         return Parsed(None, hidden, lines)
     reader = _Reader(file, lines)
-    with _collector_paused(len(content) > _LARGE):
+    with collector_paused():
         document = reader.read(content)
     return Parsed(document, reader.findings, lines)
 
@@ -140,19 +138,6 @@ def _control_characters(file: str, content: str) -> list[Finding]:
         if len(findings) == 10:
             break
     return findings
-
-
-@contextmanager
-def _collector_paused(pause: bool) -> Iterator[None]:
-    """Many small objects that all live on make the collector search in vain, for most of the time that reading takes."""
-    pause = pause and gc.isenabled()
-    if pause:
-        gc.disable()
-    try:
-        yield
-    finally:
-        if pause:
-            gc.enable()
 
 
 class _Stop(Exception):
