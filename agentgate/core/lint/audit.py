@@ -79,5 +79,13 @@ class Report:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
 
-    def __call__(self, place: Place, message: str, *, help: str | None = None, related: Iterable[tuple[Place, str]] = ()) -> Finding:
-        return Finding(self._audit.code, self._audit.severity, place, message, help, tuple(related))
+    def __call__(
+        self,
+        place: Place,
+        message: str,
+        *,
+        help: str | None = None,
+        related: Iterable[tuple[Place, str]] = (),
+        severity: Severity | None = None,
+    ) -> Finding:
+        return Finding(self._audit.code, severity or self._audit.severity, place, message, help, tuple(related))

@@ -31,10 +31,15 @@ def contradiction(calls: Calls, rule: CompiledRule) -> Contradiction | None:
         why = impossible(calls, condition)
         if why is not None:
             return Contradiction(why, condition.condition, _nearest(calls, rule, condition))
-    if _out_of_time(rule):
-        return Contradiction("`before` excludes every tool that `after` asks for")
+    role = next(iter(calls.roles(rule)), None)
     if rule.selector.exact and not rule.selector.globs and all(tool in rule.excepted for tool in rule.selector.exact):
-        return Contradiction("`except` takes out all of its tools")
+        tool = min(rule.selector.exact)
+        return Contradiction("`except` takes out all of its tools", None, calls.judge(tool, calls.least(tool), role=role))
+    if _out_of_time(rule):
+        why, tools = "`before` excludes every tool that `after` asks for", calls.tool_names(rule)
+        after = sorted(rule.after.exact)[:1] if rule.after is not None else []
+        trial = calls.judge(tools[0], calls.least(tools[0]), role=role, after=after) if tools else None
+        return Contradiction(why, None, trial)
     return _excepted(calls, rule)
 
 
@@ -85,12 +90,12 @@ def _nearest(calls: Calls, rule: CompiledRule, condition: CompiledCondition) -> 
     """A call with the value that somebody probably had in mind, which the rule does not decide."""
     for tool in calls.tool_names(rule)[:1]:
         for role in calls.roles(rule)[:1]:
-            for key, operand in condition.condition.operators:
-                for value in of_operator(key, operand):
-                    arguments = calls.with_value(tool, calls.least(tool), condition, value)
-                    trial = calls.judge(tool, arguments, role=role, after=calls.history(rule))
-                    if trial.decision.rule != rule.rule.id and calls.valid(tool, arguments):
-                        return trial
+            values = [value for key, operand in condition.condition.operators for value in of_operator(key, operand)]
+            for value in (*values, "x"):
+                arguments = calls.with_value(tool, calls.least(tool), condition, value)
+                trial = calls.judge(tool, arguments, role=role, after=calls.history(rule))
+                if trial.decision.rule != rule.rule.id and calls.valid(tool, arguments):
+                    return trial
     return None
 
 

@@ -243,8 +243,9 @@ def sql_comment(sample: Sample) -> Iterable[str]:
     """The text with a comment in place of the space, which means the same in SQL."""
     if any(piece.text == " " or piece.atom in _SPACES for piece in sample):
         made = "".join("/**/" if piece.text == " " or piece.atom in _SPACES else piece.text for piece in sample)
+        if made.endswith("/**/"):
+            yield f"{made}table customers"
         yield made
-        yield made + "table customers" if made.endswith("/**/") else made + " customers"
 
 
 def shell_quotes(sample: Sample) -> Iterable[str]:

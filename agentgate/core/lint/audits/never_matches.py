@@ -20,9 +20,12 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             continue
         found = contradiction(subject.calls, rule)
         if found is not None:
+            # A block or ask rule still matches what cannot be judged, so there only the condition is spoken of.
+            certain = rule.rule.effect is Effect.ALLOW or found.condition is None
+            what = f"rule `{rule.rule.id}` can never match" if certain else f"nothing satisfies the condition of rule `{rule.rule.id}`"
             yield report(
                 subject.place_of(found.condition, rule.rule),
-                f"rule `{rule.rule.id}` can never match: {found.why}",
+                f"{what}: {found.why}",
                 help=found.trial.says if found.trial is not None else None,
             )
             continue

@@ -18,8 +18,12 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         for name in written:
             missing = _missing(subject, name, tools)
             if missing:
+                # A pattern or a group may be meant for other tasks too; a name is mostly misspelt.
                 yield report(
-                    place, f"{what} names {_listed(missing)}, which the task does not have", help=_help(subject, missing[0], tools)
+                    place,
+                    f"{what} names {_listed(missing)}, which the task does not have",
+                    help=_help(subject, missing[0], tools),
+                    severity=Severity.NOTE if name.startswith("@") or "*" in name else None,
                 )
 
 

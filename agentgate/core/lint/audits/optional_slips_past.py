@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from agentgate.core.conditions.test import shown
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
@@ -31,7 +32,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
                 yield report(
                     subject.place_of(condition.condition, rule.rule),
                     f"`{condition.condition.argument}` may be left out, and rule `{rule.rule.id}` then does not apply",
-                    help=f"add `optional: true` to the condition{default}; {says(trial)}",
+                    help=f"{default}add `optional: true` to the condition; {says(trial)}",
                 )
 
 
@@ -45,7 +46,7 @@ def _default(subject: Subject, rule: CompiledRule, condition: CompiledCondition)
             continue
         if "default" in schema:
             if _holds(subject, condition, schema["default"]):
-                return ", because the tool then takes a value that the rule stops"
+                return f"the tool then takes {shown(schema['default'])}; "
         elif any(key in _OPEN_ENDED for key, _ in condition.condition.operators):
             return ""
     return None

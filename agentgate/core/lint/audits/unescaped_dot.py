@@ -8,7 +8,7 @@ from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import lets_in, loosening
 from agentgate.core.lint.patterns import Sample, text_of
 
-_DOT = re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z])")
+_DOT = re.compile(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z])")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -26,9 +26,10 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
 
 
 def _with_other_letter(sample: Sample) -> Iterable[str]:
-    for before, dot, after in zip(sample, sample[1:], sample[2:], strict=False):
-        if dot.atom == "." and before.atom.isalnum() and after.atom.isalpha():
-            yield text_of(sample)
+    text = text_of(sample)
+    for index in range(1, len(sample) - 1):
+        if sample[index].atom == "." and sample[index - 1].text.isalnum() and sample[index + 1].atom.isalpha():
+            yield f"{text[:index]}x{text[index + 1 :]}"
 
 
 AUDIT = Audit(

@@ -52,8 +52,8 @@ def _help(schema: Json, value: Json, trial: Trial) -> str:
 
 
 def _kinds(schema: Json) -> str:
-    said = schema.get("type", "something else") if isinstance(schema, dict) else "something else"
-    return " or ".join(said) if isinstance(said, list) else str(said)
+    names = {"array": "a list", "object": "an object", "null": "null"}
+    return " or ".join(names.get(kind, f"a {kind}") for kind in sorted(shapes.kinds(schema, schema)))
 
 
 AUDIT = Audit(

@@ -1,0 +1,98 @@
+"""Each lint code has a policy that shows it, and what it says there is kept beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from agentgate import Session, ToolCall, load_policy
+from agentgate.core.findings import Severity
+from agentgate.core.lint import AUDITS, lint
+from agentgate.files.codes import CODES
+from agentgate.files.policy_file import read_policy
+from tests.lint.cases import CASES, FOLDER, WITH_TOOLS, findings_of, shown, tools
+
+_CALL = re.compile(r"this call (?P<fate>passes|is only asked about|is blocked): (?P<tool>[\w.-]+)\((?P<arguments>.*)\)", re.DOTALL)
+_SETTING = re.compile(r"(?P<call>.*\)) \((?P<setting>[^()]*)\)$", re.DOTALL)
+_EFFECTS = {"passes": "allow", "is only asked about": "ask", "is blocked": "block"}
+_POLICIES = sorted((Path(__file__).parents[2] / "policies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_lint_says_what_is_kept_beside_the_policy(case: str) -> None:
+    """The findings of each case, as `check` shows them, are the ones in the text file beside it."""
+    assert shown(case) == (FOLDER / f"{case}.txt").read_text()
+
+
+@pytest.mark.parametrize("code", sorted(AUDITS))
+def test_every_code_has_a_case_that_shows_it(code: str) -> None:
+    """A policy of the same name shows each code."""
+    assert code in {finding.code for finding in findings_of(code)[0]}
+
+
+@pytest.mark.parametrize("code", sorted(AUDITS))
+def test_every_code_is_documented(code: str) -> None:
+    """Each audit has a stable code of its own, a summary in one line, and documentation."""
+    audit = AUDITS[code]
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code)
+    assert code not in CODES
+    assert audit.summary
+    assert "\n" not in audit.summary
+    assert not audit.summary.endswith(".")
+    assert audit.documentation.endswith(".")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_calls_that_are_shown_have_the_fate_that_is_claimed(case: str) -> None:
+    """Every call in a help text, judged anew through a session, passes, is asked about or is blocked as the text says."""
+    findings, reading = findings_of(case)
+    assert reading.policy is not None
+    for finding in findings:
+        found = _CALL.search(finding.help or "")
+        if found is None:
+            continue
+        whole = f"{found['tool']}({found['arguments']})"
+        setting = _SETTING.fullmatch(whole)
+        session = Session(reading.policy, role=_role(setting["setting"] if setting else ""), tools=tools() if case in WITH_TOOLS else None)
+        arguments = _arguments((setting["call"] if setting else whole).removeprefix(f"{found['tool']}(").removesuffix(")"))
+        decision = session.propose(ToolCall(id="call_1", name=found["tool"], arguments=json.dumps(arguments)))
+        assert decision.effect == _EFFECTS[found["fate"]], finding.help
+
+
+def _role(setting: str) -> str | None:
+    return setting.removeprefix("role ").split(",")[0] if setting.startswith("role ") else None
+
+
+def _arguments(text: str) -> dict[str, object]:
+    """Reads `name=value, …` back: values are JSON, but with control characters in strings as they are."""
+    decoder, found, at = json.JSONDecoder(strict=False), {}, 0
+    text = text.replace("\\", "\\\\").replace('\\\\"', '\\"')
+    while at < len(text):
+        name, _, _ = text[at:].partition("=")
+        value, at = decoder.raw_decode(text, at + len(name) + 1)
+        found[name] = value
+        at += len(", ")
+    return found
+
+
+@pytest.mark.parametrize("path", _POLICIES, ids=lambda path: path.stem)
+def test_shipped_policies_are_clean(path: Path) -> None:
+    """The policies that people start from have no findings at all."""
+    assert lint(load_policy(str(path))) == []
+
+
+def test_a_sensible_policy_has_no_warnings() -> None:
+    """The policy that shows every feature of the language is not warned about, with or without the tools of its task."""
+    reading = read_policy(str(FOLDER / "good" / "support-strict.yaml"))
+    assert reading.policy is not None, reading.findings
+    assert [finding for finding in lint(reading.policy) if finding.severity is not Severity.NOTE] == []
+
+
+def test_findings_come_in_the_order_of_the_file() -> None:
+    """However many audits speak, the findings are in the order of the lines that they are about."""
+    places = [(finding.place.line, finding.place.column) for finding in findings_of("never-matches")[0]]
+    assert places == sorted(places)
+    assert len(places) > 5
