@@ -101,3 +101,11 @@ def test_with_a_milder_default_no_rule_needs_to_name_the_tool(default: str) -> N
 def test_a_rule_on_trial_allows_nothing() -> None:
     """An allow rule with `observe: true` does not count as one that allows the tool."""
     assert decision(policy(rule("allow", "read", observe=True)), "read").code is Code.DEFAULT
+
+
+def test_an_empty_list_means_none() -> None:
+    """No tools, or no tools offered, is not the same as not saying."""
+    story = policy(rule("allow", "*"))
+    assert decision(story, "read", tools=[]).code is Code.UNKNOWN_TOOL
+    assert decision(story, "read", allowed_tools=[]).code is Code.NOT_OFFERED
+    assert decision(story, "read", tools=None, allowed_tools=None).effect is Effect.ALLOW

@@ -105,6 +105,14 @@ def test_a_rule_is_for_its_roles_and_those_that_include_them(
     assert (decision(story, "t", role=role).effect is Effect.ALLOW) is applies
 
 
+@pytest.mark.parametrize("names", [("d", "c", "b", "a"), ("a", "b", "c", "d"), ("c", "a", "d", "b")])
+def test_roles_include_through_any_number_of_others(names: tuple[str, ...]) -> None:
+    """In whatever order they are written."""
+    includes: dict[str, tuple[str, ...]] = {"d": ("c",), "c": ("b",), "b": ("a",), "a": ()}
+    story = policy(rule("allow", "t", roles=("a",)), roles={name: includes[name] for name in names})
+    assert all(decision(story, "t", role=name).effect is Effect.ALLOW for name in names)
+
+
 def test_roles_that_include_each_other_are_one() -> None:
     """A circle of roles ends."""
     story = policy(rule("allow", "t", roles=("a",)), roles={"a": ("b",), "b": ("a",), "c": ("c",)})
