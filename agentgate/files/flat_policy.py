@@ -17,7 +17,7 @@ from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
 SCOPES = (
-    ((), "policy"),
+    ((), "flat policy"),
     (("policies", None), "flat entry"),
     (("policies", "output", None), "flat entry"),
 )

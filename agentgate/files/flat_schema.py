@@ -89,23 +89,29 @@ def _bodies() -> list[tuple[tuple[str, ...], dict[str, Json]]]:
         "max_tokens": {**number, "description": "Input and output tokens."},
     }
     return [
-        (("tool_filter",), _body(both, enforced, one_of=("allowed_tools", "blocked_tools"))),
-        (("tool_allow_list",), _body({"allowed_tools": both["allowed_tools"]}, enforced, ("allowed_tools",))),
-        (("tool_block_list",), _body({"blocked_tools": both["blocked_tools"]}, blocking, ("blocked_tools",))),
-        (ARGUMENT_FILTERS, _body(arguments, blocking, ("pattern",))),
-        (BUDGETS, _body(budget, blocking, one_of=tuple(budget))),
+        (("tool_filter",), _body("a tool filter", both, enforced, one_of=("allowed_tools", "blocked_tools"))),
+        (("tool_allow_list",), _body("a tool filter", {"allowed_tools": both["allowed_tools"]}, enforced, ("allowed_tools",))),
+        (("tool_block_list",), _body("a tool filter", {"blocked_tools": both["blocked_tools"]}, blocking, ("blocked_tools",))),
+        (ARGUMENT_FILTERS, _body("an argument filter", arguments, blocking, ("pattern",))),
+        (BUDGETS, _body("a budget", budget, blocking, one_of=tuple(budget))),
         (
             ("observe",),
-            _body({"match": match}, list(TRIAL_ACTIONS)),
+            _body("an observation", {"match": match}, list(TRIAL_ACTIONS)),
         ),
     ]
 
 
-def _body(own: dict[str, Json], actions: list[str], required: tuple[str, ...] = (), one_of: tuple[str, ...] = ()) -> dict[str, Json]:
+def _body(
+    kind: str, own: dict[str, Json], actions: list[str], required: tuple[str, ...] = (), one_of: tuple[str, ...] = ()
+) -> dict[str, Json]:
     properties = {
         "name": text("The entry's name in decisions; unique.", maxLength=128),
         "type": {"title": "a type of entry", "enum": list(TYPES), "description": "What the entry does."},
-        "action": {"title": "an action", "enum": actions, "description": "`block` or `allow` enforce; `observe` and `log` only record."},
+        "action": {
+            "title": f"an action of {kind}",
+            "enum": actions,
+            "description": "`block` or `allow` enforce; `observe` and `log` only record.",
+        },
         "message": text("The reason that people and the model are told."),
         **own,
     }

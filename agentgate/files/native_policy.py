@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
@@ -92,6 +93,7 @@ def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> 
             made = list(_conditions(document, (*path, key), entry[key]))
             yield from (item for item in made if isinstance(item, Finding))
             conditions[key] = tuple(item for item in made if isinstance(item, Condition))
+            _note_operands(part, document, (*path, key), conditions[key])
     examples = entry.get("examples", {})
     part.rules.append(
         Rule(
@@ -122,6 +124,13 @@ def _conditions(document: Document, path: Path, entries: dict[str, Json]) -> Ite
             yield from checked_condition(document, inner, argument, operators, optional=test.get("optional", False))
         else:
             yield from checked_condition(document, inner, argument, [("in" if isinstance(test, list) else "equals", test)])
+
+
+def _note_operands(part: Part, document: Document, path: Path, conditions: tuple[Condition, ...]) -> None:
+    for condition in conditions:
+        for key, operand in condition.operators:
+            if OPERATORS[key].names_tools:
+                note_groups(part, document, (*path, condition.argument, key), operand)
 
 
 def _sound_conditions(document: Document, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:

@@ -97,8 +97,7 @@ def _part(source: Source, parsed: Parsed | None) -> tuple[Part | None, list[Find
     if document is None:
         return None, parsed.findings, parsed.lines
     part, findings = part_of(document, source)
-    taken = {(finding.place.line, finding.place.column) for finding in parsed.findings}
-    findings = [finding for finding in findings if (finding.place.line, finding.place.column) not in taken]
+    findings = [finding for finding in findings if (finding.place.line, finding.place.column) not in parsed.judged]
     return part, [*parsed.findings, *findings], parsed.lines
 
 

@@ -223,7 +223,7 @@ def _rule() -> dict[str, Json]:
 
 
 def _operators() -> dict[str, Json]:
-    properties: dict[str, Json] = {key: {"title": f"a value that `{key}` takes", **operator.operand} for key, operator in OPERATORS.items()}
+    properties: dict[str, Json] = {key: _operand(key, operator.operand) for key, operator in OPERATORS.items()}
     properties["optional"] = {
         "title": "`true` or `false`",
         "type": "boolean",
@@ -235,6 +235,11 @@ def _operators() -> dict[str, Json]:
         description="Operators; all of them must hold.",
     )
     return {**closed, "if": {"required": ["optional"]}, "then": {"minProperties": 2}, "else": {"minProperties": 1}}
+
+
+def _operand(key: str, operand: dict[str, Json]) -> dict[str, Json]:
+    """An operator's own schema; with a title where none follows from its type."""
+    return dict(operand) if isinstance(operand.get("type"), str) else {"title": f"a value that `{key}` takes", **operand}
 
 
 def _example() -> dict[str, Json]:

@@ -73,9 +73,8 @@ def understand(source: Source) -> TaskReading:
     lines = {source.name: parsed.lines}
     findings, task = list(parsed.findings), None
     if parsed.document is not None:
-        taken = {(finding.place.line, finding.place.column) for finding in findings}
         task, found = _task(parsed.document, source)
-        findings.extend(finding for finding in found if (finding.place.line, finding.place.column) not in taken)
+        findings.extend(finding for finding in found if (finding.place.line, finding.place.column) not in parsed.judged)
     usable = not any(finding.severity is Severity.ERROR for finding in findings)
     return TaskReading(task if usable else None, in_order(findings, [source.name]), lines)
 

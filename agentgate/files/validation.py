@@ -31,6 +31,15 @@ _BAD_PATTERN = {
 """Definition in which a `pattern` stands → the code of a text that does not match it; else `bad-name`."""
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")
 
+_TYPES = {
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+    "boolean": "`true` or `false`",
+    "number": "a number",
+    "integer": "a whole number",
+}
+
 Path = tuple[str | int, ...]
 
 
@@ -96,7 +105,7 @@ class Validator:
                 yield self._unknown_key(document, path, key, known, node)
         elif keyword == "required":
             yield from self._missing(document, path, error.kind.property, self._node(error.schema_path[:-1]).get("properties", {}))
-        elif keyword in ("oneOf", "anyOf"):
+        elif keyword in ("oneOf", "anyOf") and "required" in self._node((*error.schema_path, 0)):
             yield from _alternatives(document, path, self._node(error.schema_path[:-1]), str(keyword))
         else:
             yield self._about_value(document, path, str(keyword), error)
@@ -136,10 +145,10 @@ class Validator:
     def _about_value(self, document: Document, path: Path, keyword: str, error: Any) -> Finding:
         place, value = document.value_place(path), error.instance
         node = self._node(error.schema_path[:-1])
-        wanted = str(node.get("title", "something else"))
+        wanted = _wanted(node)
         key = path[-1] if path else ""
         if keyword == "const" and key == "version":
-            return _error("version", place, f"version {tick(value)} is not known", "write `version: 1`")
+            return _version(place, value)
         if keyword in ("enum", "const"):
             return _not_allowed(place, value, [node["const"]] if keyword == "const" else node["enum"], wanted)
         if keyword == "type":
@@ -153,7 +162,7 @@ class Validator:
             return _error("missing-key", place, "`optional` stands alone", "put an operator beside it: `{optional: true, equals: …}`")
         if keyword in _RANGE:
             return _error("out-of-range", place, _range_message(keyword, value, node, wanted))
-        return _error("bad-value", place, f"{tick(value)} is not {wanted}")
+        return _error("wrong-type", place, f"{_described(value)} where {wanted} is expected")
 
 
 def _error(code: str, place: Any, message: str, help: str | None = None) -> Finding:
@@ -176,6 +185,19 @@ def _bad_key(place: Any, key: str, path: Path) -> Finding:
     return _error("bad-name", place, f"{tick(key)} cannot be a name", "letters, digits, `_` and `-`")
 
 
+def _wanted(node: Mapping[str, Json]) -> str:
+    """What a schema expects, as a noun phrase."""
+    if "title" in node:
+        return str(node["title"])
+    kind = node.get("type")
+    return _TYPES.get(kind, "another value") if isinstance(kind, str) else "another value"
+
+
+def _version(place: Any, value: Json) -> Finding:
+    shown = f"'{value}'" if isinstance(value, str) else value
+    return _error("version", place, f"version {tick(shown)} is not known", "write `version: 1`")
+
+
 def _mismatch(place: Any, value: str, wanted: str, code: str) -> Finding:
     if wanted == "text":
         return _error("bad-value", place, "the text is blank" if not value.strip() else f"{tick(value)} with spaces in it")
@@ -191,11 +213,16 @@ def _not_allowed(place: Any, value: Json, allowed: list[Json], wanted: str) -> F
         word = EFFECTS.get(plain_form(value)[:100]) if isinstance(value, str) else None
         near = f"agentgate says `{word}`" if word else _near(value, allowed, choices)
         return _error("unknown-effect", place, f"{tick(value)} is not an effect", near)
-    return _error("not-allowed-value", place, f"{tick(value)} is not {wanted} that is possible here", _near(value, allowed, choices))
+    message = f"{tick(value)} is not possible here" if wanted == "another value" else f"{tick(value)} is not {wanted}"
+    return _error("not-allowed-value", place, message, _near(value, allowed, choices))
 
 
 def _near(value: Json, allowed: list[Json], choices: str) -> str:
-    found = closest(value, [item for item in allowed if isinstance(item, str)]) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return f"possible: {choices}"
+    found = closest(value, [item for item in allowed if isinstance(item, str)])
+    if not found and EFFECTS.get(plain_form(value)[:100]) in allowed:
+        found = EFFECTS[plain_form(value)[:100]]
     return f"did you mean `{found}`?" if found else f"possible: {choices}"
 
 
@@ -268,4 +295,6 @@ def _range_message(keyword: str, value: Json, node: Mapping[str, Json], wanted: 
             return "an empty mapping: this would say nothing"
         case "maxItems":
             return f"{len(value)} items, at most {bound} are possible"
-    return f"{tick(value)} where {wanted} is expected"
+    if "title" in node:
+        return f"{tick(value)} where {wanted} is expected"
+    return f"{tick(value)} is {'less' if keyword.lower().endswith('minimum') else 'more'} than {bound}"

@@ -107,6 +107,9 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("fake", "stub", "result"), "agentgate says `mock`"),
         "title": "agentgate says `name`",
     },
+    "flat policy": dict.fromkeys(
+        ("rules", "limits", "default", "roles", "groups"), "a file has either `rules` or `policies`; give two files"
+    ),
     "flat entry": {
         **dict.fromkeys(("tools", "deny", "deny_tools", "denied_tools", "block", "blocklist"), _FLAT_TOOLS),
         **dict.fromkeys(("allow", "allow_tools", "allowlist"), "this form says `allowed_tools`"),

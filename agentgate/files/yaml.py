@@ -83,6 +83,8 @@ class Parsed(Struct, frozen=True):
     """None where the text could not be read to its end."""
     findings: list[Finding]
     lines: tuple[str, ...]
+    judged: frozenset[tuple[int, int]] = frozenset()
+    """Line and column of every key and value that was found wanting: nothing more is to be said about them."""
 
 
 def load(text: bytes, file: str, *, max_bytes: int) -> Document:
@@ -121,7 +123,8 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
     reader = _Reader(file, lines)
     with collector_paused():
         document = reader.read(content)
-    return Parsed(document, reader.findings, lines)
+    judged = {(finding.place.line, finding.place.column) for finding in reader.findings} | reader.replaced
+    return Parsed(document, reader.findings, lines, frozenset(judged))
 
 
 def _failed(file: str, code: str, message: str, help: str | None, place: Place | None = None) -> Parsed:
@@ -158,10 +161,6 @@ class _Open:
         """The keys in normal form, once one of them is not plain ASCII."""
 
 
-_PLACEHOLDER = ""
-"""In place of a value that was refused, so that the rest of the file can be checked too."""
-
-
 class _Reader:
     def __init__(self, file: str, lines: tuple[str, ...]) -> None:
         self.file = file
@@ -170,6 +169,7 @@ class _Reader:
         self.marks: dict[int, Any] = {}
         self.stack: list[_Open] = []
         self.once: set[str] = set()
+        self.replaced: set[tuple[int, int]] = set()
         self.root: Any = None
         self.value: Json = None
 
@@ -200,7 +200,7 @@ class _Reader:
         elif kind is yaml.AliasEvent:
             name = tick(f"*{event.anchor}")
             self.refuse_once("alias", event, f"{name} is a YAML alias", "write out what is meant; a pattern needs quotes")
-            self.put(event, _PLACEHOLDER)
+            self.put(event, self.placeholder(event))
         elif kind is yaml.DocumentStartEvent:
             self.document_start(event)
 
@@ -245,7 +245,12 @@ class _Reader:
             self.refuse("empty-value", top.key, f"{name} has no value", "write the value, or remove the key")
         else:
             self.refuse("empty-value", event, "nothing stands here")
-        return _PLACEHOLDER
+        return self.placeholder(event)
+
+    def placeholder(self, event: Any) -> str:
+        """In place of a value that was refused, so that the rest of the file can be checked too."""
+        self.replaced.add((event.start_mark.line + 1, event.start_mark.column + 1))
+        return ""
 
     def plain(self, event: Any) -> Json:
         text = event.value
