@@ -100,7 +100,7 @@ def show(
 def _read_run(file: str) -> Transcript:
     """The run in a file; what is damaged in it is said on standard error."""
     from agentgate.errors import FileError
-    from agentgate.files.transcript import Damage, Proposed
+    from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_file
     from agentgate.output.safe import safe
 
@@ -115,7 +115,7 @@ def _read_run(file: str) -> Transcript:
             sys.stderr.write(f"{safe(str(found))}\n")
             continue
         run = found
-        if any(isinstance(item, Proposed) and item.recorded is None for item in run.items):
+        if run.imported:
             raise FileError(f"`{file}` is an imported transcript: it holds no decisions", help="`agentgate replay` decides its calls")
     if run is None:
         raise FileError(f"`{file}` holds no run that can be shown", help=f"{damaged} damaged lines were named" if damaged else None)

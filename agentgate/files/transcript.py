@@ -38,8 +38,10 @@ class Transcript(Struct, frozen=True):
     file: str
     line: int = 1
     """Where it begins."""
+    imported: bool = False
+    """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False
-    """Whether its events are chained by hashes. Only then an edit is found; what others recorded never is."""
+    """Whether its events are chained by hashes. Only then an edit is found."""
     intact: bool = True
     """False where some of its lines were damaged; each of them was named by a Damage before."""
     complete: bool = True

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from math import isfinite
+from math import isinf
 from typing import get_args
 
 import jiter
@@ -26,8 +25,14 @@ _TYPES = frozenset(kind.__struct_config__.tag for kind in get_args(Event))
 
 HEADLESS = "the run has no readable `run_started`: nothing of it can be judged"
 
-_MAY_OVERFLOW = re.compile(rb"(?:^|[\[,:\s-])[0-9.]+[eE]\+?[0-9]|[0-9]{309}")
-"""Only a number with an exponent, or with more digits than a double holds, can overflow."""
+MAX_DEPTH = 200
+"""Levels of one line, at most: what every parser and encoder in use can bear."""
+
+_HUGE = 10_000
+"""Bits of a whole number that Python may refuse to write out."""
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+_OUT_OF_RANGE = "number out of range"
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
@@ -39,8 +44,8 @@ class InvalidEvent(ValueError):
 def parse_line(data: bytes) -> Json:
     """The JSON value of one line.
 
-    As strict as for arguments, but for two things: lone surrogates pass, because what models say must be recordable, and so does any
-    depth that Python can read.
+    As strict as for arguments, but for two things: lone surrogates pass, because what models say must be recordable, and so do more
+    levels.
 
     Raises:
         InvalidJson: anything else than one JSON value, or a value that could be read in two ways.
@@ -50,26 +55,44 @@ def parse_line(data: bytes) -> Json:
     try:
         value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError:
-        return _parse_slowly(data)
-    if _MAY_OVERFLOW.search(data):
-        return _parse_slowly(data)
+        value = _parse_slowly(data)
+    _check(value)
     return value
 
 
 def _parse_slowly(data: bytes) -> Json:
-    """Decides where the fast parser gives up: it knows neither lone surrogates nor more than 200 levels."""
+    """Decides where the fast parser gives up, which does not know lone surrogates."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except InvalidJson:
         raise
     except UnicodeDecodeError:
         raise InvalidJson("not UTF-8") from None
     except RecursionError:
-        raise InvalidJson("nested too deeply") from None
+        raise InvalidJson(_TOO_DEEP) from None
     except json.JSONDecodeError as error:
         raise InvalidJson(f"{error.msg[:1].lower()}{error.msg[1:]} at column {error.pos + 1}") from None
     except ValueError:
-        raise InvalidJson("number out of range") from None
+        raise InvalidJson(_OUT_OF_RANGE) from None
+
+
+def _check(value: Json) -> None:
+    """Refuses numbers that cannot be written again, and too many levels."""
+    level: list[Json] = [[value]]
+    depth = 0
+    while level:
+        if depth > MAX_DEPTH:
+            raise InvalidJson(_TOO_DEEP)
+        inner: list[Json] = []
+        for item in level:
+            for child in item.values() if type(item) is dict else item:
+                kind = type(child)
+                if kind is dict or kind is list:
+                    inner.append(child)
+                elif (kind is float and isinf(child)) or (kind is int and child.bit_length() > _HUGE):
+                    raise InvalidJson(_OUT_OF_RANGE)
+        level = inner
+        depth += 1
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -83,13 +106,6 @@ def _refuse_constant(name: str) -> Json:
     raise InvalidJson(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not isfinite(number):
-        raise InvalidJson("number out of range")
-    return number
-
-
 def decode_event(raw: Json) -> Event:
     """The event in a parsed line. Types are exact; unknown fields are passed over, unknown types of events are not.
 
@@ -101,6 +117,8 @@ def decode_event(raw: Json) -> Event:
     except msgspec.ValidationError as error:
         message = str(error).replace("`", "")
         raise InvalidEvent(f"not an event: {message[:1].lower()}{message[1:]}") from None
+    except UnicodeEncodeError:
+        raise InvalidEvent("not an event: a lone surrogate where one of our own words belongs") from None
     problem = _unsound(event)
     if problem is not None:
         raise InvalidEvent(problem)

@@ -242,7 +242,7 @@ def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json
     run_id = named if isinstance(named, str) and named else f"{source.file}:{number}"
     if isinstance(tools, str):
         tools = _tools_in_file(source.file, tools, tool_files)
-    return Transcript(id=run_id, items=importer.read(value, run_id, tools), file=source.file, line=number)
+    return Transcript(id=run_id, items=importer.read(value, run_id, tools), file=source.file, line=number, imported=True)
 
 
 def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:

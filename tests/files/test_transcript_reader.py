@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agentgate.core.events import Effect, ModelReplied, RunEnded, RunStarted, ToolCall, ToolReturned
+from agentgate.core.policy import Policy
 from agentgate.errors import FileError
 from agentgate.files.transcript import Damage, Proposed, Transcript
 from agentgate.files.transcript_reader import Source, find_transcripts, read_file, read_stream, read_transcripts
+from agentgate.session import Session
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "transcripts" / "run.jsonl"
@@ -325,3 +329,28 @@ def test_real_transcripts_lose_nothing() -> None:
             assert [item.content for item in run.items if isinstance(item, ToolReturned)] == results
             assert run.id == given["id"]
             assert run.started.tools
+
+
+WORDS = """messages role user assistant tool content tool_calls function name arguments id type tools text function_call items output
+    run_started run_id model_replied message step call_id at hash prev seq"""
+words = st.sampled_from(WORDS.split())
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words | st.text(st.characters(exclude_categories=()), max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(deadline=None)
+@given(st.lists(values.map(line) | st.binary(max_size=20) | st.sampled_from(LINES), max_size=4))
+def test_no_file_is_too_strange(lines: list[bytes]) -> None:
+    """Whatever stands in a file, reading it gives transcripts that a session can take in, and damages; never an exception."""
+    for found in read_stream(BytesIO(b"".join(lines)), Source("t.jsonl"), {}):
+        if isinstance(found, Damage):
+            continue
+        session = Session(Policy("everything", default=Effect.ALLOW))
+        for item in found.items:
+            if isinstance(item, Proposed):
+                session.propose(item.call, at=item.at)
+            else:
+                session.record(item)

@@ -19,14 +19,27 @@ import pytest
 
 from agentgate.core.events import CallDecided, Code, Effect, Event, RunStarted, ToolReturned
 from agentgate.errors import AgentgateError, FileError, RecordError, UsageError
-from agentgate.files.transcript_chain import decode_event, parse_line
+from agentgate.files.transcript_chain import ZEROS, decode_event, parse_line, seal
 from agentgate.files.transcript_verify import UNENDED, verify
 from agentgate.files.transcript_writer import Disk, TranscriptWriter, default_path, new_run_id
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "transcripts" / "run.jsonl"
-LINES = GOLDEN.read_bytes().splitlines(keepends=True)
-EVENTS: list[Event] = [decode_event(parse_line(line)) for line in LINES]
+EVENTS: list[Event] = [decode_event(parse_line(line)) for line in GOLDEN.read_bytes().splitlines()]
+
+
+def chained(events: list[Event]) -> list[bytes]:
+    """The lines that a writer must write for these events."""
+    lines, prev = [], ZEROS
+    for seq, event in enumerate(events, 1):
+        sealed = seal(event, seq, prev)
+        lines.append(sealed.line)
+        prev = sealed.hash
+    return lines
+
+
+LINES = chained(EVENTS)
+WHOLE = b"".join(LINES)
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 ALL = 1 << 30
 LONGEST = 200
@@ -103,12 +116,12 @@ def acknowledged(path: Path, disk: Disk, events: list[Event] = EVENTS) -> int:
     return len(events)
 
 
-def test_the_same_events_give_the_same_bytes(tmp_path: Path) -> None:
-    """The format does not change by accident: a recorded run comes out byte for byte."""
+def test_a_run_is_written_line_by_line(tmp_path: Path) -> None:
+    """What is in the file are the events, chained, and nothing else."""
     with TranscriptWriter(tmp_path / "run.jsonl") as writer:
         for event in EVENTS:
             writer(event)
-    assert (tmp_path / "run.jsonl").read_bytes() == GOLDEN.read_bytes()
+    assert (tmp_path / "run.jsonl").read_bytes() == WHOLE
 
 
 def test_every_event_is_on_disk_when_the_call_returns(tmp_path: Path) -> None:
@@ -166,7 +179,7 @@ def test_an_empty_file_of_ones_own_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     path.touch(mode=0o644)
     assert acknowledged(path, Disk()) == len(EVENTS)
-    assert path.read_bytes() == GOLDEN.read_bytes()
+    assert path.read_bytes() == WHOLE
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -236,7 +249,7 @@ def test_one_writer_per_file(tmp_path: Path) -> None:
             writer(event)
     with pytest.raises(FileError, match=r"exists already"):
         TranscriptWriter(path)
-    assert path.read_bytes() == GOLDEN.read_bytes()
+    assert path.read_bytes() == WHOLE
 
 
 def test_nothing_is_written_after_closing(tmp_path: Path) -> None:
@@ -303,7 +316,7 @@ def test_a_file_system_without_folders_to_sync(tmp_path: Path) -> None:
 def test_short_writes_are_continued(tmp_path: Path, most: int) -> None:
     """A disk that takes a few bytes at a time gets them all."""
     assert acknowledged(tmp_path / "run.jsonl", FailingDisk(most=most)) == len(EVENTS)
-    assert (tmp_path / "run.jsonl").read_bytes() == GOLDEN.read_bytes()
+    assert (tmp_path / "run.jsonl").read_bytes() == WHOLE
 
 
 def test_half_a_line_that_cannot_be_cut_off(tmp_path: Path) -> None:
@@ -341,7 +354,7 @@ def test_ctrl_c_in_the_midst_of_an_event(tmp_path: Path, operation: str) -> None
                     writer(event)
                 except KeyboardInterrupt:
                     writer(event)
-        assert path.read_bytes() == GOLDEN.read_bytes()
+        assert path.read_bytes() == WHOLE
         if disk.counts[operation] < turn:
             return
 
@@ -480,7 +493,7 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path: Path, event: Event
         assert why in caught.value.message
         for after in EVENTS[1:]:
             writer(after)
-    assert (tmp_path / "run.jsonl").read_bytes() == GOLDEN.read_bytes()
+    assert (tmp_path / "run.jsonl").read_bytes() == WHOLE
 
 
 def test_run_ids() -> None:
