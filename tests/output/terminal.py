@@ -27,7 +27,12 @@ PLAIN_ROW = re.compile(r"(allow|ask|block|would-ask|would-block)  step \d+  ")
 
 def run_events(name: str) -> list[Event]:
     """The events of a recorded run."""
-    return [_DECODER.decode(line) for line in (DATA / "runs" / f"{name}.jsonl").read_text().splitlines()]
+    return [read_event(line) for line in (DATA / "runs" / f"{name}.jsonl").read_text().splitlines()]
+
+
+def read_event(line: str) -> Event:
+    """An event from a line of JSON."""
+    return _DECODER.decode(line)
 
 
 class Tape(io.TextIOWrapper):

@@ -13,7 +13,7 @@ from agentgate.core.events import CallDecided, RunEnded, RunStarted
 from agentgate.core.findings import Place
 from agentgate.output import FORMATS, open_screen
 from agentgate.output.port import View
-from tests.output.terminal import DATA, PLAIN_ROW, RUNS, TABLE_ROW, TRANSCRIPT, Tape, on_screen, run_events
+from tests.output.terminal import DATA, PLAIN_ROW, RUNS, TABLE_ROW, TRANSCRIPT, Tape, on_screen, read_event, run_events
 
 PLACES = {
     "read-customer": Place("policies/strict.yaml", 12),
@@ -25,7 +25,6 @@ LOOKS = [
     *((format, width, encoding) for format in ("table",) for width in (40, 72, 80, 120) for encoding in ("utf-8", "ascii")),
     ("plain", 80, "utf-8"),
     ("plain", 80, "ascii"),
-    ("jsonl", 80, "utf-8"),
 ]
 
 
@@ -63,8 +62,17 @@ def test_a_run_looks_as_recorded(run: str, format: str, width: int, encoding: st
     if format == "table":
         lines = on_screen(text, width)
         assert sum(bool(TABLE_ROW.match(line)) for line in lines) == decisions
-    elif format == "plain":
+    else:
         assert sum(bool(PLAIN_ROW.match(line)) for line in on_screen(text)) == decisions
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_events_are_written_as_events(run: str) -> None:
+    """`jsonl` gives lines that read back as the events that were shown; what is said about the run stands beside them."""
+    text, talk = shown(run, "jsonl", 80)
+    assert text.isascii()
+    assert [read_event(line) for line in on_screen(text)[:-1]] == run_events(run)
+    check(f"{run}-jsonl-beside", talk)
 
 
 @pytest.mark.parametrize("verbosity", [1, 2])
