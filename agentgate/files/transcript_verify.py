@@ -26,7 +26,7 @@ RESPELLED = "{} not byte for byte as agentgate writes (spaces, spellings, line e
 
 _BEGINNING = b'{"type":"run_started",'
 """How the first line of every transcript begins: a file that was cut off within it is known by that."""
-_ONLY_OURS = "what others recorded has no hashes, so nothing can be verified; `agentgate replay` reads it"
+_ONLY_OURS = "only what agentgate itself recorded has hashes to verify; `agentgate replay` reads other transcripts too"
 
 
 class Problem(Struct, frozen=True):
@@ -85,7 +85,11 @@ def verify(path: str | Path, *, head: str | None = None) -> Verification:
 
 
 def verify_stream(stream: BinaryIO, file: str, *, head: str | None = None) -> Verification:
-    """The same for a file that is open, called `file`."""
+    """The same for a file that is open, called `file`.
+
+    Raises:
+        FileError: it is no transcript with hashes.
+    """
     audit = _Audit(file, head)
     for number, line in lines_of(stream):
         audit.take(number, line)
@@ -168,13 +172,8 @@ class _Audit:
             self._torn = line.startswith(_BEGINNING[: len(line)])
 
     def _not_ours(self) -> FileError:
-        if self._without_hashes:
-            return FileError(
-                f"`{self._file}` holds events without hashes", help="only transcripts that `agentgate run` wrote can be verified"
-            )
-        return FileError(
-            f"`{self._file}` is no transcript of agentgate", help="what others recorded has no hashes, so nothing can be verified"
-        )
+        what = "holds events without hashes" if self._without_hashes else "is no transcript of agentgate"
+        return FileError(f"`{self._file}` {what}", help=_ONLY_OURS)
 
     def _compare_heads(self) -> None:
         place = self._wanted_at
