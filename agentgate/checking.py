@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentgate.core.conditions import World
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import Protected, lint
 from agentgate.core.policy import Policy
-from agentgate.errors import AgentgateError, FileError
-from agentgate.files.kinds import read_either
+from agentgate.errors import AgentgateError, FileError, OutsideError
+from agentgate.files.kinds import understand
 from agentgate.files.policy_file import PolicyReading
-from agentgate.files.reading import in_order
+from agentgate.files.reading import Source, in_order, read_source
 from agentgate.files.task_file import read_task
 from agentgate.task import Task
 
@@ -33,6 +35,8 @@ class Checked(Struct, frozen=True):
     """In file order."""
     sources: Mapping[str, Sequence[str]]
     """File → its lines, for frames."""
+    mended: Sequence[Finding] = ()
+    """What was found, too, but is mended now."""
 
     def failed(self, *, strict: bool) -> bool:
         """Whether there are errors, or with `strict` warnings."""
@@ -50,13 +54,19 @@ class Checks(Struct, frozen=True):
 
 
 def check_files(
-    files: Sequence[str], *, task: str | None = None, environ: Mapping[str, str] | None = None, stdin: BinaryIO | None = None
+    files: Sequence[str],
+    *,
+    task: str | None = None,
+    fix: bool = False,
+    environ: Mapping[str, str] | None = None,
+    stdin: BinaryIO | None = None,
 ) -> Checks:
     """Checks each file by itself.
 
     Args:
         files: policies and tasks; `-` is standard input.
         task: a task against whose tools the policies are checked; its tools are imported, in a process of their own.
+        fix: first mend what is safe to mend, in the files themselves.
         environ: the environment for those tools; this process's by default.
         stdin: in place of standard input.
     """
@@ -68,24 +78,44 @@ def check_files(
         if task is not None and file == task:
             continue
         try:
-            reading = read_either(file, stdin=stdin)
-        except FileError as error:
+            source = read_source(file, stdin=stdin)
+            checked = _checked(source, given, definitions)
+            if fix:
+                checked = _mended(source, checked, given, definitions)
+        except (FileError, OutsideError) as error:
             found.errors.append(error)
             continue
-        findings = list(reading.findings)
-        if isinstance(reading, PolicyReading) and reading.policy is not None:
-            findings += _lint(reading, file, given, definitions)
-        name = "<stdin>" if file == "-" else file
-        found.files.append(Checked(name, in_order(findings, [name]), reading.sources))
+        found.files.append(checked)
     found.files.extend(about_task)
     return found
 
 
-def _lint(reading: PolicyReading, file: str, task: Task | None, tools: Sequence[Mapping[str, Json]] | None) -> list[Finding]:
-    policy = reading.policy
-    assert policy is not None
-    world = World(workdir=str(Path.cwd()), resolve=os.path.realpath)
-    return lint(policy, tools, protected=tuple(_protected(file, task)), flat=_is_flat(policy, reading), world=world)
+def _checked(source: Source, task: Task | None, tools: Sequence[Mapping[str, Json]] | None) -> Checked:
+    reading = understand(source)
+    findings = list(reading.findings)
+    if isinstance(reading, PolicyReading) and reading.policy is not None:
+        world = World(workdir=str(Path.cwd()), resolve=os.path.realpath)
+        protected = tuple(_protected(source.name, task))
+        findings += lint(reading.policy, tools, protected=protected, flat=_is_flat(reading.policy, reading), world=world)
+    return Checked(source.name, in_order(findings, [source.name]), reading.sources)
+
+
+def _mended(source: Source, checked: Checked, task: Task | None, tools: Sequence[Mapping[str, Json]] | None) -> Checked:
+    """The same after everything is mended that can be; the file is written anew where that is anything."""
+    from agentgate.fixing import mend, replace_file
+
+    if source.name == "<stdin>":
+        raise FileError("standard input cannot be mended", help="write it to a file first")
+    data, mended = mend(source.data, checked.findings, lambda data: _checked(_with(source, data), task, tools).findings)
+    if not mended:
+        return checked
+    replace_file(source.name, data)
+    again = _checked(_with(source, data), task, tools)
+    return replace(again, mended=mended)
+
+
+def _with(source: Source, data: bytes) -> Source:
+    return Source(source.name, data, sha256(data).hexdigest())
 
 
 def _is_flat(policy: Policy, reading: PolicyReading) -> bool:
@@ -99,7 +129,7 @@ def _is_flat(policy: Policy, reading: PolicyReading) -> bool:
 
 def _protected(file: str, task: Task | None) -> Iterator[Protected]:
     """What no tool of the agent may rewrite, as paths from the working directory."""
-    if file != "-":
+    if file != "<stdin>":
         yield Protected(_from_here(file), "the policy")
     yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
     if task is not None:

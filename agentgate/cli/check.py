@@ -34,6 +34,7 @@ def check(
         typer.Option("--format", "-f", help="How to show findings: text, or github in a GitHub workflow.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe: misspelt keys, `(?i)` in patterns. Changes the files.")] = False,
     codes: Annotated[bool, typer.Option("--codes", help="Explain every code that a finding can have, and exit.")] = False,
 ) -> None:
     """Says everything that is wrong or unwise in policy and task files. Never touches the network.
@@ -42,6 +43,7 @@ def check(
     """
     from agentgate.errors import UsageError
     from agentgate.output.errors import print_error
+    from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
 
     shown = format or (Format.GITHUB if os.environ.get("GITHUB_ACTIONS") == "true" else Format.TEXT)
@@ -55,7 +57,9 @@ def check(
         raise UsageError("no file is given", help="name a policy or a task, or `-` for standard input")
     from agentgate.checking import check_files
 
-    checks = check_files(files, task=task)
+    checks = check_files(files, task=task, fix=fix)
+    for mended in (finding for one in checks.files for finding in one.mended):
+        sys.stderr.write(f"mended {safe(str(mended.place))}: {mended.code}: {safe(mended.message)}\n")
     out.write(_text(checks.files, shown))
     for error in checks.errors:
         print_error(error)

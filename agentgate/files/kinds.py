@@ -9,7 +9,7 @@ from agentgate.core.events import Json
 from agentgate.files import policy_file, task_file
 from agentgate.files.collector import collector_paused
 from agentgate.files.policy_file import PolicyReading
-from agentgate.files.reading import POLICY_BYTES, read_source
+from agentgate.files.reading import POLICY_BYTES, Source, read_source
 from agentgate.files.task_file import TaskReading
 from agentgate.files.yaml import Document, parse
 
@@ -34,7 +34,11 @@ def read_either(path: str, *, stdin: BinaryIO | None = None) -> PolicyReading | 
     Raises:
         FileError: it cannot be read at all.
     """
-    source = read_source(path, stdin=stdin)
+    return understand(read_source(path, stdin=stdin))
+
+
+def understand(source: Source) -> PolicyReading | TaskReading:
+    """What a file says that was read already, as the kind that it is."""
     with collector_paused():
         parsed = parse(source.data, source.name, max_bytes=POLICY_BYTES)
         if parsed.document is not None and kind_of_file(parsed.document) == "task":

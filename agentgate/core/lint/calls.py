@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
-from msgspec import Struct
 from msgspec.structs import replace
 from rpds import HashTrieSet
 
 from agentgate.core.conditions import World
 from agentgate.core.conditions.test import exactly
 from agentgate.core.engine import CompiledPolicy, compile, decide
-from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
+from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.lint import shapes
+from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.lint.values import satisfying
+from agentgate.core.patterns import PatternSet, glob_pattern
 from agentgate.core.policy import Policy
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.schemas import InvalidSchema, ToolSet
@@ -27,46 +28,6 @@ _MOST_TRIES = 96
 """How many sets of arguments are tried for one rule."""
 _MOST_COMPARED = 64
 """How many rules about the same tool are compared with one another."""
-_LONGEST_VALUE = 100
-
-Arguments = Mapping[str, Json]
-
-
-class Trial(Struct, frozen=True):
-    """A call and what became of it."""
-
-    tool: str
-    arguments: Arguments
-    role: str | None
-    after: tuple[str, ...]
-    """Tools that had returned before."""
-    decision: Decision
-
-    @property
-    def passes(self) -> bool:
-        """Whether the call is let through without a question."""
-        return self.decision.effect is Effect.ALLOW
-
-    @property
-    def blocked_by_rule(self) -> bool:
-        """Whether a block rule, rather than the lack of an allow rule, stopped it."""
-        return self.decision.effect is Effect.BLOCK and self.decision.code is Code.RULE
-
-    def __str__(self) -> str:
-        extra = [f"role {self.role}"] if self.role is not None else []
-        if self.after:
-            extra.append(f"after {', '.join(self.after)}")
-        return call_text(self.tool, self.arguments) + (f" ({', '.join(extra)})" if extra else "")
-
-    @property
-    def says(self) -> str:
-        """The call with its fate: the sentence that goes under a warning."""
-        match self.decision.effect:
-            case Effect.ALLOW:
-                return f"this call passes: {self}"
-            case Effect.ASK:
-                return f"this call is only asked about: {self}"
-        return f"this call is blocked: {self}"
 
 
 class Calls:
@@ -81,10 +42,16 @@ class Calls:
         self.rules: tuple[CompiledRule, ...] = tuple(by_id[rule.id] for rule in policy.rules)
         """In the order of the file."""
         self._named: dict[str, list[CompiledRule]] = {}
-        self._globbed = [rule for rule in self.rules if rule.selector.globs and not rule.rule.observe]
+        globbed: dict[str, list[CompiledRule]] = {}
         for rule in self.rules:
-            for name in () if rule.rule.observe else rule.selector.exact:
+            if rule.rule.observe:
+                continue
+            for name in rule.selector.exact:
                 self._named.setdefault(name, []).append(rule)
+            for glob in rule.selector.globs:
+                globbed.setdefault(glob, []).append(rule)
+        self._globbed = list(globbed.values())
+        self._globs = PatternSet([glob_pattern(glob) for glob in globbed], "full")
         self._about: dict[str, tuple[CompiledRule, ...]] = {}
         self.world = world or World(resolve=lambda path: path)
 
@@ -93,7 +60,8 @@ class Calls:
         found = self._about.get(tool)
         if found is None:
             covering = [rule for rule in self._named.get(tool, ()) if rule.covers(tool)]
-            covering += [rule for rule in self._globbed if tool not in rule.selector.exact and rule.covers(tool)]
+            globbed = {rule.rank: rule for index in self._globs.matches(tool) for rule in self._globbed[index]} if self._globbed else {}
+            covering += [rule for rule in globbed.values() if tool not in rule.selector.exact and rule.covers(tool)]
             covering.sort(key=lambda rule: (len(rule.when) + len(rule.unless), rule.rule.effect is Effect.BLOCK))
             found = self._about[tool] = tuple(covering[:_MOST_COMPARED])
         return found
@@ -231,25 +199,3 @@ def _nearest_first(options: list[list[Json]]) -> Iterable[tuple[Json, ...]]:
 def _made_up(glob: str) -> str:
     """A tool name that a pattern covers."""
     return "any_tool" if glob == "*" else glob.replace("*", "x")
-
-
-def call_text(tool: str, arguments: Arguments) -> str:
-    """A call as people write it: `search_database(query="DROP")`. Still untrusted text: whoever shows it makes it safe."""
-    return f"{tool}({', '.join(f'{name}={value_text(value)}' for name, value in arguments.items())})"
-
-
-def value_text(value: Json) -> str:
-    """A value as JSON, but with the characters of strings as they are, so that `safe` escapes each once; cut in the middle if long."""
-    text = _plain(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 21]}…{text[-20:]}"
-
-
-def _plain(value: Json) -> str:
-    match value:
-        case str():
-            return '"' + value.replace('"', '\\"') + '"'
-        case Mapping():
-            return "{" + ", ".join(f"{_plain(key)}: {_plain(item)}" for key, item in value.items()) + "}"
-        case list() | tuple():
-            return "[" + ", ".join(map(_plain, value)) + "]"
-    return json.dumps(value)

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from agentgate.core.conditions.test import shown
 from agentgate.core.events import Json
-from agentgate.core.lint.calls import Calls, Trial, put
+from agentgate.core.lint.calls import Calls, put
 from agentgate.core.lint.implies import cells, certain
+from agentgate.core.lint.trial import Trial
 from agentgate.core.lint.values import TAKES, finite, of_operator
 from agentgate.core.policy import Condition
 from agentgate.core.rules import CompiledCondition, CompiledRule

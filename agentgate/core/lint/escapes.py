@@ -9,8 +9,9 @@ from msgspec import Struct
 
 from agentgate.core.events import Code, Effect, Json
 from agentgate.core.lint.audit import Subject
-from agentgate.core.lint.calls import Arguments, Calls, Trial
+from agentgate.core.lint.calls import Calls
 from agentgate.core.lint.patterns import Mutation, Sample, matching, text_of
+from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, lookup
 
 _MOST_SETTINGS = 6

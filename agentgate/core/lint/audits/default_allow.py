@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial
+from agentgate.core.lint.trial import Trial
 
 
 def unforeseen(subject: Subject) -> Trial | None:

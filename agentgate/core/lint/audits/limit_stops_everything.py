@@ -6,7 +6,7 @@ from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, ModelRequest
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial
+from agentgate.core.lint.trial import Trial
 
 _MEANT = {
     "steps": "a run needs at least one step",

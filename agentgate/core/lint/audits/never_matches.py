@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial
 from agentgate.core.lint.contradictions import contradiction
 from agentgate.core.lint.implies import Cell, cells, stricter, takes_all
+from agentgate.core.lint.trial import Trial
 from agentgate.core.rules import CompiledRule
 
 _VERB = {Effect.ASK: "asks about", Effect.BLOCK: "blocks"}

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial
 from agentgate.core.lint.implies import cells, core, takes_all
+from agentgate.core.lint.trial import Trial
 from agentgate.core.rules import EVERYTHING, CompiledRule
 
 

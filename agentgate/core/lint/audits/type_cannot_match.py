@@ -6,7 +6,8 @@ from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial, put
+from agentgate.core.lint.calls import put
+from agentgate.core.lint.trial import Trial
 from agentgate.core.lint.values import TAKES
 from agentgate.core.rules import CompiledCondition, CompiledRule
 

@@ -7,8 +7,9 @@ from agentgate.core.events import Code, Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.calls import Trial, put
+from agentgate.core.lint.calls import put
 from agentgate.core.lint.near import did_you_mean
+from agentgate.core.lint.trial import Trial
 from agentgate.core.lint.values import finite
 from agentgate.core.rules import CompiledCondition, CompiledRule
 

@@ -7,7 +7,8 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Protected, Report, Subject
-from agentgate.core.lint.calls import Trial, put
+from agentgate.core.lint.calls import put
+from agentgate.core.lint.trial import Trial
 
 _WRITES = frozenset(("write", "save", "edit", "create", "append", "put", "patch", "update", "move", "rename", "copy", "delete", "remove",
                      "replace", "overwrite", "upload", "download", "modify"))  # fmt: skip
