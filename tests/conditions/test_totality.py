@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentgate.core.conditions import OPERATORS, Unjudgeable
+from agentgate.core.conditions import OPERATORS, Unjudgeable, sql_tree
 from agentgate.core.conditions.shell_words import words_of
+from agentgate.core.conditions.url import parse
 from agentgate.core.events import Json
 from agentgate.core.state import State
 from tests.conditions.cases import cases, judge, state
 
-SEEDS = {key: [case["value"] for case in cases(key) if isinstance(case["value"], str)] for key in OPERATORS}
+SEEDS = {key: [case["value"] for case in cases(key) if isinstance(case["value"], str) and len(case["value"]) < 200] for key in OPERATORS}
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 ANY_JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8)
 TALKED = State(prompt=("mail a@b.com 12 and 3.5, or 'x y'",))
@@ -59,7 +61,7 @@ def test_long_values_are_judged(key: str) -> None:
     """Values of 100,000 characters come to an end, in front of a prompt as long."""
     for text in LONG:
         before = State(prompt=(text,))
-        for value in (text, text[:999], [text[:500]]):
+        for value in (text, text[:999]):
             assert judge(key, OPERATORS[key].example, value, before) in ("true", "false", "unjudgeable")
 
 
@@ -71,6 +73,23 @@ def test_words_are_those_of_the_standard_library(text: str) -> None:
     except Unjudgeable:
         return
     assert list(words) == shlex.split(text)
+
+
+@given(twisted("url"))
+def test_hosts_are_those_of_the_standard_library(text: str) -> None:
+    """Where a URL is plain, `urlsplit` finds the same host and port, and nobody's name."""
+    try:
+        target = parse(text)
+    except Unjudgeable:
+        return
+    parts = urlsplit(text)
+    assert (parts.scheme, parts.hostname, parts.port, parts.username) == (target.scheme, target.host, target.port, None)
+
+
+def test_two_statements_are_not_one() -> None:
+    """The parser counts, too, should a semicolon ever get as far."""
+    with pytest.raises(Unjudgeable):
+        sql_tree.parse("SELECT 1; SELECT 2", None, frozenset())
 
 
 @given(st.text(alphabet="ab1.,@ \"'-", max_size=12), st.text(alphabet="ab1.,@ \"'-", min_size=3, max_size=5))

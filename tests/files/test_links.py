@@ -38,6 +38,12 @@ def test_paths_resolve_like_realpath(root: Path, path: str) -> None:
     assert resolve(f"{root}/{path}") == os.path.realpath(f"{root}/{path}")
 
 
+@pytest.mark.parametrize(("path", "found"), [("/", "/"), ("/..", "/"), ("/../../nowhere", "/nowhere"), ("//nowhere//x/", "/nowhere/x")])
+def test_the_root_has_nothing_above_it(path: str, found: str) -> None:
+    """`..` at the root stays there."""
+    assert resolve(path) == found
+
+
 @pytest.mark.parametrize("path", ["loop", "loop/x", "cwd", "cwd/x"])
 def test_what_nobody_can_know_is_an_error(root: Path, path: str) -> None:
     """Loops, and links that lead somewhere else in every process, do not resolve."""

@@ -14,10 +14,10 @@ _SYNTAX = re.compile(r"[|&;<>$`\"'\\(){}!#]|[^ -~]")
 _TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
 STARTERS = frozenset(
     """
-    . ash at awk bash batch builtin busybox chroot chrt command coproc csh dash docker doas env eval exec fish flock gawk ionice ksh
-    kubectl ld.so lua mawk nice node nohup nsenter osascript parallel perl php pkexec podman powershell proot pwsh python python2 python3
-    rsh ruby runuser script setarch setpriv setsid sh source ssh stdbuf strace su sudo systemd-run taskset tclsh tcsh time timeout toybox
-    trap unshare watch xargs zsh
+    . ash at awk bash batch builtin busybox chroot chrt command coproc csh dash docker doas env eval exec fish flock gawk ionice
+    ksh kubectl ld.so let lua mawk nice node nohup nsenter osascript parallel perl php pkexec podman powershell proot pwsh python
+    python2 python3 rsh ruby runuser script setarch setpriv setsid sh source ssh stdbuf strace su sudo systemd-run taskset tclsh
+    tcsh time timeout toybox trap unshare watch xargs zsh
     """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Programs whose arguments can name, or be, another program."""

@@ -13,7 +13,7 @@ from agentgate.core.conditions.test import Unjudgeable
 from agentgate.core.conditions.text import unseen
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Parser
 
 MAX_LENGTH = 16_000
 """Characters; longer commands are not parsed."""
@@ -23,11 +23,10 @@ _PIECE = re.compile(
 )
 _ESCAPED = re.compile(r"\\([\"\\])")
 _NOT_FIRST = re.compile(r"[%+=]|.*=", re.DOTALL)
-_RESERVED = frozenset(
-    "case coproc do done elif else esac fi for function if in select then until while declare export local readonly typeset unset".split()  # noqa: SIM905 - read as a row of words
-)
-_ARGUMENTS = frozenset(("word", "number", "raw_string", "string", "concatenation"))
-_QUOTED = frozenset(("word", "number", "raw_string", "string", "string_content"))
+_RESERVED = frozenset(("coproc", "do", "done", "elif", "else", "esac", "fi", "in", "then"))
+"""Keywords that the grammar takes for programs where they make no sense; the others it knows."""
+_PLAIN = frozenset(("command_name", "word", "number", "concatenation", "raw_string", "string", "string_content", '"'))
+"""What a simple command of plain words consists of."""
 
 
 def words_of(command: str) -> tuple[str, ...]:
@@ -89,21 +88,13 @@ def _parser() -> Parser:
 def _parsed(command: str) -> int:
     """How many words the grammar sees in one simple command; 0 where it sees something else."""
     root = _parser().parse(command.encode()).root_node
-    if root.has_error or root.type != "program" or root.child_count != 1:
+    if root.has_error or [child.type for child in root.children] != ["command"]:
         return 0
-    only = root.children[0]
-    if only.type != "command":
-        return 0
-    name, *arguments = only.children
-    if name.type != "command_name" or name.child_count != 1:
-        return 0
-    plain = all(_is_plain(node) for node in (name.children[0], *arguments))
-    return 1 + len(arguments) if plain else 0
-
-
-def _is_plain(node: Node) -> bool:
-    if node.type not in _ARGUMENTS:
-        return False
-    return all(
-        child.type in _QUOTED and all(inner.type in ("string_content", '"') for inner in child.children) for child in node.named_children
-    )
+    words = root.children[0].children
+    pending = list(words)
+    while pending:
+        node = pending.pop()
+        if node.type not in _PLAIN:
+            return 0
+        pending.extend(node.children)
+    return len(words)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -62,6 +63,8 @@ _STATEMENTS = frozenset(
 _RESERVED = frozenset(("call", "exec", "execute", "from", "into", "lateral", "only", "select", "table", "union", "values"))
 """Words that the parser takes for a name where it does not know better, and the database for the beginning of something."""
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_ ]+")
+STEPS_PER_TOKEN = 8
+"""How often the parser may look at each token; ordinary statements need three steps."""
 _TARGETED = ("Insert", "Update", "Delete", "Drop", "TruncateTable", "Schema")
 
 
@@ -104,13 +107,12 @@ def parse(sql: str, dialect: str | None, functions: frozenset[str]) -> Statement
 
 
 def _parsed(sql: str, dialect: str | None) -> exp.Expr:
-    import sqlglot
-    from sqlglot.errors import ErrorLevel, SqlglotError
+    from sqlglot.errors import SqlglotError
 
     log = logging.getLogger("sqlglot")
     was, log.disabled = log.disabled, True
     try:
-        statements = sqlglot.parse(sql, read=dialect, error_level=ErrorLevel.RAISE)
+        statements = _statements(sql, dialect)
     except SqlglotError:
         raise Unjudgeable("does not parse as SQL") from None
     except (RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:
@@ -120,6 +122,34 @@ def _parsed(sql: str, dialect: str | None) -> exp.Expr:
     if len(statements) != 1 or statements[0] is None:
         raise Unjudgeable("is not one statement")
     return statements[0]
+
+
+def _statements(sql: str, name: str | None) -> list[exp.Expr | None]:
+    from sqlglot.dialects.dialect import Dialect
+    from sqlglot.errors import ErrorLevel
+
+    dialect = Dialect.get_or_raise(name)
+    tokens = dialect.tokenize(sql)
+    parser = _bounded(dialect.parser_class)(dialect=dialect, error_level=ErrorLevel.RAISE)
+    parser.steps_left = STEPS_PER_TOKEN * len(tokens) + 100
+    statements: list[exp.Expr | None] = parser.parse(tokens, sql)
+    return statements
+
+
+@lru_cache(maxsize=64)
+def _bounded(parser: Any) -> Any:
+    """The parser with a limit to its steps: it tries again and again where a text can be read in several ways, `a JOIN b JOIN c …`."""
+
+    class Bounded(parser):  # type: ignore[misc]
+        steps_left = 0
+
+        def _advance(self, times: int = 1) -> None:
+            self.steps_left -= 1
+            if self.steps_left < 0:
+                raise Unjudgeable("can be read in too many ways")
+            super()._advance(times)
+
+    return Bounded
 
 
 def _check_function(node: exp.Expr, functions: frozenset[str]) -> None:
@@ -208,8 +238,5 @@ def _names_in_sight(table: exp.Expr) -> Iterator[exp.Expr]:
         else:
             clause = parent.args.get("with_")
             visible = clause.expressions if clause is not None and clause is not node else []
-        for cte in visible:
-            alias = cte.args.get("alias")
-            if alias is not None and alias.this is not None:
-                yield alias.this
+        yield from (cte.args["alias"].this for cte in visible if cte.args.get("alias"))
         node = parent
