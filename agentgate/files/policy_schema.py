@@ -54,7 +54,8 @@ def one_or_many(item: Json, description: str, *, title: str, empty: bool = False
 
 def text(description: str, **more: Json) -> dict[str, Json]:
     """A text that says something."""
-    return {"title": "text", "type": "string", "minLength": 1, "maxLength": MAX_TEXT, "description": description, **more}
+    made = {"title": "text", "type": "string", "minLength": 1, "maxLength": MAX_TEXT, "description": description, **more}
+    return {key: value for key, value in made.items() if (key, value) != ("minLength", 0)}
 
 
 @cache

@@ -19,7 +19,7 @@ def task_schema() -> dict[str, Json]:
     properties = {
         "version": {"title": "the version", "const": 1, "description": "The version of this form: 1."},
         "name": text("What the task is called; the file's name by default.", maxLength=128),
-        "prompt": text("What the model is asked to do.", maxLength=MAX_PROMPT, pattern="\\S"),
+        "prompt": text("What the model is asked to do.", minLength=0, maxLength=MAX_PROMPT, pattern="\\S"),
         "system": text("What the model is told before the prompt.", maxLength=MAX_PROMPT),
         "model": ref("model", "Which model to ask: `PROVIDER:NAME`, or a mapping."),
         "recording": text("The transcript that `--model recorded` plays; a file beside or below this one.", maxLength=1024),
@@ -56,7 +56,7 @@ def _model() -> dict[str, Json]:
             "enum": list(PROVIDERS),
             "description": "`openai` (Chat Completions), `openai-responses` (Responses), or `recorded`.",
         },
-        "name": text("What the provider calls the model.", maxLength=256, pattern="^\\S+$"),
+        "name": text("What the provider calls the model.", minLength=0, maxLength=256, pattern="^\\S+$"),
         "base_url": text("Where the server is, for instance `http://localhost:11434/v1`.", maxLength=2048),
         "api_key_env": {
             "title": "the name of an environment variable",

@@ -26,7 +26,6 @@ _BAD_PATTERN = {
     "flat_selector": "bad-tool-name",
     "name": "bad-tool-name",
     "rule": "bad-id",
-    "model": "bad-value",
 }
 """Definition in which a `pattern` stands → the code of a text that does not match it; else `bad-name`."""
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")
@@ -126,7 +125,8 @@ class Validator:
         place, scope = document.key_place((*path, key)), self._scope(path)
         form = plain_form(key)[:100]
         if form in NOT_YET.get(scope, {}):
-            return _error("not-yet", place, f"{tick(key)} is not enforced yet", NOT_YET[scope][form] or None)
+            verb = "supported" if scope == "tool" else "enforced"
+            return _error("not-yet", place, f"{tick(key)} is not {verb} yet", NOT_YET[scope][form] or None)
         if "patternProperties" in node and not known:
             return _bad_key(place, key, path)
         if scope == "rule" and form in EFFECTS:
@@ -201,9 +201,9 @@ def _version(place: Any, value: Json) -> Finding:
 def _mismatch(place: Any, value: str, wanted: str, code: str) -> Finding:
     if wanted == "text":
         return _error("bad-value", place, "the text is blank" if not value.strip() else f"{tick(value)} with spaces in it")
-    if code == "bad-value":
+    if wanted.startswith("a model"):
         help = None if ":" in value else f"write `openai:{value[:60]}`"
-        return _error(code, place, f"{tick(value)} is not {wanted}", help)
+        return _error("bad-value", place, f"{tick(value)} is not {wanted}", help)
     return _error(code, place, f"{tick(value)} is not {wanted}", _name_help(value, dashes=code == "bad-id"))
 
 

@@ -157,7 +157,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     for name in names:
         if plain_form(name) == form:
             return name
-    found = get_close_matches(form, [name for name in names[:_TRIED] if name], n=1, cutoff=0.7)
+    found = get_close_matches(form, [name for name in names[:_TRIED] if name], n=1, cutoff=0.65)
     return found[0] if found else None
 
 

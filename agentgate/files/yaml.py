@@ -206,8 +206,7 @@ class _Reader:
 
     def document_start(self, event: Any) -> None:
         if event.version or event.tags:
-            place = Place(self.file)
-            self.findings.append(Finding("directive", Severity.ERROR, place, "YAML directives are not read", "remove the line"))
+            self.refuse("directive", event, "YAML directives are not read", "remove the line")
         if self.root is not None:
             self.refuse("second-document", event, "a second document begins here", "put it into a file of its own")
             raise _Stop
