@@ -14,7 +14,7 @@ from .cases import play, random_case
 
 def main(pairs: int, seed: int = 0) -> int:
     """Plays random cases until `pairs` calls were judged by both; 1 if they ever disagreed."""
-    done = 0
+    done = cases = 0
     disagreed = 0
     verdicts: Counter[str] = Counter()
     while done < pairs:
@@ -26,8 +26,9 @@ def main(pairs: int, seed: int = 0) -> int:
                 disagreed += 1
                 sys.stdout.write(f"seed {seed}: {outcome.call!r}\n  session   {outcome.said!r}\n  reference {outcome.expected!r}\n")
         seed += 1
+        cases += 1
     counted = ", ".join(f"{count} {name}" for name, count in verdicts.most_common())
-    sys.stdout.write(f"{done} pairs from {seed} cases, {disagreed} disagreements: {counted}\n")
+    sys.stdout.write(f"{done} pairs from {cases} cases, {disagreed} disagreements: {counted}\n")
     return 1 if disagreed else 0
 
 
