@@ -164,6 +164,8 @@ class RunStarted(Recorded, frozen=True, tag="run_started", kw_only=True):
     """A word, or the mapping of the task file with the names that `policy` stood for."""
     workdir: str | None = None
     """Where relative paths start, absolute."""
+    imported: bool = False
+    """Whether this was made from what somebody else recorded, which tells less than a run of ours."""
     max_steps: int | None = None
     """The task's own limit of model requests; unlike the policy's it binds in observe mode too."""
 

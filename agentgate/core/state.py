@@ -42,6 +42,8 @@ class State(Struct, frozen=True):
     max_steps: int | None = None
     workdir: str | None = None
     """Where relative paths start; None where nobody says."""
+    imported: bool = False
+    """Whether somebody else recorded the run; what such a record never tells (usage) is then not held against it."""
     steps: int = 0
     """Model requests that were answered."""
     calls: int = 0
@@ -59,7 +61,7 @@ class State(Struct, frozen=True):
     """Whether some answer came without its token counts. Unknown is not zero."""
     cost_usd: float | None = None
     proposed: HashTrieMap[str, tuple[str, Effect]] = HashTrieMap()
-    """Call id → tool and effect, for every call with a usable id."""
+    """Call id → tool and effect of the latest call that had it."""
     calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
     """Tool → calls let through."""
     repeats: HashTrieMap[str, int] = HashTrieMap()
@@ -140,6 +142,7 @@ def _started(event: RunStarted) -> State:
         allowed_tools=names_offered(event.tool_choice),
         max_steps=event.max_steps,
         workdir=event.workdir,
+        imported=event.imported,
         prompt=tuple(user_texts(event.messages)),
         started=event.at,
         now=event.at,
@@ -153,7 +156,7 @@ def _replied(state: State, event: ModelReplied) -> State:
         steps=state.steps + 1,
         input_tokens=state.input_tokens + (usage.input_tokens if usage else 0),
         output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
-        usage_missing=state.usage_missing or usage is None,
+        usage_missing=state.usage_missing or (usage is None and not state.imported),
         cost_usd=state.cost_usd if cost is None else (state.cost_usd or 0.0) + cost,
         unusable=event.unusable or CUT_OFF.get(event.finish_reason or ""),
         prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
@@ -164,7 +167,7 @@ def _decided(state: State, event: CallDecided) -> State:
     effect, tool, call_id = event.effect, event.tool, event.call_id
     allow = effect is Effect.ALLOW
     proposed = state.proposed
-    if type(call_id) is str and type(tool) is str and call_id not in proposed:
+    if type(call_id) is str and type(tool) is str:
         proposed = proposed.insert(call_id, (tool, effect))
     repeats = state.repeats
     if event.args_hash:

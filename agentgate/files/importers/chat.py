@@ -61,7 +61,7 @@ def _started(run_id: str, messages: Sequence[dict[str, Json]], tools: Json) -> R
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise InvalidTranscript("`tools` is not a list of tools")
     functions = None if tools is None else tuple(tool for tool in tools if tool.get("type", "function") == "function")
-    started = RunStarted(run_id=run_id, messages=tuple(messages), tools=functions)
+    started = RunStarted(run_id=run_id, messages=tuple(messages), tools=functions, imported=True)
     try:
         evolve(State(), started)
     except (AttributeError, TypeError, ValueError) as error:
