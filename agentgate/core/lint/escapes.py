@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -10,13 +10,14 @@ from msgspec import Struct
 from agentgate.core.events import Code, Effect, Json
 from agentgate.core.lint.audit import Subject
 from agentgate.core.lint.calls import Calls
-from agentgate.core.lint.patterns import Mutation, Sample, matching, text_of
+from agentgate.core.lint.patterns import Mutation, Piece, Sample, matching, text_of
 from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, lookup
 
 _MOST_SETTINGS = 6
 _MOST_TOOLS = 4
 PATTERNS = ("search", "matches")
+TEXTS = (*PATTERNS, "glob")
 
 
 class Pattern(Struct, frozen=True):
@@ -25,12 +26,14 @@ class Pattern(Struct, frozen=True):
     rule: CompiledRule
     condition: CompiledCondition
     operator: str
-    """`search` or `matches`."""
+    """`search`, `matches` or `glob`."""
     text: str
 
     @property
     def samples(self) -> list[Sample]:
         """Texts that it matches."""
+        if self.operator == "glob":
+            return [tuple(Piece(char, char) for char in self.text.replace("*", "x"))]
         return matching(self.text, whole=self.operator == "matches")
 
     @property
@@ -47,19 +50,19 @@ def restricting(subject: Subject) -> Iterator[Pattern]:
             yield from _patterns(rule, rule.when)
 
 
-def loosening(subject: Subject) -> Iterator[Pattern]:
+def loosening(subject: Subject, operators: Sequence[str] = PATTERNS) -> Iterator[Pattern]:
     """The patterns that let something through: in an allow rule, or in the exception from a block rule."""
     for rule in subject.enforced:
         if rule.rule.effect is Effect.ALLOW:
-            yield from _patterns(rule, rule.when)
+            yield from _patterns(rule, rule.when, operators)
         else:
-            yield from _patterns(rule, rule.unless)
+            yield from _patterns(rule, rule.unless, operators)
 
 
-def _patterns(rule: CompiledRule, conditions: Iterable[CompiledCondition]) -> Iterator[Pattern]:
+def _patterns(rule: CompiledRule, conditions: Iterable[CompiledCondition], operators: Sequence[str] = PATTERNS) -> Iterator[Pattern]:
     for condition in conditions:
         for operator, operand in condition.condition.operators:
-            if operator in PATTERNS and isinstance(operand, str):
+            if operator in operators and isinstance(operand, str):
                 yield Pattern(rule, condition, operator, operand)
 
 

@@ -1,7 +1,13 @@
-"""The name that was probably meant."""
+"""Names: the one that was probably meant, and those that say what an argument is."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+PATHS = frozenset((
+    "path", "file", "filename", "file_name", "file_path", "filepath", "destination", "dest", "target", "target_path", "output",
+    "output_path", "out", "folder", "directory", "dir", "source", "src", "paths", "files",
+))  # fmt: skip
+"""What arguments are called that lead to a file or folder."""
 
 
 def did_you_mean(name: str, possible: Iterable[str]) -> str | None:

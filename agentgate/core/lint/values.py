@@ -79,6 +79,14 @@ def of_operator(key: str, operand: Json) -> Iterator[Json]:
             yield from _of_kind(key, operand)
 
 
+_STATEMENTS = {
+    "select": "select * from {}",
+    "insert": "insert into {} (id) values (1)",
+    "update": "update {} set id = 1 where id = 2",
+    "delete": "delete from {} where id = 1",
+}
+
+
 def _of_kind(key: str, operand: Json) -> Iterator[str]:
     """Values for the operators that know what a text means."""
     given = operand if isinstance(operand, Mapping) else {"": operand}
@@ -96,8 +104,9 @@ def _of_kind(key: str, operand: Json) -> Iterator[str]:
         case "command":
             yield from (" ".join(str(pattern).replace("**", "x").replace("*", "x").split()) for pattern in listed.get("", ()))
         case "sql":
-            tables = listed.get("tables", ["t"])
-            yield from (f"{statement} * from {table}" for statement in listed.get("statements", ["select"]) for table in tables)
+            tables = ["customers" if table == "*" else table for table in listed.get("tables", ["*"])]
+            forms = [_STATEMENTS[kind] for kind in listed.get("statements", ()) if kind in _STATEMENTS]
+            yield from (form.format(table) for form in forms for table in tables)
 
 
 def finite(condition: Condition) -> list[Json] | None:

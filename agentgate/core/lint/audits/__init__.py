@@ -9,6 +9,7 @@ from agentgate.core.lint.audits import (
     default_allow,
     dot_misses_newline,
     duplicate_rule,
+    email_by_pattern,
     empty_group,
     flat_case_sensitive,
     flat_default_allow,
@@ -21,6 +22,7 @@ from agentgate.core.lint.audits import (
     no_such_tool,
     nothing_allowed,
     optional_slips_past,
+    path_by_pattern,
     redundant_rule,
     role_nobody_has,
     search_in_allow,
@@ -28,6 +30,7 @@ from agentgate.core.lint.audits import (
     sql_by_pattern,
     type_cannot_match,
     unescaped_dot,
+    url_by_pattern,
     value_never_occurs,
     within_reach,
 )
@@ -35,10 +38,11 @@ from agentgate.core.lint.audits import (
 AUDITS: dict[str, Audit] = {
     module.AUDIT.code: module.AUDIT
     for module in (
-        default_allow, flat_default_allow, allow_everything, nothing_allowed, no_limits, limit_stops_everything, limit_never_binds,
-        never_matches, duplicate_rule, redundant_rule, role_nobody_has, empty_group, search_in_allow, matches_anything, unescaped_dot,
-        case_sensitive, flat_case_sensitive, dot_misses_newline, anchored_block, sql_by_pattern, shell_by_pattern, within_reach,
-        no_such_tool, no_such_argument, value_never_occurs, type_cannot_match, always_true, optional_slips_past,
+        default_allow, flat_default_allow, allow_everything, nothing_allowed, no_limits, limit_stops_everything,
+        limit_never_binds, never_matches, duplicate_rule, redundant_rule, role_nobody_has, empty_group, search_in_allow,
+        matches_anything, unescaped_dot, path_by_pattern, url_by_pattern, email_by_pattern, case_sensitive, flat_case_sensitive,
+        dot_misses_newline, anchored_block, sql_by_pattern, shell_by_pattern, within_reach, no_such_tool, no_such_argument,
+        value_never_occurs, type_cannot_match, always_true, optional_slips_past,
     )
 }  # fmt: skip
 """Every audit by its code, in the order of the documentation."""

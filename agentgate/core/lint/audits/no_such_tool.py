@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.near import did_you_mean
@@ -32,6 +33,11 @@ def _selectors(subject: Subject) -> Iterable[tuple[str, tuple[str, ...], Place]]
         said = rule.rule
         for selectors in (said.tools, said.except_tools, said.after or (), said.before or ()):
             yield f"rule `{said.id}`", selectors, subject.place_of(said)
+        for condition in (*said.when, *said.unless):
+            for key, operand in condition.operators:
+                if OPERATORS[key].names_tools:
+                    named = (operand,) if isinstance(operand, str) else tuple(operand)
+                    yield f"rule `{said.id}`", tuple(name for name in named if name != "prompt"), subject.place_of(condition, said)
     for limit in subject.policy.limits:
         if limit.tools is not None:
             yield f"limit `{limit.id}`", (limit.tools,), limit.place or subject.place

@@ -8,13 +8,12 @@ from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Protected, Report, Subject
 from agentgate.core.lint.calls import put
+from agentgate.core.lint.near import PATHS
 from agentgate.core.lint.trial import Trial
 
 _WRITES = frozenset(("write", "save", "edit", "create", "append", "put", "patch", "update", "move", "rename", "copy", "delete", "remove",
                      "replace", "overwrite", "upload", "download", "modify"))  # fmt: skip
 _RUNS = frozenset(("shell", "bash", "exec", "execute", "run", "command", "terminal"))
-_PATHS = frozenset(("path", "file", "filename", "file_name", "file_path", "filepath", "destination", "dest", "target", "target_path",
-                    "output", "output_path", "out"))  # fmt: skip
 _COMMANDS = frozenset(("command", "cmd", "script", "shell", "bash"))
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
@@ -57,7 +56,7 @@ def _writing(subject: Subject, tool: str, protected: Protected) -> Iterator[tupl
     words = {word.lower() for word in _WORDS.findall(tool)}
     names = _arguments(subject, tool)
     if words & _WRITES:
-        yield from ((name, protected.path) for name in names if name in _PATHS)
+        yield from ((name, protected.path) for name in names if name in PATHS)
     if words & _RUNS:
         yield from ((name, f"rm {protected.path}") for name in names if name in _COMMANDS)
 

@@ -1,0 +1,42 @@
+"""Mail domains allowed by a pattern."""
+
+from collections.abc import Iterable
+
+from agentgate.core.conditions import OPERATORS
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.audits.matches_anything import anything
+from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
+from agentgate.core.lint.patterns import Sample, text_of
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for pattern in loosening(subject, TEXTS):
+        # `search` is worse than this, and reported as such.
+        if "@" not in pattern.text or pattern.operator == "search" or (pattern.operator == "matches" and anything(pattern)):
+            continue
+        trial = lets_in(subject.calls, pattern, _one_more)
+        if trial is not None:
+            way_on = "use `email`: `email: [example.com]`" if "email" in OPERATORS else "list the characters that may stand before the `@`"
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: a pattern does not know where one mail address ends and the next begins",
+                help=f"{way_on}; {trial.says}",
+            )
+
+
+def _one_more(sample: Sample) -> Iterable[str]:
+    text = text_of(sample)
+    if "@" in text and "://" not in text:
+        yield f"mallory@evil.example,{text}"
+        yield f"{text},mallory@evil.example"
+
+
+AUDIT = Audit(
+    code="email-by-pattern",
+    severity=Severity.WARNING,
+    summary="a pattern that allows a mail domain also allows further addresses",
+    documentation="`.*@example\\.com` covers `mallory@evil.example,anna@example.com`, which a mail server takes for two addresses. The "
+    "operator `email` holds for exactly one address with a listed domain.",
+    find=_find,
+)

@@ -1,0 +1,42 @@
+"""Folders allowed by a pattern."""
+
+from collections.abc import Iterable
+
+from agentgate.core.conditions import OPERATORS
+from agentgate.core.findings import Finding, Severity
+from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
+from agentgate.core.lint.near import PATHS
+from agentgate.core.lint.patterns import Sample, text_of
+
+
+def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    for pattern in loosening(subject, TEXTS):
+        if pattern.condition.condition.argument.split(".")[-1] not in PATHS:
+            continue
+        trial = lets_in(subject.calls, pattern, _out_again)
+        if trial is not None:
+            way_on = "use `path`, which resolves `..` and links: `path: [docs]`" if "path" in OPERATORS else "leave no room for `..`"
+            yield report(
+                subject.place_of(pattern.condition.condition, pattern.rule.rule),
+                f"{pattern.named}: a pattern does not know that `..` leads out of a folder",
+                help=f"{way_on}; {trial.says}",
+            )
+
+
+def _out_again(sample: Sample) -> Iterable[str]:
+    text = text_of(sample)
+    if "/" in text:
+        folder = text[: text.rindex("/")]
+        yield folder + "/.." * (folder.count("/") + 2) + "/etc/passwd"
+        yield f"{folder}/../x{text[text.rindex('/') :]}"
+
+
+AUDIT = Audit(
+    code="path-by-pattern",
+    severity=Severity.WARNING,
+    summary="a pattern that allows a folder also allows `..` out of it",
+    documentation="`docs/*` and `docs/.*` cover `docs/../../etc/passwd`, and say nothing about where a link leads. The operator `path` "
+    "resolves both before it looks whether a path lies within a folder.",
+    find=_find,
+)
