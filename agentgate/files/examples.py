@@ -13,7 +13,7 @@ from agentgate.core.findings import Finding
 from agentgate.core.policy import Example, Policy
 from agentgate.core.rules import CompiledRule
 from agentgate.core.state import State, evolve
-from agentgate.files.parts import error
+from agentgate.files.errors import error
 from agentgate.files.words import tick
 
 _MOMENT = datetime(2000, 1, 1, tzinfo=UTC)

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.policy import Condition, Limit, Rule
+from agentgate.files.errors import error
 from agentgate.files.flat_schema import ARGUMENT_FILTERS, BUDGET_KINDS, BUDGETS, FILTERS, TRIAL_ACTIONS
-from agentgate.files.parts import Part, checked_condition, error, whole
+from agentgate.files.parts import Part, checked_condition, whole
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document

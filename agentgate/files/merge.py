@@ -10,7 +10,8 @@ from itertools import islice
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place
 from agentgate.core.policy import Limit, Policy
-from agentgate.files.parts import Part, error
+from agentgate.files.errors import error
+from agentgate.files.parts import Part
 from agentgate.files.words import did_you_mean, tick
 
 _MANY = 500

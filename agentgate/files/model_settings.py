@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from agentgate.core.findings import Finding
 from agentgate.errors import UsageError
-from agentgate.files.parts import error, whole
+from agentgate.files.errors import error
+from agentgate.files.parts import whole
 from agentgate.files.task_schema import PROVIDERS
 from agentgate.files.validation import Path
 from agentgate.files.words import did_you_mean, tick

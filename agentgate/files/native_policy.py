@@ -9,7 +9,8 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
-from agentgate.files.parts import RESERVED, Part, checked_condition, error, names, note_groups, note_roles, whole
+from agentgate.files.errors import error
+from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_groups, note_roles, whole
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document

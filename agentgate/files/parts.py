@@ -8,8 +8,9 @@ import msgspec
 
 from agentgate.core.conditions import OPERATORS, InvalidOperand
 from agentgate.core.events import Effect, Json
-from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.findings import Finding, Place
 from agentgate.core.policy import Condition, Limit, Rule
+from agentgate.files.errors import error
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
@@ -39,11 +40,6 @@ class Part(msgspec.Struct):
     """Every role that is used."""
     unread: set[str] = set()
     """`roles`, `groups`: what could not be read, so that nobody complains about what is defined there."""
-
-
-def error(code: str, place: Place, message: str, help: str | None = None, related: tuple[tuple[Place, str], ...] = ()) -> Finding:
-    """A finding that keeps the file from being used."""
-    return Finding(code, Severity.ERROR, place, message, help, related)
 
 
 def names(value: Json) -> tuple[str, ...]:

@@ -11,9 +11,10 @@ from agentgate.core.findings import Finding, Severity
 from agentgate.core.policy import Policy
 from agentgate.errors import UsageError
 from agentgate.files.collector import collector_paused
+from agentgate.files.errors import error
 from agentgate.files.examples import failing
 from agentgate.files.merge import merge
-from agentgate.files.parts import Part, error
+from agentgate.files.parts import Part
 from agentgate.files.reading import POLICY_BYTES, Source, Sources, file_error, in_order, read_source
 from agentgate.files.validation import Validator
 from agentgate.files.yaml import Document, Parsed, parse

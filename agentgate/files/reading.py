@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.errors import FileError
+from agentgate.files.errors import error
 from agentgate.files.words import tick
 
 STDIN = "-"
@@ -72,7 +73,7 @@ def in_order(findings: Sequence[Finding], files: Sequence[str]) -> list[Finding]
     rank = {file: index for index, file in reversed(list(enumerate(files)))}
     ordered = sorted(findings, key=lambda finding: (rank.get(finding.place.file, len(rank)), finding.place.line, finding.place.column))
     if len(ordered) > _SHOWN:
-        more = Finding("too-many", Severity.ERROR, ordered[_SHOWN].place, "there are more errors from here on", "mend the first ones")
+        more = error("too-many", ordered[_SHOWN].place, "there are more errors from here on", "mend the first ones")
         ordered = [*ordered[:_SHOWN], more]
     return ordered
 

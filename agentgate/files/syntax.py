@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.findings import Finding, Place
+from agentgate.files.errors import error
 
 _KNOWN = (
     ("mapping values are not allowed", "a second colon in one line", "put a value that contains `: ` in quotes"),
@@ -25,19 +26,20 @@ _KNOWN = (
 )
 
 
-def explain(file: str, lines: Sequence[str], error: Exception) -> Finding:
+def explain(file: str, lines: Sequence[str], problem: Exception) -> Finding:
     """A finding about a text that is not YAML."""
-    mark = getattr(error, "problem_mark", None)
-    start = getattr(error, "context_mark", None)
-    problem = str(getattr(error, "problem", None) or "the text is not YAML")
+    mark = getattr(problem, "problem_mark", None)
+    start = getattr(problem, "context_mark", None)
+    words = str(getattr(problem, "problem", None) or "the text is not YAML")
     if mark is None:
-        return Finding("syntax", Severity.ERROR, Place(file), problem)
+        return error("syntax", Place(file), words)
     place = _place(file, lines, mark)
-    message, help = _meaning(problem, str(getattr(error, "context", None) or ""), lines, mark)
+    doing = str(getattr(problem, "context", None) or "")
+    message, help = _meaning(words, doing, lines, mark)
     related: tuple[tuple[Place, str], ...] = ()
-    if start is not None and ("flow" in str(error) or "quoted" in str(error)):
+    if start is not None and ("flow" in doing or "quoted" in doing):
         related = ((_place(file, lines, start), "begins here"),)
-    return Finding("syntax", Severity.ERROR, place, message, help, related)
+    return error("syntax", place, message, help, related)
 
 
 def _place(file: str, lines: Sequence[str], mark: Any) -> Place:

@@ -13,8 +13,9 @@ from msgspec import UNSET
 from agentgate.core.events import Digest, Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.schemas import InvalidSchema, Schema, closed
+from agentgate.files.errors import error
 from agentgate.files.model_settings import model_settings
-from agentgate.files.parts import error, whole
+from agentgate.files.parts import whole
 from agentgate.files.python_source import NotInFolder, locate
 from agentgate.files.reading import TASK_BYTES, Source, Sources, file_error, in_order, read_source
 from agentgate.files.task_schema import task_schema

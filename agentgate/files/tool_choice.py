@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from agentgate.core.events import Json
 from agentgate.core.findings import Finding
-from agentgate.files.parts import error
+from agentgate.files.errors import error
 from agentgate.files.validation import Path
 from agentgate.files.words import did_you_mean, tick
 from agentgate.files.yaml import Document

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from agentgate.core.events import Json
-from agentgate.core.findings import Finding, Severity
+from agentgate.core.findings import Finding
+from agentgate.files.errors import error
 from agentgate.files.words import EFFECTS, NOT_YET, closest, key_help, plain_form, tick
 from agentgate.files.yaml import Document
 
@@ -74,40 +75,40 @@ class Validator:
         bad: set[Path] = set()
         if self._validator.is_valid(document.value):
             return Checked(findings, bad, complete=True)
-        for path, error in self._errors(document.value):
+        for path, problem in self._errors(document.value):
             bad.add(path)
-            findings.extend(islice(self._findings(document, path, error), _MANY - len(findings)))
+            findings.extend(islice(self._findings(document, path, problem), _MANY - len(findings)))
             if len(findings) == _MANY:
                 return Checked(findings, bad, complete=False)
         if not findings:
-            findings.append(_error("bad-value", document.value_place(()), "the file does not follow its form"))
+            findings.append(error("bad-value", document.value_place(()), "the file does not follow its form"))
         return Checked(findings, bad, complete=True)
 
     def _errors(self, value: Json) -> Iterator[tuple[Path, Any]]:
         """The errors, with their paths. Long lists are taken piece by piece: all errors of a piece are made before one is seen."""
         long = [key for key, items in value.items() if isinstance(items, list) and len(items) > _PIECE]
-        for error in self._validator.iter_errors({key: [] if key in long else items for key, items in value.items()}):
-            yield tuple(error.instance_path), error
+        for problem in self._validator.iter_errors({key: [] if key in long else items for key, items in value.items()}):
+            yield tuple(problem.instance_path), problem
         for key in long:
             for start in range(0, len(value[key]), _PIECE):
-                for error in self._validator.iter_errors({"version": 1, key: value[key][start : start + _PIECE]}):
-                    path = tuple(error.instance_path)
+                for problem in self._validator.iter_errors({"version": 1, key: value[key][start : start + _PIECE]}):
+                    path = tuple(problem.instance_path)
                     if len(path) > 1 and path[0] == key:
-                        yield (key, start + int(path[1]), *path[2:]), error
+                        yield (key, start + int(path[1]), *path[2:]), problem
 
-    def _findings(self, document: Document, path: Path, error: Any) -> Iterator[Finding]:
-        keyword = error.schema_path[-1]
+    def _findings(self, document: Document, path: Path, problem: Any) -> Iterator[Finding]:
+        keyword = problem.schema_path[-1]
         if keyword == "additionalProperties":
-            node = self._node(error.schema_path[:-1])
+            node = self._node(problem.schema_path[:-1])
             known = list(node.get("properties", ()))
-            for key in error.kind.unexpected:
+            for key in problem.kind.unexpected:
                 yield self._unknown_key(document, path, key, known, node)
         elif keyword == "required":
-            yield from self._missing(document, path, error.kind.property, self._node(error.schema_path[:-1]).get("properties", {}))
-        elif keyword in ("oneOf", "anyOf") and "required" in self._node((*error.schema_path, 0)):
-            yield from _alternatives(document, path, self._node(error.schema_path[:-1]), str(keyword))
+            yield from self._missing(document, path, problem.kind.property, self._node(problem.schema_path[:-1]).get("properties", {}))
+        elif keyword in ("oneOf", "anyOf") and "required" in self._node((*problem.schema_path, 0)):
+            yield from _alternatives(document, path, self._node(problem.schema_path[:-1]), str(keyword))
         else:
-            yield self._about_value(document, path, str(keyword), error)
+            yield self._about_value(document, path, str(keyword), problem)
 
     def _node(self, path: Iterable[str | int]) -> Any:
         node: Any = self._schema
@@ -126,25 +127,25 @@ class Validator:
         form = plain_form(key)[:100]
         if form in NOT_YET.get(scope, {}):
             verb = "supported" if scope == "tool" else "enforced"
-            return _error("not-yet", place, f"{tick(key)} is not {verb} yet", NOT_YET[scope][form] or None)
+            return error("not-yet", place, f"{tick(key)} is not {verb} yet", NOT_YET[scope][form] or None)
         if "patternProperties" in node and not known:
             return _bad_key(place, key, path)
         if scope == "rule" and form in EFFECTS:
-            return _error("unknown-effect", place, f"{tick(key)} is not an effect", f"agentgate says `{EFFECTS[form]}`")
+            return error("unknown-effect", place, f"{tick(key)} is not an effect", f"agentgate says `{EFFECTS[form]}`")
         if scope == "operators":
-            return _error("unknown-operator", place, f"unknown operator {tick(key)}", key_help(scope, key, known))
-        return _error("unknown-key", place, f"unknown key {tick(key)}", key_help(scope, key, known))
+            return error("unknown-operator", place, f"unknown operator {tick(key)}", key_help(scope, key, known))
+        return error("unknown-key", place, f"unknown key {tick(key)}", key_help(scope, key, known))
 
     def _missing(self, document: Document, path: Path, key: str, known: Mapping[str, Json]) -> list[Finding]:
         if any(name not in known and closest(name, [key]) for name in islice(_value(document, path), _MANY)):
             return []  # the misspelt key is reported as unknown
         if not path and key == "version":
-            return [_error("version", document.value_place(()), "the key `version` is missing", "begin the file with `version: 1`")]
-        return [_error("missing-key", document.value_place(path), f"the key `{key}` is missing")]
+            return [error("version", document.value_place(()), "the key `version` is missing", "begin the file with `version: 1`")]
+        return [error("missing-key", document.value_place(path), f"the key `{key}` is missing")]
 
-    def _about_value(self, document: Document, path: Path, keyword: str, error: Any) -> Finding:
-        place, value = document.value_place(path), error.instance
-        node = self._node(error.schema_path[:-1])
+    def _about_value(self, document: Document, path: Path, keyword: str, problem: Any) -> Finding:
+        place, value = document.value_place(path), problem.instance
+        node = self._node(problem.schema_path[:-1])
         wanted = _wanted(node)
         key = path[-1] if path else ""
         if keyword == "const" and key == "version":
@@ -152,21 +153,17 @@ class Validator:
         if keyword in ("enum", "const"):
             return _not_allowed(place, value, [node["const"]] if keyword == "const" else node["enum"], wanted)
         if keyword == "type":
-            return _error("wrong-type", place, f"{_described(value)} where {wanted} is expected", _type_help(value, wanted))
+            return error("wrong-type", place, f"{_described(value)} where {wanted} is expected", _type_help(value, wanted))
         if keyword == "pattern":
-            definition = str(error.schema_path[1]) if error.schema_path[0] == "definitions" else ""
+            definition = str(problem.schema_path[1]) if problem.schema_path[0] == "definitions" else ""
             return _mismatch(place, value, wanted, _BAD_PATTERN.get(definition, "bad-name"))
         if keyword == "minItems":
-            return _error("empty-list", place, "an empty list: this would be about nothing", "name something, or leave it out")
+            return error("empty-list", place, "an empty list: this would be about nothing", "name something, or leave it out")
         if keyword == "minProperties" and value:
-            return _error("missing-key", place, "`optional` stands alone", "put an operator beside it: `{optional: true, equals: …}`")
+            return error("missing-key", place, "`optional` stands alone", "put an operator beside it: `{optional: true, equals: …}`")
         if keyword in _RANGE:
-            return _error("out-of-range", place, _range_message(keyword, value, node, wanted))
-        return _error("wrong-type", place, f"{_described(value)} where {wanted} is expected")
-
-
-def _error(code: str, place: Any, message: str, help: str | None = None) -> Finding:
-    return Finding(code, Severity.ERROR, place, message, help)
+            return error("out-of-range", place, _range_message(keyword, value, node, wanted))
+        return error("wrong-type", place, f"{_described(value)} where {wanted} is expected")
 
 
 def _value(document: Document, path: Path) -> Json:
@@ -179,10 +176,10 @@ def _value(document: Document, path: Path) -> Json:
 def _bad_key(place: Any, key: str, path: Path) -> Finding:
     section = path[-1] if path else ""
     if section == "tools":
-        return _error("bad-tool-name", place, f"{tick(key)} is not a tool name, a pattern with `*`, or a `@group`", _name_help(key))
+        return error("bad-tool-name", place, f"{tick(key)} is not a tool name, a pattern with `*`, or a `@group`", _name_help(key))
     if section in ("when", "unless"):
-        return _error("bad-name", place, f"{tick(key)} cannot be an argument", "a name, dotted for nested objects, or `*`")
-    return _error("bad-name", place, f"{tick(key)} cannot be a name", "letters, digits, `_` and `-`")
+        return error("bad-name", place, f"{tick(key)} cannot be an argument", "a name, dotted for nested objects, or `*`")
+    return error("bad-name", place, f"{tick(key)} cannot be a name", "letters, digits, `_` and `-`")
 
 
 def _wanted(node: Mapping[str, Json]) -> str:
@@ -195,16 +192,16 @@ def _wanted(node: Mapping[str, Json]) -> str:
 
 def _version(place: Any, value: Json) -> Finding:
     shown = f"'{value}'" if isinstance(value, str) else value
-    return _error("version", place, f"version {tick(shown)} is not known", "write `version: 1`")
+    return error("version", place, f"version {tick(shown)} is not known", "write `version: 1`")
 
 
 def _mismatch(place: Any, value: str, wanted: str, code: str) -> Finding:
     if wanted == "text":
-        return _error("bad-value", place, "the text is blank" if not value.strip() else f"{tick(value)} with spaces in it")
+        return error("bad-value", place, "the text is blank" if not value.strip() else f"{tick(value)} with spaces in it")
     if wanted.startswith("a model"):
         help = None if ":" in value else f"write `openai:{value[:60]}`"
-        return _error("bad-value", place, f"{tick(value)} is not {wanted}", help)
-    return _error(code, place, f"{tick(value)} is not {wanted}", _name_help(value, dashes=code == "bad-id"))
+        return error("bad-value", place, f"{tick(value)} is not {wanted}", help)
+    return error(code, place, f"{tick(value)} is not {wanted}", _name_help(value, dashes=code == "bad-id"))
 
 
 def _not_allowed(place: Any, value: Json, allowed: list[Json], wanted: str) -> Finding:
@@ -212,9 +209,9 @@ def _not_allowed(place: Any, value: Json, allowed: list[Json], wanted: str) -> F
     if wanted == "an effect":
         word = EFFECTS.get(plain_form(value)[:100]) if isinstance(value, str) else None
         near = f"agentgate says `{word}`" if word else _near(value, allowed, choices)
-        return _error("unknown-effect", place, f"{tick(value)} is not an effect", near)
+        return error("unknown-effect", place, f"{tick(value)} is not an effect", near)
     message = f"{tick(value)} is not possible here" if wanted == "another value" else f"{tick(value)} is not {wanted}"
-    return _error("not-allowed-value", place, message, _near(value, allowed, choices))
+    return error("not-allowed-value", place, message, _near(value, allowed, choices))
 
 
 def _near(value: Json, allowed: list[Json], choices: str) -> str:
@@ -235,12 +232,12 @@ def _alternatives(document: Document, path: Path, node: Mapping[str, Json], keyw
     there = [key for key in keys if key in value]
     if len(there) > 1:
         names = " and ".join(f"`{key}`" for key in there)
-        return [_error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
+        return [error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
     unknown = [key for key in islice(value, _MANY) if key not in known]
     if any(plain_form(key)[:100] in (EFFECTS | NOT_YET["flat entry"]) or closest(key, keys) for key in unknown):
         return []  # that key is reported as unknown
     names = ", ".join(f"`{key}`" for key in keys)
-    return [_error("missing-key", document.value_place(path), f"one of {names} is missing")]
+    return [error("missing-key", document.value_place(path), f"one of {names} is missing")]
 
 
 def _described(value: Json) -> str:

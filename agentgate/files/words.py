@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from agentgate.files.scalars import CONTROL
-
 EFFECTS = {
     **dict.fromkeys(("deny", "denied", "forbid", "reject", "refuse", "disallow", "prohibit", "blocked", "drop", "stop"), "block"),
     **dict.fromkeys(("prompt", "confirm", "approve", "approval", "require_approval", "needs_approval", "review", "escalate"), "ask"),
@@ -139,10 +137,16 @@ _SPACING = re.compile(r"[\s-]+")
 
 
 def tick(text: object, limit: int = 80) -> str:
-    """The user's own text in backticks, cut where it is long, with everything escaped that a screen would act upon."""
+    """The user's own text in backticks, visible, and cut where it is long."""
     shown = text if isinstance(text, str) else repr(text)
-    cut = shown if len(shown) <= limit else shown[: limit - 1] + "…"
-    return "`" + CONTROL.sub(lambda found: ascii(found[0])[1:-1], cut.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")) + "`"
+    return f"`{visible(shown if len(shown) <= limit else shown[: limit - 1] + '…')}`"
+
+
+def visible(text: str) -> str:
+    """A text with everything escaped that shows nothing, or that a screen would act upon."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def plain_form(word: str) -> str:

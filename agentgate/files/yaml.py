@@ -14,9 +14,10 @@ import yaml
 from msgspec import Struct
 
 from agentgate.core.events import Json
-from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.findings import Finding, Place
 from agentgate.errors import FileError
 from agentgate.files.collector import collector_paused
+from agentgate.files.errors import error
 from agentgate.files.scalars import CONTROL, Ambiguous, control_name, resolve
 from agentgate.files.syntax import explain
 from agentgate.files.words import tick
@@ -112,10 +113,10 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
         return _failed(file, "encoding", "the file is UTF-16", "save it as UTF-8")
     try:
         content = text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = _BREAK.split(text[: error.start].decode("utf-8", "replace"))
+    except UnicodeDecodeError as problem:
+        before = _BREAK.split(text[: problem.start].decode("utf-8", "replace"))
         place = Place(file, len(before), len(before[-1]) + 1)
-        return _failed(file, "encoding", f"byte 0x{text[error.start]:02x} is not UTF-8", "save the file as UTF-8", place)
+        return _failed(file, "encoding", f"byte 0x{text[problem.start]:02x} is not UTF-8", "save the file as UTF-8", place)
     lines = tuple(_BREAK.split(content))
     hidden = _control_characters(file, content)
     if hidden:
@@ -128,7 +129,7 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
 
 
 def _failed(file: str, code: str, message: str, help: str | None, place: Place | None = None) -> Parsed:
-    return Parsed(None, [Finding(code, Severity.ERROR, place or Place(file), message, help)], ())
+    return Parsed(None, [error(code, place or Place(file), message, help)], ())
 
 
 def _control_characters(file: str, content: str) -> list[Finding]:
@@ -137,7 +138,7 @@ def _control_characters(file: str, content: str) -> list[Finding]:
         before = _BREAK.split(content[: found.start()])
         place = Place(file, len(before), len(before[-1]) + 1)
         message = f"the file contains {control_name(found[0])}"
-        findings.append(Finding("control-character", Severity.ERROR, place, message, "remove it"))
+        findings.append(error("control-character", place, message, "remove it"))
         if len(findings) == 10:
             break
     return findings
@@ -177,13 +178,13 @@ class _Reader:
         try:
             for event in yaml.parse(content, Loader=_LOADER):
                 self.event(event)
-        except yaml.YAMLError as error:
-            self.findings.append(explain(self.file, self.lines, error))
+        except yaml.YAMLError as problem:
+            self.findings.append(explain(self.file, self.lines, problem))
             return None
         except _Stop:
             return None
         if self.root is None:
-            self.findings.append(Finding("empty-file", Severity.ERROR, Place(self.file), "the file is empty"))
+            self.findings.append(error("empty-file", Place(self.file), "the file is empty"))
             return None
         return Document(self.file, self.lines, self.value, self.root, self.marks)
 
@@ -259,8 +260,8 @@ class _Reader:
             return text
         try:
             return resolve(text)
-        except Ambiguous as error:
-            self.refuse("ambiguous-scalar", event, f"{tick(text)} is ambiguous: {error}", error.help)
+        except Ambiguous as problem:
+            self.refuse("ambiguous-scalar", event, f"{tick(text)} is ambiguous: {problem}", problem.help)
             return text
 
     def key(self, top: _Open, event: Any) -> None:
@@ -336,6 +337,6 @@ class _Reader:
 
     def refuse(self, code: str, event: Any, message: str, help: str | None = None, related: tuple[tuple[Place, str], ...] = ()) -> None:
         place = place_of(self.file, self.lines, event.start_mark, event.end_mark)
-        self.findings.append(Finding(code, Severity.ERROR, place, message, help, related))
+        self.findings.append(error(code, place, message, help, related))
         if len(self.findings) >= _MANY:
             raise _Stop

@@ -29,8 +29,8 @@ TASKS = [case.text for case in read_cases(DATA / "tasks" / "bad.txt")]
 SEEDS = [path.read_text(encoding="utf-8") for path in GOOD] + BAD + TASKS
 FRAGMENTS = ["version: 1\n", "rules:\n", "  - id: a\n", "    allow: x\n", "    when: {y: ", "[", "]", "{", "}", "&a ", "*a", "!!str ",
              "null", "yes", "1e3", "'", '"', "\\", "\t", "\n", "#", ": ", "- ", "? ", "| ", "> ", "---\n", "...\n", "%TAG", "<<: ", "@g",
-             "policies:", "prompt: x\n", "tools:\n", "limits: {", "\x00", "\u0085", "\ufeff", "é", "🙂", "(?i)", "optional: true", "matches: '('",
-             "schema: {type: ", "default: ", "roles: {a: [b], b: [a]}"]  # fmt: skip
+             "policies:", "prompt: x\n", "tools:\n", "limits: {", "\x00", "\u0085", "\ufeff", "é", "🙂", "(?i)", "optional: true",
+             "matches: '('", "schema: {type: ", "default: ", "roles: {a: [b], b: [a]}"]  # fmt: skip
 
 
 def expected() -> Iterator[tuple[str, str]]:
