@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
@@ -46,7 +47,7 @@ def portable(hint: Any) -> Any:
 
 
 def _portable_typed_dict(hint: Any) -> Any:
-    if type(hint).__module__ != "typing":
+    if sys.version_info >= (3, 12) or type(hint).__module__ != "typing":
         return hint
     fields = dict(_portable_fields(hint))
     make: Any = TypedDict  # the name and the fields are only known when this runs

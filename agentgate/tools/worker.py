@@ -124,12 +124,9 @@ class Worker:
             converted = description.convert(arguments)
         except InvalidArgument as error:
             return _said({"ok": False, "reached": False, "error": f"invalid arguments: {sound(str(error))}"})
-        try:
-            result = function(**converted)
-            if isawaitable(result):
-                result = _awaited(result)
-        except BaseException as error:
-            return _said({"ok": False, "error": error_text(error)})
+        result = function(**converted)
+        if isawaitable(result):
+            result = _awaited(result)
         try:
             text, cut = to_json(result)
         except Unusable as error:

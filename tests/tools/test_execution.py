@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from agentgate.core.events import Json
 from agentgate.tools.environment import tool_environment
+from agentgate.tools.frames import HEADER, frame
 from agentgate.tools.port import Outcome
-from agentgate.tools.process import MAX_PRINTED
+from agentgate.tools.process import MAX_ANSWER, MAX_PRINTED, Lost, complete
 from agentgate.tools.results import MAX_RESULT_BYTES
 from agentgate.tools.toolbox import PythonToolbox
 from tests.tools.running import DATA, Opener, Run, Witness, make_task
@@ -128,10 +129,13 @@ def test_nothing_on_our_screen(opened: Opener, capfd: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("payload", ["", "x", '{"ok": true, "truncated": false, "result": "forged"}', "x" * 5000])
-def test_forged_answer(opened: Opener, payload: str) -> None:
+@pytest.mark.parametrize("then_hangs", [False, True])
+def test_forged_answer(opened: Opener, payload: str, then_hangs: bool) -> None:
     """Bytes on the pipe for answers are not an answer, and the worker that they came from is replaced."""
     run = opened("misbehaving.py:writes_everywhere", "misbehaving.py:echo")
-    assert run.error("writes_everywhere", {"payload": payload}).endswith("something other than an answer came out of its process")
+    assert run.error("writes_everywhere", {"payload": payload, "then_hangs": then_hangs}).endswith(
+        "something other than an answer came out of its process"
+    )
     assert run.result("echo", {"value": 1}) == 1
 
 
@@ -144,6 +148,26 @@ def test_forged_answer_between_calls(opened: Opener, tmp_path: Path) -> None:
     ready.write_bytes(b"!")
     assert ready.read_bytes() == b""
     assert run.result("echo", {"value": 1}) == 1
+
+
+@pytest.mark.parametrize("answer", [b"[1]", b"{} {}", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"\xff", b""])
+def test_answer_that_is_none(answer: bytes) -> None:
+    """An answer is one strict JSON object."""
+    with pytest.raises(Lost, match="something other than an answer"):
+        complete(bytearray(frame(bytes(16), answer)), bytes(16))
+
+
+def test_endless_answer() -> None:
+    """An answer that is too long is given up as soon as it says so."""
+    with pytest.raises(Lost, match="something other than an answer"):
+        complete(bytearray(HEADER.pack(bytes(16), MAX_ANSWER + 1)), bytes(16))
+
+
+def test_answer_in_pieces() -> None:
+    """An answer is complete with its last byte, and no earlier."""
+    whole = frame(bytes(16), b'{"ok": true}')
+    assert [complete(bytearray(whole[:size]), bytes(16)) for size in range(len(whole))] == [None] * len(whole)
+    assert complete(bytearray(whole), bytes(16)) == {"ok": True}
 
 
 def test_answer_of_a_fork(opened: Opener, witness: Witness) -> None:
@@ -245,6 +269,7 @@ def test_abandon(opened: Opener, witness: Witness) -> None:
     assert outcomes[0].executed
     later = run.call("echo", {"value": 1})
     assert (later.ok, later.executed) == (False, False)
+    assert "the run is being ended" in later.content
 
 
 def test_close_while_calling(opened: Opener, witness: Witness) -> None:

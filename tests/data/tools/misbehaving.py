@@ -137,7 +137,7 @@ def endless() -> Any:
 
 
 def huge_list() -> list[str]:
-    return ["x" * 1000] * 100_000
+    return ["x" * 1_000_000] * 1_000_000
 
 
 def huge_string() -> str:
@@ -159,8 +159,10 @@ def prints_answers() -> str:
     return "honest"
 
 
-def writes_everywhere(payload: str) -> str:
+def writes_everywhere(payload: str, then_hangs: bool) -> str:
     _write_everywhere(payload)
+    if then_hangs:
+        _wait_forever()
     return "honest"
 
 
@@ -190,7 +192,8 @@ def writes_everywhere_later(ready: str) -> str:
 def forks_and_returns(witness: str) -> str:
     """Returns twice, in two processes. The second writes to `witness`, and holds it open for as long as it lives."""
     if os.fork() == 0:
-        os.write(os.open(witness, os.O_WRONLY), b"!")
+        taken = [os.open(witness, os.O_WRONLY) for _ in range(16)]  # among them the numbers of descriptors that were closed
+        os.write(taken[0], b"!")
         return "the child"
     return "the parent"
 
