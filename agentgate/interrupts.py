@@ -20,9 +20,14 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Counts the signals that want the run to stop; waits for work without being deaf to them."""
+    """Counts the signals that want the run to stop; waits for work without being deaf to them. For the main thread only."""
 
-    def __init__(self, signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM)) -> None:
+    def __init__(self, signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) -> None:
+        """Nothing is counted before it is entered.
+
+        Args:
+            signals: which ones; those that this process was started to ignore (`nohup`) stay ignored.
+        """
         self._signals = signals
         self._before: dict[signal.Signals, Any] = {}
         self.count = 0
@@ -30,7 +35,10 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         for number in self._signals:
-            self._before[number] = signal.signal(number, self._arrived)
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN and before is not None:
+                self._before[number] = before
+                signal.signal(number, self._arrived)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

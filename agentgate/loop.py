@@ -5,12 +5,15 @@ Everything that happens is told to the session first, which writes it down; only
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from msgspec.structs import replace
+
+from agentgate.answers import may_have_run, not_approved, not_reached, refused, rehearsed
 from agentgate.approvers.port import Answer, Approver
+from agentgate.conversation import Conversation, tool_call
 from agentgate.core.arguments import digest
 from agentgate.core.events import (
     ApprovalAnswered,
@@ -25,7 +28,8 @@ from agentgate.core.events import (
     ToolCall,
     ToolReturned,
 )
-from agentgate.errors import ModelError
+from agentgate.core.state import CUT_OFF
+from agentgate.errors import ModelError, RecordError
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.port import Model, Reply
 from agentgate.session import Session
@@ -66,7 +70,7 @@ class Loop:
         self._watcher = watcher
         self._interrupts = interrupts
         self._stop: str | None = None
-        self._items: list[dict[str, Json]] = []
+        """Why nothing more shall be done, where a person said so."""
 
     def run(self, started: RunStarted) -> RunEnded:
         """Runs to the end, whatever the end is.
@@ -75,38 +79,43 @@ class Loop:
             RecordError: an event could not be written. Nothing was executed after it.
         """
         self._session.record(started)
-        messages = list(started.messages)
         try:
-            status, reason = self._turns(started, messages)
+            status, reason = self._turns(started)
         except ModelError as error:
             status, reason = "failed", f"{error.message}: {error.help}" if error.help else error.message
         except Interrupted:
             status, reason = "interrupted", "interrupted"
+        except RecordError:
+            raise
+        except Exception as error:  # a bug: told as one, after the record is complete
+            self._end("failed", f"internal error: {type(error).__name__}")
+            raise
+        return self._end(status, reason)
+
+    def _end(self, status: str, reason: str) -> RunEnded:
         ended = RunEnded(at=self._session.now(), status=status, reason=reason, totals=self._session.state.totals)
         self._session.record(ended)
         return ended
 
-    def _turns(self, started: RunStarted, messages: list[dict[str, Json]]) -> tuple[str, str]:
-        tools = [tool.definition for tool in self._toolbox.tools]
+    def _turns(self, started: RunStarted) -> tuple[str, str]:
+        """One request after the other, each with what comes of its answer; how it ended, and why."""
+        conversation = Conversation(started.messages, self._tools)
         while True:
+            if self._interrupts.count:
+                raise Interrupted
             permit = self._session.request()
             if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or permit.rule == "max_steps"):
-                return "stopped", f"{permit.reason} ({permit.rule})"
-            if self._interrupts.count:
-                raise Interrupted
-            reply = self._ask(messages, tools, started.tool_choice)
+                return "stopped", f"{permit.reason} ({permit.rule})" if permit.rule else permit.reason
+            reply = self._ask(conversation.messages, started.tool_choice)
             calls = reply.message.get("tool_calls") or []
             if not calls:
-                if reply.unusable and reply.finish_reason not in ("length", "content_filter"):
-                    raise ModelError(reply.unusable)
-                return "done", self._session.state.unusable or ""
-            self._answer_all(calls, reply, messages)
+                return _finished(reply)
+            conversation.add(reply, [(call, self._answer(call)) for call in map(tool_call, calls)])
             if self._stop is not None:
                 return "stopped", self._stop
-            if self._interrupts.count:
-                raise Interrupted
 
-    def _ask(self, messages: list[dict[str, Json]], tools: list[dict[str, Json]], tool_choice: Json) -> Reply:
+    def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json) -> Reply:
+        tools = [tool.definition for tool in self._toolbox.tools]
         with self._watcher.waiting("waiting for the model"):
             reply = self._interrupts.wait_for(lambda: self._model.ask(messages, tools, tool_choice), grace=0.0, give_up=self._model.close)
         for note in reply.notes:
@@ -124,30 +133,35 @@ class Loop:
         )
         return reply
 
-    def _answer_all(self, calls: list[Mapping[str, Json]], reply: Reply, messages: list[dict[str, Json]]) -> None:
-        """Judges and answers every call of one answer, in order, and puts both sides into the conversation."""
-        answers: list[tuple[ToolCall, str]] = []
-        for proposed in calls:
-            call = tool_call(proposed)
-            answers.append((call, self._answer(call)))
-        messages.extend(conversation(reply, answers))
-
     def _answer(self, call: ToolCall) -> str:
         """Judges one call and sees to its one answer: the text for the model."""
-        observed = self._session.runnable(call) if self._session.mode is Mode.OBSERVE else None
+        runnable = self._session.runnable(call)
         decision = self._session.propose(call)
-        if self._interrupts.count or self._stop is not None:
-            outcome = _not_executed("the run ended before this call", Code.KILLED)
-        elif observed is not None:
-            outcome = self._observed(call, decision, observed)
-        elif decision.effect is Effect.BLOCK:
-            outcome = _refusal(decision)
-        elif self._session.mode is Mode.DRY_RUN:
-            outcome = self._rehearsed(call, decision)
-        elif decision.effect is Effect.ASK:
-            outcome = self._asked(call, decision)
-        else:
-            outcome = self._execute(lambda: self._toolbox.execute(call, decision))
+        try:
+            outcome = self._outcome(call, decision, runnable)
+        except RecordError:
+            raise
+        except Exception as error:  # a bug, and of executing alone: the call still gets its answer
+            self._returned(call, may_have_run(f"internal error: {type(error).__name__}", Code.INTERNAL_ERROR))
+            raise
+        self._returned(call, outcome)
+        return outcome.content
+
+    def _outcome(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome:
+        """What comes of a decision: a refusal, or an execution."""
+        if self._stop is not None or self._interrupts.count:
+            return not_reached()
+        if self._session.mode is Mode.OBSERVE:
+            return self._observed(call, decision, runnable)
+        if decision.effect is Effect.BLOCK:
+            return refused(decision)
+        if self._session.mode is Mode.DRY_RUN:
+            return self._rehearsed(call, decision)
+        if decision.effect is Effect.ASK:
+            return self._asked(call, decision)
+        return self._execute(call, decision)
+
+    def _returned(self, call: ToolCall, outcome: Outcome) -> None:
         self._session.record(
             ToolReturned(
                 at=self._session.now(),
@@ -159,106 +173,68 @@ class Loop:
                 truncated=outcome.truncated,
             )
         )
-        return outcome.content
 
     def _observed(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome:
         """Observe mode executes everything that can run at all."""
         if runnable.effect is not Effect.ALLOW or runnable.arguments is None:
-            return _refusal(runnable)
-        from msgspec.structs import replace
-
-        unbound = replace(decision, arguments=runnable.arguments, enforced=False)
-        return self._execute(lambda: self._toolbox.execute(call, unbound))
+            return refused(runnable)
+        return self._execute(call, replace(decision, arguments=runnable.arguments))
 
     def _rehearsed(self, call: ToolCall, decision: Decision) -> Outcome:
         """Dry run: nothing is executed, and nobody is asked."""
         if decision.effect is Effect.ASK:
-            return _not_executed(f"{decision.reason}; nobody is asked in a dry run", Code.APPROVAL_UNAVAILABLE, decision)
-        tool = self._tools.get(call.name)
-        mock = tool.mock if tool is not None else None
-        from msgspec import UNSET
-
-        content = {"ok": True, "dry_run": True} if mock is UNSET else {"ok": True, "tool": call.name, "result": mock}
-        return Outcome(ok=True, content=_text(content), seconds=0.0, executed=False)
+            return not_approved(decision, Code.APPROVAL_UNAVAILABLE, "; nobody is asked in a dry run")
+        return rehearsed(self._tools[call.name])
 
     def _asked(self, call: ToolCall, decision: Decision) -> Outcome:
-        try:
-            answer = self._interrupts.wait_for(lambda: self._approver.ask(call, decision), grace=0.0, give_up=self._approver.close)
-        except Interrupted:
-            answer = Answer(approved=False, by="interrupt", unavailable=True)
+        answer = self._ask_somebody(call, decision)
+        approved = answer.approved and not answer.stop
         self._session.record(
             ApprovalAnswered(
                 at=self._session.now(),
                 call_id=call.id,
                 args_hash=digest(decision.arguments),
-                answer="approve" if answer.approved else "reject",
+                answer="approve" if approved else "reject",
                 by=answer.by,
                 note=answer.note,
             )
         )
+        if approved:
+            return self._execute(call, decision, approved=True)
         if answer.stop:
             self._stop = "the person who was asked stopped the run"
-        if answer.approved and not answer.stop:
-            return self._execute(lambda: self._toolbox.execute(call, decision, approved=True))
         code = Code.APPROVAL_UNAVAILABLE if answer.unavailable else Code.APPROVAL_REJECTED
         said = "nobody could approve it" if answer.unavailable else "a person rejected it"
-        reason = f"{decision.reason}: {said}" + (f" ({answer.note})" if answer.note else "")
-        return _not_executed(reason, code, decision)
+        return not_approved(decision, code, f": {said} ({answer.note})" if answer.note else f": {said}")
 
-    def _execute(self, work: Callable[[], Outcome]) -> Outcome:
+    def _ask_somebody(self, call: ToolCall, decision: Decision) -> Answer:
+        try:
+            return self._interrupts.wait_for(lambda: self._approver.ask(call, decision), grace=0.0, give_up=self._approver.close)
+        except Interrupted:
+            note = "interrupted"
+        except Exception as error:  # whoever cannot be asked has not said yes
+            note = f"asking failed: {type(error).__name__}"
+        return Answer(approved=False, by="nobody", note=note, unavailable=True)
+
+    def _execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+        if self._interrupts.count:  # looked at in the same breath, also after a question that took long
+            return not_reached()
         with self._watcher.waiting("running the tool"):
             try:
-                return self._interrupts.wait_for(work, grace=_GRACE_SECONDS, give_up=self._toolbox.abandon)
+                return self._interrupts.wait_for(
+                    lambda: self._toolbox.execute(call, decision, approved=approved), grace=_GRACE_SECONDS, give_up=self._toolbox.abandon
+                )
             except Interrupted:
-                content = {"ok": False, "error": "interrupted, may have run", "code": "tool_error"}
-                return Outcome(ok=False, content=_text(content), seconds=0.0, executed=True)
+                return may_have_run("interrupted", "tool_error")
 
 
-def tool_call(proposed: Mapping[str, Json]) -> ToolCall:
-    """The call in a Chat Completions message, with whatever stands where id, name and arguments should be."""
-    function = proposed.get("function")
-    if not isinstance(function, Mapping):
-        function = {}
-    return ToolCall(id=proposed.get("id"), name=function.get("name"), arguments=function.get("arguments"))
+def _finished(reply: Reply) -> tuple[str, str]:
+    """How a run ends whose model proposes nothing more.
 
-
-def conversation(reply: Reply, answers: list[tuple[ToolCall, str]]) -> list[dict[str, Json]]:
-    """The model's answer and ours as messages for the next request.
-
-    A call that is malformed (no id, an id used twice, no name) cannot be said again as it was: a server would refuse the whole request. It
-    gets an id and a name of ours, so that the model still learns what was wrong.
+    Raises:
+        ModelError: the answer is of a shape that is not understood, so nobody knows what it proposes.
     """
-    calls: list[dict[str, Json]] = []
-    results: list[dict[str, Json]] = []
-    used: set[str] = set()
-    for index, (call, content) in enumerate(answers):
-        sound = isinstance(call.id, str) and call.id and call.id not in used
-        call_id = call.id if sound else f"malformed_{index}"
-        used.add(call_id)
-        name = call.name if isinstance(call.name, str) and call.name else "malformed"
-        arguments = call.arguments if isinstance(call.arguments, str) else "{}"
-        calls.append({"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}})
-        results.append({"role": "tool", "tool_call_id": call_id, "content": content})
-    message = {"role": "assistant", "content": reply.message.get("content"), "tool_calls": calls}
-    if reply.items:
-        message["items"] = list(reply.items)
-    return [message, *results]
-
-
-def refusal(decision: Decision) -> dict[str, Json]:
-    """What a refused call returns to the model."""
-    return {"ok": False, "error": decision.reason, "code": decision.code, "rule": decision.rule, "hint": decision.hint}
-
-
-def _refusal(decision: Decision) -> Outcome:
-    return Outcome(ok=False, content=_text(refusal(decision)), seconds=0.0, executed=False)
-
-
-def _not_executed(reason: str, code: Code, decision: Decision | None = None) -> Outcome:
-    rule, hint = (decision.rule, decision.hint) if decision is not None else (None, None)
-    content = {"ok": False, "error": reason, "code": code, "rule": rule, "hint": hint}
-    return Outcome(ok=False, content=_text(content), seconds=0.0, executed=False)
-
-
-def _text(content: Mapping[str, Json]) -> str:
-    return json.dumps(content, ensure_ascii=False)
+    cut_off = CUT_OFF.get(reply.finish_reason or "")
+    if reply.unusable and cut_off is None:
+        raise ModelError(reply.unusable)
+    return "done", cut_off or ""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import locale
 import os
 import select
+import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -36,12 +38,12 @@ class TerminalApprover:
         """Waits for an answer to this one call."""
         try:
             terminal = self._open()
-        except OSError:
+        except OSError:  # also where there is one, but not for this process
             return Answer(approved=False, by="nobody", note="there is no terminal to ask on", unavailable=True)
         try:
             return self._asked(terminal, call, decision)
-        except OSError as error:
-            return Answer(approved=False, by="nobody", note=f"the terminal failed: {error.strerror}", unavailable=True)
+        except (OSError, termios.error) as error:
+            return Answer(approved=False, by="nobody", note=f"the terminal failed: {error.args[-1]}", unavailable=True)
         finally:
             with suppress(OSError):
                 os.close(terminal)
@@ -51,11 +53,13 @@ class TerminalApprover:
         self._closed = True
 
     def _asked(self, terminal: int, call: ToolCall, decision: Decision) -> Answer:
-        _drain(terminal)
-        _write(terminal, _question(call, decision, self._seconds))
-        line = self._line(terminal)
-        if line is None:
-            return Answer(approved=False, by="nobody", note="no answer in time", unavailable=True)
+        _write(terminal, _case(call, decision))
+        _forget_typed(terminal)
+        _write(terminal, _question(self._seconds))
+        line, missing = self._line(terminal)
+        if missing:
+            _write(terminal, "\n")
+            return Answer(approved=False, by="nobody", note=missing, unavailable=True)
         match line.strip().lower():
             case "y" | "yes":
                 return Answer(approved=True, by="terminal")
@@ -63,36 +67,46 @@ class TerminalApprover:
                 return Answer(approved=False, by="terminal", stop=True)
         return Answer(approved=False, by="terminal")
 
-    def _line(self, terminal: int) -> str | None:
-        """One line that somebody typed; None where nobody did in time, or the input ended."""
+    def _line(self, terminal: int) -> tuple[str, str]:
+        """One line that somebody typed, or why there is none. One that never ends is as good as empty."""
         until, typed = time.monotonic() + self._seconds, b""
-        while b"\n" not in typed:
-            if self._closed or time.monotonic() >= until or len(typed) > _MOST_BYTES:
-                return None
-            if select.select([terminal], [], [], _LOOK_EVERY)[0]:
+        poll = select.poll()
+        poll.register(terminal, select.POLLIN)
+        while not typed.endswith((b"\n", b"\r")):
+            if len(typed) >= _MOST_BYTES:
+                return "", ""
+            if self._closed:
+                return "", "interrupted"
+            if time.monotonic() >= until:
+                return "", "no answer in time"
+            if poll.poll(_LOOK_EVERY * 1000):
                 more = os.read(terminal, _MOST_BYTES)
                 if not more:
-                    return None
+                    return "", "the terminal was closed"
                 typed += more
-        return typed.decode("utf-8", "replace")
+        return typed.decode("utf-8", "replace"), ""
 
 
-def _question(call: ToolCall, decision: Decision, seconds: float) -> str:
-    """The whole call, and the question last, so that the call cannot scroll it away."""
+def _case(call: ToolCall, decision: Decision) -> str:
+    """The whole call, and why somebody is asked about it."""
+    ascii = not locale.getencoding().lower().startswith("utf")
+    reason = safe(f"{decision.reason} ({decision.rule or decision.code})", ascii=ascii)
+    return f"\n  {call_text(call.name, decision.arguments, ascii=ascii)}\n  {reason}\n\n"
+
+
+def _question(seconds: float) -> str:
+    """Comes last, so that no call can scroll it away."""
     minutes, rest = divmod(int(seconds), 60)
     return (
-        f"\n  {call_text(call.name, decision.arguments)}\n"
-        f"  {safe(decision.reason)} ({safe(decision.rule or decision.code)})\n\n"
         f"  Approve this call?   (no answer in {minutes}:{rest:02} = no)\n"
         "    y  yes, once        n  no, tell the model [default]        x  no, and stop the run\n"
         "  > "
     )
 
 
-def _drain(terminal: int) -> None:
-    """Forgets what was typed before the question was there."""
-    while select.select([terminal], [], [], 0)[0] and os.read(terminal, _MOST_BYTES):
-        pass
+def _forget_typed(terminal: int) -> None:
+    """What was typed before the question was there is no answer to it, nor is the beginning of a line."""
+    termios.tcflush(terminal, termios.TCIFLUSH)
 
 
 def _write(terminal: int, text: str) -> None:

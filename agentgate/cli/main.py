@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from typing import Annotated
 
@@ -44,6 +46,7 @@ def _options(
 
 def main() -> None:
     """The `agentgate` command: runs, and turns every failure that a user can mend into one message and an exit code."""
+    _fill_streams()
     try:
         app()
     except AgentgateError as error:
@@ -51,3 +54,12 @@ def main() -> None:
 
         print_error(error)
         sys.exit(error.exit_code)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and half a second of tidying up needs no traceback
+
+
+def _fill_streams() -> None:
+    """Puts the null device where a standard stream is closed, so that no pipe or file of ours gets its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - it stays open

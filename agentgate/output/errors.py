@@ -6,6 +6,7 @@ import sys
 
 from agentgate.errors import AgentgateError, FileError
 from agentgate.output.safe import safe
+from agentgate.output.sink import Sink
 
 
 def print_error(error: AgentgateError) -> None:
@@ -18,4 +19,4 @@ def print_error(error: AgentgateError) -> None:
     text = f"error: {safe(error.message)}\n"
     if error.help:
         text += f"help: {safe(error.help)}\n"
-    sys.stderr.write(text)
+    Sink(sys.stderr).write(text)

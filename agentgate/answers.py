@@ -1,0 +1,47 @@
+"""What the model is told about a call that no tool answered: refused, rehearsed, or given up while it ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from msgspec import UNSET
+
+from agentgate.core.events import Code, Decision, Json
+from agentgate.tools.port import Outcome, Tool
+
+
+def refusal(decision: Decision) -> dict[str, Json]:
+    """What a refused call returns to the model."""
+    return {"ok": False, "error": decision.reason, "code": decision.code, "rule": decision.rule, "hint": decision.hint}
+
+
+def refused(decision: Decision) -> Outcome:
+    """The policy, or the call itself, does not let it run."""
+    return _outcome(refusal(decision))
+
+
+def not_approved(decision: Decision, code: Code, why: str) -> Outcome:
+    """A call that the policy asks about, and nobody said yes to."""
+    return _outcome({**refusal(decision), "error": f"{decision.reason}{why}", "code": code})
+
+
+def not_reached() -> Outcome:
+    """The run is being ended."""
+    return _outcome({"ok": False, "error": "the run ended before this call", "code": Code.KILLED, "rule": None, "hint": None})
+
+
+def rehearsed(tool: Tool) -> Outcome:
+    """A dry run: the tool's mock, if it has one."""
+    if tool.mock is UNSET:
+        return _outcome({"ok": True, "dry_run": True})
+    return _outcome({"ok": True, "tool": tool.name, "result": tool.mock})
+
+
+def may_have_run(reason: str, code: str) -> Outcome:
+    """An execution that was given up; nobody knows how far it got."""
+    return _outcome({"ok": False, "error": f"{reason}, may have run", "code": code}, executed=True)
+
+
+def _outcome(content: Mapping[str, Json], *, executed: bool = False) -> Outcome:
+    return Outcome(ok=bool(content["ok"]), content=json.dumps(content, ensure_ascii=False), seconds=0.0, executed=executed)

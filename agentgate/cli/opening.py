@@ -1,0 +1,198 @@
+"""Everything that a run needs, brought together; what is missing is said before anything starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentgate import __version__
+from agentgate.approvers.fixed import ALWAYS, NEVER
+from agentgate.approvers.port import Approver
+from agentgate.approvers.terminal import TerminalApprover
+from agentgate.core.events import Digest, Event, Json, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted
+from agentgate.core.policy import Policy
+from agentgate.errors import FileError, UsageError
+from agentgate.files.links import resolve
+from agentgate.files.transcript import Damage
+from agentgate.files.transcript_reader import read_file
+from agentgate.files.transcript_writer import TranscriptWriter, default_path, new_run_id
+from agentgate.interrupts import Interrupts
+from agentgate.loop import DEFAULT_MAX_STEPS, Loop
+from agentgate.models import open_model
+from agentgate.models.port import Model
+from agentgate.output import open_screen
+from agentgate.output.policy_view import deciding, limits_text, places
+from agentgate.output.port import Screen, View
+from agentgate.output.sink import Sink
+from agentgate.session import Session, offered_tools
+from agentgate.task import ModelSettings, Task
+from agentgate.tools import open_toolbox
+from agentgate.tools.port import Toolbox
+
+_APPROVERS: Mapping[str, Callable[[], Approver]] = {"prompt": TerminalApprover, "never": lambda: NEVER, "always": lambda: ALWAYS}
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What the command line says about a run."""
+
+    task: Task
+    policy: Policy
+    mode: Mode
+    role: str | None
+    model: str | None
+    """In place of the task's."""
+    max_steps: int | None
+    transcript: str | None
+    workdir: str | None
+    format: str | None
+    approve: str
+    """`prompt`, `never` or `always`."""
+    verbosity: int
+
+    @property
+    def most_steps(self) -> int:
+        """The task's limit or the command line's, whichever is tighter."""
+        return min((limit for limit in (self.task.max_steps, self.max_steps) if limit is not None), default=DEFAULT_MAX_STEPS)
+
+
+def run_task(wanted: Wanted) -> RunEnded:
+    """Runs it, and gives everything back that the run needed.
+
+    Raises:
+        AgentgateError: something is missing, or an event could not be recorded.
+        Interrupted: somebody wanted to stop before the run began.
+    """
+    _check_role(wanted)
+    settings = chosen_model(wanted.task, wanted.model)
+    workdir = _folder(wanted.workdir)
+    with ExitStack() as stack:
+        interrupts = stack.enter_context(Interrupts())
+        model = _model(wanted.task, settings)
+        stack.callback(model.close)
+        toolbox = _toolbox(wanted.task, workdir, interrupts)
+        stack.callback(toolbox.close)
+        run_id = new_run_id()
+        writer = stack.enter_context(TranscriptWriter(wanted.transcript or default_path(".", run_id)))
+        screen = _screen(wanted, writer)
+        shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
+        session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve)
+        loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
+        return loop.run(_started(wanted, run_id, settings, toolbox, workdir))
+
+
+def _check_role(wanted: Wanted) -> None:
+    roles = wanted.policy.roles
+    if wanted.role is not None and wanted.role not in roles:
+        help = f"one of {', '.join(roles)}" if roles else "it defines no roles; leave `--role` out"
+        raise UsageError(f"the policy has no role `{wanted.role}`", help=help)
+
+
+def chosen_model(task: Task, model: str | None) -> ModelSettings:
+    """The task's model, with provider and name replaced by `--model`."""
+    if model is None:
+        return task.model
+    provider, _, name = model.partition(":")
+    if not name and provider != "recorded":
+        raise UsageError(f"`{model}` is not a model", help="write PROVIDER:NAME, for instance openai:gpt-4.1-mini, or recorded")
+    return replace(task.model, provider=provider, name=name)
+
+
+def _model(task: Task, settings: ModelSettings) -> Model:
+    recording = _recording(task) if settings.provider == "recorded" else None
+    return open_model(settings, environ=os.environ, recording=recording)
+
+
+def _recording(task: Task) -> list[Event]:
+    """What `recorded` plays: the answers in the first transcript of the task's recording."""
+    if task.recording is None:
+        raise FileError(f"the task `{task.source}` names no recording", help="add `recording: FILE`, or choose another --model")
+    help = "mend or remove `recording` in the task, or choose another --model"
+    for found in read_file(task.recording):
+        if isinstance(found, Damage):
+            raise FileError(f"the recording cannot be played: {found}", help=help)
+        answers: list[Event] = [item for item in found.items if isinstance(item, ModelReplied)]
+        if answers:
+            return answers
+        break
+    raise FileError(f"the recording `{task.recording}` holds no answer of a model", help=help)
+
+
+def _toolbox(task: Task, workdir: str, interrupts: Interrupts) -> Toolbox:
+    """Imports the tools. Code of theirs runs here already, which may hang."""
+    return interrupts.wait_for(lambda: open_toolbox(task, environ=os.environ, workdir=workdir), grace=0.0, give_up=lambda: None)
+
+
+def _folder(workdir: str | None) -> str:
+    """Where tools run and relative paths start, absolute."""
+    try:
+        folder = Path(workdir or ".").resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise UsageError(f"there is no folder `{workdir or '.'}` to work in", help="name one with --workdir") from None
+    if not folder.is_dir():
+        raise UsageError(f"`{workdir}` is not a folder", help="--workdir is where tools run and relative paths start")
+    return str(folder)
+
+
+def _screen(wanted: Wanted, writer: TranscriptWriter) -> Screen:
+    view = View(verbosity=wanted.verbosity, places=places(wanted.policy), deciding=deciding(wanted.policy), stored=writer.stored)
+    return open_screen(wanted.format, sys.stdout, sys.stderr, view)
+
+
+def _approver(wanted: Wanted) -> Approver:
+    if wanted.approve == "always" and wanted.mode is Mode.ENFORCE:
+        Sink(sys.stderr).write("warning: --approve always: nobody is asked, every call that needs approval is executed\n")
+    return _APPROVERS[wanted.approve]()
+
+
+def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str) -> RunStarted:
+    task, policy = wanted.task, wanted.policy
+    system = [{"role": "system", "content": task.system}] if task.system else []
+    return RunStarted(
+        at=datetime.now(UTC),
+        run_id=run_id,
+        agentgate=__version__,
+        task=task.digest,
+        policy=PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files)),
+        mode=wanted.mode,
+        role=wanted.role,
+        model=str(settings),
+        messages=(*system, {"role": "user", "content": task.prompt}),
+        tools=tuple(tool.definition for tool in toolbox.tools),
+        tool_choice=_tool_choice(wanted, [tool.name for tool in toolbox.tools]),
+        max_steps=wanted.most_steps,
+        workdir=workdir,
+    )
+
+
+def _tool_choice(wanted: Wanted, names: Sequence[str]) -> Json:
+    """The task's, with the names that the word `policy` stands for."""
+    choice = wanted.task.tool_choice
+    if isinstance(choice, dict) and choice.get("allowed_tools") == "policy":
+        return {**choice, "allowed_tools": offered_tools(wanted.policy, wanted.role, names)}
+    return choice
+
+
+class _Shown:
+    """Records every event, and shows it once it is on disk."""
+
+    def __init__(self, writer: TranscriptWriter, screen: Screen, limits: str) -> None:
+        self._writer = writer
+        self._screen = screen
+        self._limits = limits
+
+    def __call__(self, event: Event) -> None:
+        self._writer(event)
+        match event:
+            case RunStarted():
+                self._screen.started(event, limits=self._limits or None)
+            case RunEnded():
+                self._screen.finished(event, transcript=Path(self._writer.path))
+            case _:
+                self._screen.show(event)
