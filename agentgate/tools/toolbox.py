@@ -221,7 +221,7 @@ def _tool(name: str, source: ToolSource, answer: Mapping[str, Json]) -> Tool:
     Raises:
         InvalidSchema: its parameters cannot be judged.
     """
-    parameters = closed(answer["parameters"] if source.parameters is None else source.parameters)
+    parameters = answer["parameters"] if source.parameters is None else closed(source.parameters)  # from hints, they are closed
     Schema(parameters, strict_formats=False)
     function: dict[str, Json] = {"name": name, "parameters": parameters}
     description = answer["description"] if source.description is None else source.description
