@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Recorder(Protocol):
     """Takes every event before its consequences; raises RecordError where it cannot keep one."""
 
-    def __call__(self, event: Event) -> None: ...
+    def __call__(self, event: Event, /) -> None: ...
 
 
 def steady_clock() -> Callable[[], datetime]:

@@ -52,7 +52,7 @@ def parse_arguments(text: str) -> dict[str, Json]:
     """
     if not isinstance(text, str):
         raise InvalidJson("not a string")
-    if not text.startswith("{") and not text.strip(" \t\r\n"):
+    if not text:
         return {}
     value = parse_json(text)
     if type(value) is not dict:
@@ -61,8 +61,7 @@ def parse_arguments(text: str) -> dict[str, Json]:
 
 
 def _reason(message: str) -> str:
-    lowered = message[:1].lower() + message[1:]
-    return lowered.replace("Detected", "detected")
+    return message if message.startswith("EOF") else message[:1].lower() + message[1:]
 
 
 def _depth(value: Json) -> int:

@@ -182,33 +182,77 @@ def check_keywords(document: Json, where: str = "", depth: int = 0, *, inside: b
 def closed(document: Json) -> Json:
     """The schema with unknown arguments refused, wherever it does not itself say otherwise.
 
-    Closes the top and every object below it that lists its `properties`; parts of `allOf`, `anyOf` and the like see only a part of an
-    object, so there the whole is closed with `unevaluatedProperties` instead.
+    Closes the top, and below it every object whose properties are listed: by itself, behind a reference, or in alternatives. Parts of
+    `allOf` and the like see only a part of an object, so there the whole is closed, with `unevaluatedProperties`.
     """
     if not isinstance(document, Mapping):
         return document
-    return _closed(document, top=True)
+    return _close(document, document, top=True)
 
 
-def _closed(document: Json, *, top: bool = False) -> Json:
-    if not isinstance(document, Mapping):
-        return document
-    made = dict(document)
-    if isinstance(made.get("properties"), Mapping):
-        made["properties"] = {name: _closed(child) for name, child in made["properties"].items()}
-    for key in ("items", "additionalProperties"):
+def _close(schema: Json, root: Mapping[str, Json], *, top: bool = False, part: bool = False) -> Json:
+    """A schema with what it describes closed.
+
+    Args:
+        schema: any schema.
+        root: the document that references start from.
+        top: whether it describes the arguments themselves.
+        part: whether it may describe only a part of an object, so that it must stay open itself.
+    """
+    if not isinstance(schema, Mapping):
+        return schema
+    made = dict(schema)
+    for key in ("properties", "patternProperties"):
         if isinstance(made.get(key), Mapping):
-            made[key] = _closed(made[key])
-    if isinstance(made.get("prefixItems"), list):
-        made["prefixItems"] = [_closed(child) for child in made["prefixItems"]]
-    said = any(key in made for key in ("additionalProperties", "unevaluatedProperties", "patternProperties"))
-    if said or not (top or "properties" in made):
+            made[key] = {name: _close(child, root) for name, child in made[key].items()}
+    for key in ("$defs", "definitions"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = {name: _close(child, root, part=not _old(root)) for name, child in made[key].items()}
+    for key in ("items", "additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = _close(made[key], root)
+    for key in ("prefixItems", "items"):
+        if isinstance(made.get(key), list):
+            made[key] = [_close(child, root) for child in made[key]]
+    for key in ("anyOf", "oneOf", "allOf"):
+        if isinstance(made.get(key), list):
+            whole = key != "allOf" and not top and not part and "properties" not in made
+            made[key] = [_close(child, root, part=not whole) for child in made[key]]
+    if part or "additionalProperties" in made or "unevaluatedProperties" in made or not (top or _lists_properties(made, root)):
         return made
-    if any(key in made for key in _COMBINING):
+    if any(key in made for key in _COMBINING) and not _old(root):
         made["unevaluatedProperties"] = False
     else:
         made["additionalProperties"] = False
     return made
+
+
+def _old(root: Mapping[str, Json]) -> bool:
+    """Whether the dialect has no `unevaluatedProperties`, and passes over what stands beside a `$ref`."""
+    return DIALECTS[str(root.get("$schema", next(iter(DIALECTS)))).rstrip("#")] < 201909
+
+
+def _lists_properties(schema: Json, root: Mapping[str, Json], depth: int = 0) -> bool:
+    """Whether a schema says which properties an object has: itself, behind a reference, or in all its parts."""
+    if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
+        return False
+    if "properties" in schema or "patternProperties" in schema:
+        return True
+    if "$ref" in schema and not _old(root) and _lists_properties(_target(schema["$ref"], root), root, depth + 1):
+        return True
+    return any(_lists_properties(part, root, depth + 1) for part in schema.get("allOf", ()) if isinstance(schema.get("allOf"), list))
+
+
+def _target(reference: Json, root: Mapping[str, Json]) -> Json:
+    """What a reference within the document points to; None where it leads nowhere."""
+    if not isinstance(reference, str) or not reference.startswith("#/"):
+        return root if reference == "#" else None
+    found: Json = root
+    for part in reference[2:].split("/"):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(part.replace("~1", "/").replace("~0", "~"))
+    return found
 
 
 class ToolSet:
@@ -231,7 +275,8 @@ class ToolSet:
                 raise InvalidSchema("a tool without a name")
             if name in self.names:
                 raise InvalidSchema(f"two tools are called `{name}`")
-            self.names[name] = function.get("parameters") or {"type": "object", "properties": {}}
+            parameters = function.get("parameters")
+            self.names[name] = {"type": "object", "properties": {}} if parameters is None else parameters
         self._schemas: dict[str, Schema] = {}
 
     def __contains__(self, name: object) -> bool:

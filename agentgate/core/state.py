@@ -151,12 +151,15 @@ def _started(event: RunStarted) -> State:
 
 def _replied(state: State, event: ModelReplied) -> State:
     usage, cost = event.usage, event.cost_usd
+    missing = usage is None and not state.imported
+    if usage is not None and min(usage.input_tokens, usage.output_tokens) < 0:
+        usage, missing = None, True
     return replace(
         state,
         steps=state.steps + 1,
         input_tokens=state.input_tokens + (usage.input_tokens if usage else 0),
         output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
-        usage_missing=state.usage_missing or (usage is None and not state.imported),
+        usage_missing=state.usage_missing or missing,
         cost_usd=state.cost_usd if cost is None else (state.cost_usd or 0.0) + cost,
         unusable=event.unusable or CUT_OFF.get(event.finish_reason or ""),
         prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
@@ -167,8 +170,8 @@ def _decided(state: State, event: CallDecided) -> State:
     effect, tool, call_id = event.effect, event.tool, event.call_id
     allow = effect is Effect.ALLOW
     proposed = state.proposed
-    if type(call_id) is str and type(tool) is str:
-        proposed = proposed.insert(call_id, (tool, effect))
+    if type(call_id) is str:
+        proposed = proposed.insert(call_id, (tool if type(tool) is str else "", effect))
     repeats = state.repeats
     if event.args_hash:
         key = repeat_key(tool, event.args_hash)
@@ -197,15 +200,19 @@ def _decided(state: State, event: CallDecided) -> State:
 
 
 def _answered(state: State, event: ApprovalAnswered) -> State:
+    """An answer counts once, and only for a question that was asked."""
+    if type(event.call_id) is not str:
+        return state
     tool, effect = state.proposed.get(event.call_id) or ("", None)
     if effect is not Effect.ASK:
         return state
     if event.answer != "approve":
-        return replace(state, refusals=state.refusals + 1)
+        return replace(state, refusals=state.refusals + 1, proposed=state.proposed.insert(event.call_id, (tool, Effect.BLOCK)))
     return replace(
         state,
         let_through=state.let_through + 1,
         refusals=0,
+        proposed=state.proposed.insert(event.call_id, (tool, Effect.ALLOW)),
         calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
     )
 
@@ -213,8 +220,8 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
 def _returned(state: State, event: ToolReturned) -> State:
     if not (event.executed or event.ok) or type(event.call_id) is not str:
         return state
-    tool, _ = state.proposed.get(event.call_id) or (None, None)
-    if tool is None:
+    tool, _ = state.proposed.get(event.call_id) or ("", None)
+    if not tool:
         return replace(state, executed=state.executed + event.executed)
     return replace(
         state,
