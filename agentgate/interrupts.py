@@ -22,13 +22,19 @@ class Interrupted(Exception):
 class Interrupts:
     """Counts the signals that want the run to stop; waits for work without being deaf to them. For the main thread only."""
 
-    def __init__(self, signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)) -> None:
+    def __init__(
+        self,
+        signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Nothing is counted before it is entered.
 
         Args:
             signals: which ones; those that this process was started to ignore (`nohup`) stay ignored.
+            clock: seconds, from any moment on.
         """
         self._signals = signals
+        self._clock = clock
         self._before: dict[signal.Signals, Any] = {}
         self.count = 0
         """How often somebody asked to stop."""
@@ -74,8 +80,8 @@ class Interrupts:
         until: float | None = None
         while not done.wait(_LOOK_EVERY):
             if self.count and until is None:
-                until = time.monotonic() + grace
-            if self.count > 1 or (until is not None and time.monotonic() >= until):
+                until = self._clock() + grace
+            if self.count > 1 or (until is not None and self._clock() >= until):
                 give_up()
                 raise Interrupted
         if errors:
