@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
@@ -30,8 +30,8 @@ class Recorder(Protocol):
 
 def steady_clock() -> Callable[[], datetime]:
     """A clock in UTC that starts right and never goes back, whatever happens to the machine's own."""
-    began, offset = datetime.now(UTC), time.monotonic()
-    return lambda: began + timedelta(seconds=time.monotonic() - offset)
+    offset = time.time() - time.monotonic()
+    return lambda: datetime.fromtimestamp(time.monotonic() + offset, UTC)
 
 
 class Session:
@@ -100,7 +100,7 @@ class Session:
         """
         moment = at or self._clock()
         self.state = at_time(self.state, moment)
-        world = World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
+        world = self._world(facts) if self.policy.asks_world else None
         decision = decide(self.policy, self.state, call, world)
         if self.mode is Mode.OBSERVE:
             decision = replace(decision, enforced=False)
@@ -136,7 +136,7 @@ class Session:
         """What would be decided about a call here, by which rules, and what would change it. Nothing is recorded."""
         from agentgate.core.explain import changes, considered
 
-        world = World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
+        world = self._world(facts)
         decision = decide(self.policy, self.state, call, world)
         return (
             decision,
@@ -158,6 +158,9 @@ class Session:
     def now(self) -> datetime:
         """The time by this session's clock."""
         return self._clock()
+
+    def _world(self, facts: Mapping[str, str] | None) -> World:
+        return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
 
     def _keep(self, event: Event) -> None:
         if self._record is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from math import inf
 
 import jiter
 
@@ -35,7 +36,7 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
     if len(data) > limit:
         raise InvalidJson(f"{len(data)} bytes, at most {limit} are read")
     try:
-        value = jiter.from_json(data, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
+        value = jiter.from_json(data, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
     except ValueError as error:
         raise InvalidJson(_reason(str(error))) from None
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
@@ -83,7 +84,7 @@ def _check_numbers(value: Json) -> None:
             kind = type(child)
             if kind is dict or kind is list:
                 pending.append(child)
-            elif (kind is int or kind is float) and not -_GREATEST <= child <= _GREATEST:
+            elif (kind is int and child.bit_length() > 1023 and abs(child) > _GREATEST) or (kind is float and abs(child) == inf):
                 raise InvalidJson("number out of range")
 
 

@@ -20,10 +20,14 @@ MAX_ID = 256
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+_NOWHERE = World()
+"""Where nobody has handed in a world: every question about it stays open, so nothing is ever kept in its facts."""
+
+
 class CompiledPolicy:
     """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
 
-    __slots__ = ("_tool_limits", "call_limits", "default", "index", "needs_hash", "policy", "request_limits", "rules")
+    __slots__ = ("asks_world", "call_limits", "default", "index", "needs_hash", "policy", "request_limits", "rules")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -33,6 +37,8 @@ class CompiledPolicy:
         limits = [CompiledLimit(limit, policy) for limit in sorted(policy.limits, key=_limit_order)]
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
+        self.asks_world = any(rule.asks_world for rule in self.rules)
+        """Whether the judgement may look at the world."""
         self.needs_hash = any(limit.kind == "repeats" for limit in limits)
         """Whether the judgement looks at the hash of a call's arguments."""
 
@@ -58,8 +64,8 @@ def decide(policy: CompiledPolicy, state: State, action: Action, world: World | 
         world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged.
     """
     try:
-        if isinstance(action, ToolCall):
-            return _judge_call(policy, state, action, world or World())
+        if type(action) is ToolCall:
+            return _judge_call(policy, state, action, _NOWHERE if world is None else world)
         return _judge_request(policy, state)
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
@@ -68,9 +74,11 @@ def decide(policy: CompiledPolicy, state: State, action: Action, world: World | 
 def unrunnable(state: State, call: ToolCall) -> Decision:
     """What keeps a call from being executed at all, whatever the policy; an allow with the parsed arguments where nothing does."""
     try:
-        refusal = _malformed(state, call) or _unknown(state, call)
-        if refusal is not None:
-            return refusal
+        malformed = _malformed(state, call)
+        if malformed is not None:
+            return malformed
+        if state.tools is not None and call.name not in state.tools.names:
+            return _no_such_tool(call)
         arguments = _arguments(state, call)
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
@@ -88,9 +96,12 @@ def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: Wor
     if malformed is not None:
         return malformed
     plan = policy.index.plan(call.name, state.role)
-    refusal = _not_allowed_at_all(policy, plan, call) or _unknown(state, call) or _not_offered(state, call)
-    if refusal is not None:
-        return refusal
+    if not plan.named and policy.default is Effect.BLOCK:
+        return _not_allowed_at_all(plan, call)
+    if state.tools is not None and call.name not in state.tools.names:
+        return _no_such_tool(call)
+    if state.allowed_tools is not None and call.name not in state.allowed_tools:
+        return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
     arguments = _arguments(state, call)
     if isinstance(arguments, Decision):
         return arguments
@@ -138,9 +149,7 @@ def _malformed(state: State, call: ToolCall) -> Decision | None:
     return None
 
 
-def _not_allowed_at_all(policy: CompiledPolicy, plan: Plan, call: ToolCall) -> Decision | None:
-    if plan.named or policy.default is not Effect.BLOCK:
-        return None
+def _not_allowed_at_all(plan: Plan, call: ToolCall) -> Decision:
     if plan.blanket is not None:
         rule = plan.blanket.rule
         return Decision(Effect.BLOCK, Code.RULE, rule.id, rule.message or _tool_not_allowed(call.name), rule.hint)
@@ -151,16 +160,8 @@ def _tool_not_allowed(name: str) -> str:
     return f"tool '{name}' is not allowed"
 
 
-def _unknown(state: State, call: ToolCall) -> Decision | None:
-    if state.tools is None or call.name in state.tools:
-        return None
+def _no_such_tool(call: ToolCall) -> Decision:
     return _block(Code.UNKNOWN_TOOL, f"tool '{call.name}' not found")
-
-
-def _not_offered(state: State, call: ToolCall) -> Decision | None:
-    if state.allowed_tools is None or call.name in state.allowed_tools:
-        return None
-    return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
 
 
 def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:

@@ -63,6 +63,8 @@ class _ByPattern:
             value = arguments if self._parts is None else lookup(arguments, self._parts)
             if type(value) is str and (self._kind == "full" or (value.isascii() and value.isprintable())):
                 found: Iterable[int] = self._set.matches(value)
+                if not found:
+                    return ()
             elif value is ABSENT:
                 return ()
             elif self._kind == "full" and self._parts is not None:
@@ -102,12 +104,12 @@ class Plan:
             return self.rules
         if self._finders is None:
             self._finders = self._index()
-        found = self._always
+        found = list(self._always)
         for finder in self._finders:
-            more = finder.candidates(arguments)
-            if more:
-                found = [*found, *more]
-        return sorted(found, key=_BY_RANK) if found is not self._always else found
+            found.extend(finder.candidates(arguments))
+        if len(found) > 1:
+            found.sort(key=_BY_RANK)
+        return found
 
     def _index(self) -> list[_ByValue | _ByPattern]:
         values: dict[str, list[tuple[CompiledRule, frozenset[Json]]]] = {}

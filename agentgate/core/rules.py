@@ -124,7 +124,9 @@ def _named(policy: Policy, key: str, operand: Json) -> Json:
 class CompiledRule:
     """A rule, ready to judge."""
 
-    __slots__ = ("after", "before", "excepted", "rank", "reason", "roles", "rule", "selector", "unless", "when", "without_roles")
+    __slots__ = (
+        "after", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector", "unless", "when", "without_roles",
+    )  # fmt: skip
 
     def __init__(self, rule: Rule, policy: Policy) -> None:
         allowing = rule.effect is Effect.ALLOW
@@ -139,6 +141,8 @@ class CompiledRule:
         self.unless = tuple(CompiledCondition(condition, every=not allowing, policy=policy) for condition in rule.unless)
         self.after = None if rule.after is None else Selector(expand(policy, rule.after), rule.after)
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
+        tests = (test for condition in (*self.when, *self.unless) for test in condition.tests)
+        self.asks_world = any(test.asks_world for test in tests)
         self.reason = rule.message or _sentence(rule)
 
     def covers(self, tool: str) -> bool:
@@ -159,10 +163,10 @@ class CompiledRule:
 
     def matches(self, arguments: Mapping[str, Json], world: World, state: State) -> bool:
         """Whether it matches a call of a tool that it covers, in a role that it binds."""
-        allowing = self.rule.effect is Effect.ALLOW
-        if not self.in_time(state):
+        if (self.after is not None or self.before is not None) and not self.in_time(state):
             return False
-        if self.when and not group(self.when, arguments, world, state, doubt=not allowing):
+        allowing = self.rule.effect is Effect.ALLOW
+        if not group(self.when, arguments, world, state, doubt=not allowing):
             return False
         return not self.unless or not group(self.unless, arguments, world, state, doubt=allowing)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from math import isfinite
 from typing import assert_never
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from rpds import HashTrieMap, HashTrieSet, List
@@ -22,6 +24,7 @@ from agentgate.core.events import (
     ToolReturned,
     Totals,
 )
+from agentgate.core.ledger import Ledger
 from agentgate.core.schemas import ToolSet, tool_set
 
 CUT_OFF = {
@@ -29,6 +32,10 @@ CUT_OFF = {
     "content_filter": "the answer was cut off by a content filter",
 }
 """Finish reasons after which an answer is not whole, so that nothing in it may be executed."""
+
+
+_COST_DIGITS = 12
+"""Ten answers of ten cents are a dollar, which floats added up are not. A token costs more than a millionth of a millionth of a dollar."""
 
 
 class State(Struct, frozen=True):
@@ -60,7 +67,10 @@ class State(Struct, frozen=True):
     usage_missing: bool = False
     """Whether some answer came without its token counts. Unknown is not zero."""
     cost_usd: float | None = None
-    proposed: HashTrieMap[str, tuple[str, Effect]] = HashTrieMap()
+    """What the answers cost so far, as far as it is known; None where no answer said."""
+    cost_missing: bool = False
+    """Whether some answer came without its cost. Unknown is not zero."""
+    proposed: Ledger[tuple[str, Effect]] = msgspec.field(default_factory=Ledger)
     """Call id → tool and effect of the latest call that had it."""
     calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
     """Tool → calls let through."""
@@ -97,7 +107,7 @@ class State(Struct, frozen=True):
             executed=self.executed,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            cost_usd=self.cost_usd,
+            cost_usd=None if self.cost_missing else self.cost_usd,
             seconds=round(self.seconds, 6),
         )
 
@@ -154,13 +164,16 @@ def _replied(state: State, event: ModelReplied) -> State:
     missing = usage is None and not state.imported
     if usage is not None and min(usage.input_tokens, usage.output_tokens) < 0:
         usage, missing = None, True
+    if cost is not None and not (isfinite(cost) and cost >= 0):
+        cost = None
     return replace(
         state,
         steps=state.steps + 1,
         input_tokens=state.input_tokens + (usage.input_tokens if usage else 0),
         output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
         usage_missing=state.usage_missing or missing,
-        cost_usd=state.cost_usd if cost is None else (state.cost_usd or 0.0) + cost,
+        cost_usd=state.cost_usd if cost is None else round((state.cost_usd or 0.0) + cost, _COST_DIGITS),
+        cost_missing=state.cost_missing or (cost is None and not state.imported),
         unusable=event.unusable or CUT_OFF.get(event.finish_reason or ""),
         prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
     )

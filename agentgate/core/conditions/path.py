@@ -75,7 +75,8 @@ def _compile(operand: Json) -> Test:
             raise Unjudgeable("lies within where letter case or Unicode form does not count")
         return False
 
-    return Test(holds=holds, wanted="a path within " + (" or ".join(f"`{folder}`" for folder in folders) or "no folder"))
+    wanted = "a path within " + (" or ".join(f"`{folder}`" for folder in folders) or "no folder")
+    return Test(holds=holds, wanted=wanted, asks_world=True)
 
 
 OPERATOR = Operator(

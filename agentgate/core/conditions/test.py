@@ -79,6 +79,8 @@ class Test(Struct, frozen=True):
     """Where it holds for exactly the strings that this pattern matches, so that many can be matched together."""
     holds_absent: bool = False
     """Whether an absent argument satisfies it."""
+    asks_world: bool = False
+    """Whether it needs to be handed a World that can tell."""
 
 
 class Operator(Struct, frozen=True):
