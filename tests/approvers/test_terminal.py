@@ -17,7 +17,7 @@ from agentgate.approvers.port import Answer
 from agentgate.approvers.terminal import TerminalApprover
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
 
-QUESTION = b"  > "
+QUESTION = b"no, and stop the run\r\n  > "
 CALL = ToolCall("call_1", "refund", '{"order_id": "A-1007", "amount": 249.0}')
 ASK = Decision(Effect.ASK, Code.RULE, "refunds-big", "amount 249.0 is above 100", arguments={"order_id": "A-1007", "amount": 249.0})
 
@@ -201,7 +201,7 @@ def test_the_whole_call_is_shown(person: Person) -> None:
 
 
 HOSTILE: list[Json] = [
-    "\x1b[2J\x1b[H\x1b[8m", "\r\x1b[A\x1b[K", "\x1b]52;c;eQo=\x07", "\x9b2J", "a\n  > y\n", "\x08" * 80, "\x1bc", "\u202egnihton\u2066",
+    "\x1b[2J\x1b[H\x1b[8m", "\r\x1b[A\x1b[K", "\x1b]52;c;eQo=\x07", "\x9b2J", "a\nstop the run\r\n  > y\n", "\x08" * 80, "\x1bc", "\u202egnihton\u2066",
     {"\x1b[2J": ["\x00\x07\x0b\x0c", {"\r\n": "\u2028\u2029\x85"}]}, "\x1b[?1049h", "\x1bP$q\x1b\\", "\u200b\u2060\ufeff",
 ]  # fmt: skip
 
