@@ -23,6 +23,11 @@ class Verdict(Struct, frozen=True):
 
     effect: Effect
     rule: str | None
+    code: str
+
+    def as_object(self) -> dict[str, Json]:
+        """As it stands in JSON."""
+        return {"effect": self.effect, "rule": self.rule}
 
 
 class Judged(Struct, frozen=True):
@@ -52,6 +57,16 @@ class Judged(Struct, frozen=True):
     def before(self) -> Verdict | None:
         """What it is compared with."""
         return self.against or self.recorded
+
+    def as_object(self) -> dict[str, Json]:
+        """The row of `--format jsonl`; it has `against` only where there is another policy."""
+        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__}
+        row["recorded"] = self.recorded and self.recorded.as_object()
+        if self.against is None:
+            del row["against"]
+        else:
+            row["against"] = self.against.as_object()
+        return row
 
 
 class Replay:
@@ -101,7 +116,7 @@ class Replay:
         facts = item.recorded.facts if item.recorded is not None else None
         decision = session.propose(item.call, at=item.at, facts=facts)
         against = None if other is None else _verdict(other.propose(item.call, at=item.at, facts=facts))
-        recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule)
+        recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code)
         before = against or recorded
         return Judged(
             transcript=transcript.id,
@@ -121,28 +136,29 @@ class Replay:
 
 
 def _verdict(decision: Decision) -> Verdict:
-    return Verdict(decision.effect, decision.rule)
+    return Verdict(decision.effect, decision.rule, decision.code)
 
 
 class Group(Struct):
     """Calls that flipped in the same way."""
 
-    tool: Json
     before: Verdict
-    effect: Effect
-    code: str
-    rule: str | None
     example: Judged
+    """The first of them."""
     calls: int = 0
     runs: int = 0
-    last_run: str | None = None
+    last_run: int = 0
 
-    def add(self, judged: Judged) -> None:
-        """Counts one more call of the group."""
+    def add(self, run: int) -> None:
+        """Counts one more call, in the so-manieth run."""
         self.calls += 1
-        if judged.transcript != self.last_run:
+        if run != self.last_run:
             self.runs += 1
-            self.last_run = judged.transcript
+            self.last_run = run
+
+
+_MOST_GROUPS = 1_000
+"""More than these are told apart by their effects alone: a model can make up any number of tools."""
 
 
 class Tally:
@@ -158,7 +174,7 @@ class Tally:
         """Effect before, effect now → calls."""
         self.flips = 0
         self.flipped_runs = 0
-        self.groups: dict[tuple[Json, ...], Group] = {}
+        self.groups: dict[tuple[str | None, ...], Group] = {}
         self.damaged: list[Damage] = []
 
     def run(self, judged: Iterable[Judged]) -> Iterator[Judged]:
@@ -181,12 +197,13 @@ class Tally:
         if not call.flipped:
             return
         self.flips += 1
-        tool = call.tool if isinstance(call.tool, str) else None
-        key = (tool, before.effect, before.rule, call.effect, call.rule, call.code)
+        key: tuple[str | None, ...] = (str(call.tool), before.effect, before.rule, before.code, call.effect, call.rule, call.code)
+        if key not in self.groups and len(self.groups) >= _MOST_GROUPS:
+            key = (before.effect, call.effect)
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = Group(tool, before, call.effect, call.code, call.rule, call)
-        group.add(call)
+            group = self.groups[key] = Group(before, call)
+        group.add(self.transcripts)
 
     def result(self, seconds: float) -> dict[str, Json]:
         """The whole replay as one object, for `--format json`."""

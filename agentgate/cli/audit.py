@@ -85,6 +85,8 @@ def show(
     screen = open_screen(format, sys.stdout, sys.stderr, View(verbosity=verbose))
     for item in transcript.items:
         event = _event(item)
+        if event is None:
+            continue
         if isinstance(event, RunEnded):
             screen.finished(event, transcript=Path(file))
         else:
@@ -122,13 +124,11 @@ def _read_run(file: str) -> Transcript:
     return run
 
 
-def _event(item: Item) -> Event:
+def _event(item: Item) -> Event | None:
+    """None for a call that was proposed, and never decided."""
     from agentgate.files.transcript import Proposed
 
-    if isinstance(item, Proposed):
-        assert item.recorded is not None
-        return item.recorded
-    return item
+    return item.recorded if isinstance(item, Proposed) else item
 
 
 def _text(verification: Verification) -> str:

@@ -15,8 +15,13 @@ from agentgate.cli.options import Policies, Role
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agentgate.files.transcript import Damage, Transcript
+    from agentgate.output.sink import Sink
     from agentgate.replay import Judged, Replay, Tally
+
+
+_NARROWEST = 40
+_ROWS = 64
+"""How many rows of JSON are written at once."""
 
 
 class Format(StrEnum):
@@ -46,6 +51,7 @@ def replay(
         raise UsageError("no policy is given", help="name one with --policy, for instance --policy policies/strict.yaml")
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
+    from agentgate.output.sink import Sink
     from agentgate.replay import Replay, Tally
 
     other = load_policy(*against) if against else None
@@ -54,60 +60,60 @@ def replay(
     if role is not None and role not in known:
         raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)
     tally, began = Tally(), time.perf_counter()
-    calls = _judged(judging, tally, transcripts)
+    out = Sink(sys.stdout)
+    calls = _judged(judging, tally, transcripts, bar=format is not Format.JSONL or not out.can_erase)
     if format is Format.JSONL:
-        _print_calls(calls)
+        _print_calls(calls, out)
     else:
         for _ in calls:
             pass
-    seconds = time.perf_counter() - began
-    _print_result(format, tally, judging, seconds)
+        out.write(_result(format, tally, judging, time.perf_counter() - began, out))
+    out.check()
     raise typer.Exit(1 if tally.damaged or (fail_on_flip and tally.flips) else 0)
 
 
-def _judged(judging: Replay, tally: Tally, paths: list[str]) -> Iterator[Judged]:
+def _judged(judging: Replay, tally: Tally, paths: list[str], *, bar: bool) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
     from agentgate.files.transcript import Damage
+    from agentgate.files.transcript_reader import find_transcripts, read_sources
+    from agentgate.output.progress import Progress, total_size
     from agentgate.output.safe import safe
+    from agentgate.output.sink import Sink
 
-    for found in _with_progress(paths):
+    sources = find_transcripts(paths)
+    err = Sink(sys.stderr)
+    progress = Progress(err, lambda: total_size(source.file for source in sources))
+    for found in read_sources(sources, progress.advance if bar else None):
         if isinstance(found, Damage):
             tally.damaged.append(found)
-            sys.stderr.write(f"damaged: {safe(str(found))}\n")
+            err.write(f"damaged: {safe(str(found))}\n")
         else:
             yield from tally.run(judging.judge(found))
+    progress.close()
 
 
-def _with_progress(paths: list[str]) -> Iterator[Transcript | Damage]:
-    """The transcripts, with a bar on a terminal once it takes a while."""
-    from agentgate.files.transcript_reader import read_transcripts
-
-    if not sys.stderr.isatty():
-        yield from read_transcripts(paths)
-        return
-    from agentgate.output.progress import shown_progress
-
-    yield from shown_progress(paths)
-
-
-def _print_calls(calls: Iterator[Judged]) -> None:
+def _print_calls(calls: Iterator[Judged], out: Sink) -> None:
+    """One object a line, many lines at a time."""
     import json
 
-    from msgspec import to_builtins
-
+    rows: list[str] = []
     for call in calls:
-        row = to_builtins(call)
-        if row["against"] is None:
-            del row["against"]
-        sys.stdout.write(json.dumps(row) + "\n")
+        rows.append(json.dumps(call.as_object()) + "\n")
+        if len(rows) == _ROWS:
+            out.write("".join(rows))
+            rows.clear()
+    out.write("".join(rows))
 
 
-def _print_result(format: Format, tally: Tally, judging: Replay, seconds: float) -> None:
+def _result(format: Format, tally: Tally, judging: Replay, seconds: float, out: Sink) -> str:
     if format is Format.JSON:
         import json
 
-        sys.stdout.write(json.dumps(tally.result(seconds), indent=2) + "\n")
-    elif format is Format.TABLE:
-        from agentgate.output.replay_table import replay_lines
+        return json.dumps(tally.result(seconds), indent=2) + "\n"
+    import shutil
 
-        sys.stdout.write("\n".join(replay_lines(tally, judging, seconds)) + "\n")
+    from agentgate.output.replay_table import ReplayTable
+
+    width = max(shutil.get_terminal_size().columns - 1, _NARROWEST) if out.can_erase else None
+    table = ReplayTable(tally, judging, width=width, ascii=out.ascii)
+    return "".join(f"{line}\n" for line in table.lines(seconds))

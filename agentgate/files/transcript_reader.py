@@ -9,17 +9,18 @@ import errno
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson
-from agentgate.core.events import CallDecided, Json, RunEnded, RunStarted, ToolCall
+from agentgate.core.events import CallDecided, Json, ModelReplied, RunEnded, RunStarted, ToolCall
 from agentgate.errors import FileError
 from agentgate.files.importers import importer_of
+from agentgate.files.importers.chat import calls_of
 from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
 
@@ -30,6 +31,9 @@ _PATIENCE = 100
 _MAX_TOOLS = 8 * 1024 * 1024
 """Bytes of a file with tools, at most."""
 _UNKNOWN = "not a transcript: neither an event nor a list of messages"
+
+Advance: TypeAlias = Callable[[int], None]
+"""Is told how many more bytes were read."""
 
 
 class Source(Struct, frozen=True):
@@ -62,7 +66,9 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
         if not sources:
             raise FileError(f"no transcript at `{path}`", help="give a file, a folder that holds .jsonl or .json files, or a glob")
         for source in sources:
-            found.setdefault(source.file, source)
+            place = os.path.realpath(source.file)
+            if place not in found or source.named:
+                found[place] = source
     return list(found.values())
 
 
@@ -78,32 +84,40 @@ def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damag
     Raises:
         FileError: an argument names nothing (at once), or there was nothing to judge in any of them (at the end).
     """
-    return _read_all(find_transcripts(paths))
+    return read_sources(find_transcripts(paths))
 
 
-def _read_all(sources: list[Source]) -> Iterator[Transcript | Damage]:
+def read_sources(sources: list[Source], advance: Advance | None = None) -> Iterator[Transcript | Damage]:
+    """The same for files that were found before.
+
+    Raises:
+        FileError: there was nothing to judge in any of them (at the end).
+    """
     anything = False
     tool_files: dict[str, Json] = {}
     for source in sources:
-        for found in read_file(source, tool_files):
+        for found in read_file(source, tool_files, advance):
             anything = True
             yield found
     if not anything:
         raise FileError(f"none of {len(sources)} files holds a transcript", help="see `agentgate replay --help` for what can be read")
 
 
-def read_file(source: Source | str | Path, tool_files: dict[str, Json] | None = None) -> Iterator[Transcript | Damage]:
+def read_file(
+    source: Source | str | Path, tool_files: dict[str, Json] | None = None, advance: Advance | None = None
+) -> Iterator[Transcript | Damage]:
     """The transcripts of one file. One that was only found in a folder, and holds other JSON, gives nothing at all.
 
     Args:
         source: the file.
         tool_files: remembers files with tools that transcripts name, by path. Hand in the same one for every file that is read.
+        advance: is told about every line.
     """
     if not isinstance(source, Source):
         source = Source(os.fspath(source))
     try:
         with open_regular(source.file) as stream:
-            yield from read_stream(stream, source, {} if tool_files is None else tool_files)
+            yield from read_stream(stream, source, {} if tool_files is None else tool_files, advance)
     except OSError as error:
         yield Damage(source.file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}")
 
@@ -121,21 +135,29 @@ def open_regular(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb")
 
 
-def lines_of(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def lines_of(stream: BinaryIO, advance: Advance | None = None) -> Iterator[tuple[int, bytes]]:
     """The lines of a file with their numbers, line feeds kept. One that is too long comes cut, yet longer than `parse_line` takes."""
     number = 0
     while line := stream.readline(MAX_LINE + 1):
         number += 1
+        if advance is not None:
+            advance(len(line))
         rest = line
         while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
             rest = stream.readline(MAX_LINE + 1)
+            if advance is not None:
+                advance(len(rest))
         yield number, line
 
 
-def read_stream(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
+def read_stream(
+    stream: BinaryIO, source: Source, tool_files: dict[str, Json], advance: Advance | None = None
+) -> Iterator[Transcript | Damage]:
     """The same for a file that is open. Goes by the first line that says what it is; a document of several lines is one value."""
     whole = _document(stream)
-    lines = iter([(1, whole)]) if whole is not None else _filled(stream)
+    if whole is not None and advance is not None:
+        advance(len(whole))
+    lines = iter([(1, whole)]) if whole is not None else _filled(stream, advance)
     unknown: list[Damage] = []
     foreign = True
     for number, line in lines:
@@ -162,8 +184,8 @@ def read_stream(stream: BinaryIO, source: Source, tool_files: dict[str, Json]) -
         yield from unknown
 
 
-def _filled(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    for number, line in lines_of(stream):
+def _filled(stream: BinaryIO, advance: Advance | None) -> Iterator[tuple[int, bytes]]:
+    for number, line in lines_of(stream, advance):
         text = line.removeprefix(_BOM) if number == 1 else line
         if text.strip():
             yield number, text
@@ -204,6 +226,8 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
             calls += 1
         elif link.event is not None:
             items.append(link.event)
+    if not calls:
+        items = list(_with_proposals(items))
     if chain_of is None or not items or not isinstance(items[0], RunStarted):
         return  # without its beginning nobody knows the tools, the prompt and the mode; the chain has said so
     yield Transcript(
@@ -214,6 +238,17 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
         intact=intact,
         complete=isinstance(items[-1], RunEnded),
     )
+
+
+def _with_proposals(items: list[Item]) -> Iterator[Item]:
+    """A run in which nothing was decided (a recording that is only meant to be played, or one that was cut off), with what was proposed."""
+    calls = 0
+    for item in items:
+        yield item
+        if isinstance(item, ModelReplied):
+            for call in calls_of(item.message):
+                yield Proposed(call, calls, item.at)
+                calls += 1
 
 
 def _proposed(event: CallDecided, index: int) -> Proposed:

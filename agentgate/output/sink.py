@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TextIO
 
+from agentgate.errors import OutsideError
+
 _ERASE_LINE = "\r\x1b[2K"
 
 
@@ -27,6 +29,7 @@ class Sink:
         """
         self.stream = stream
         self.silenced = False
+        self._error: OSError | None = None
         encoding = (getattr(stream, "encoding", None) or "ascii").lower().replace("_", "-")
         self.ascii = not encoding.startswith("utf")
         """Whether the stream's encoding lacks most characters."""
@@ -48,6 +51,16 @@ class Sink:
         had, self._status = self._status, line
         self._put((_ERASE_LINE if had else "") + line)
 
+    def check(self) -> None:
+        """For text that somebody asked for: whether it got to where it should.
+
+        Raises:
+            OutsideError: it did not, and not only because nobody reads any more.
+        """
+        if self._error is not None and not isinstance(self._error, BrokenPipeError):
+            reason = (self._error.strerror or str(self._error)).lower()
+            raise OutsideError(f"the result cannot be written: {reason}")
+
     def _put(self, text: str) -> None:
         if self.silenced or not text:
             return
@@ -58,7 +71,8 @@ class Sink:
                 raise OSError("closed")
             self.stream.write(text)
             self.stream.flush()
-        except OSError:
+        except OSError as error:
+            self._error = error
             self._go_silent()
 
     def _go_silent(self) -> None:
