@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.rules import Selector
 from agentgate.core.state import State
 
-OF_REQUESTS = frozenset(("steps", "tokens", "seconds", "refusals"))
+OF_REQUESTS = frozenset(("steps", "tokens", "cost_usd", "seconds", "refusals"))
 """The kinds that keep the model from being asked again; reaching one of them ends the run."""
-OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "seconds", "repeats", "refusals"))
+OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "cost_usd", "seconds", "repeats", "refusals"))
 """The kinds that block a tool call."""
 
 
@@ -18,6 +19,7 @@ _USED: dict[str, Callable[[State, str], float]] = {
     "steps": lambda state, key: state.steps,
     "tool_calls": lambda state, key: state.let_through,
     "tokens": lambda state, key: state.input_tokens + state.output_tokens,
+    "cost_usd": lambda state, key: state.cost_usd or 0.0,
     "seconds": lambda state, key: state.seconds,
     "repeats": lambda state, key: state.repeats.get(key) or 0,
     "refusals": lambda state, key: state.refusals,
@@ -52,6 +54,9 @@ class CompiledLimit:
         """Why it blocks, or None where it does not."""
         if self.kind == "tokens" and state.usage_missing:
             return self.limit.message or f"the model did not report its usage, so the limit of {self.value:g} tokens cannot be kept"
+        if self.kind == "cost_usd" and state.cost_missing:
+            why = f"an answer of the model came without its cost, so the limit of {dollars(self.value)} cannot be kept"
+            return self.limit.message or why
         used = self._used(state, key)
         if used < self.value:
             return None
@@ -68,11 +73,19 @@ class CompiledLimit:
                 return f"{int(used)} refused {_plural(used, 'call')} in a row"
             case "tokens":
                 return f"limit of {value} tokens reached: {int(used)} used"
+            case "cost_usd":
+                return f"limit of {dollars(self.value)} reached: {dollars(round(used, 6))} spent"
             case "seconds":
                 return f"limit of {value} {_plural(value, 'second')} reached"
             case "tool_calls":
                 return f"limit of {value} tool {_plural(value, 'call')} reached"
         return f"limit of {value} {_plural(value, 'step')} reached"
+
+
+def dollars(amount: float) -> str:
+    """An amount of US dollars as it was meant: `$5.00`, `$0.0025`."""
+    whole, _, rest = f"{Decimal(str(amount)):,f}".partition(".")
+    return f"${whole}.{rest:0<2}"
 
 
 def _plural(count: float, word: str) -> str:

@@ -72,9 +72,9 @@ class Limit(Struct, frozen=True):
     """A ceiling. It blocks once what was used reaches `value`."""
 
     kind: str
-    """`steps`, `tool_calls`, `tokens`, `seconds`, `repeats`, `refusals`, or `calls` of one tool."""
+    """`steps`, `tool_calls`, `tokens`, `cost_usd`, `seconds`, `repeats`, `refusals`, or `calls` of one tool."""
     value: float
-    """A whole number except for `seconds`. 0 means none."""
+    """A whole number except for `seconds` and `cost_usd`. 0 means none."""
     tools: str | None = None
     """For `calls`: the tool name, pattern or `@group` that it counts."""
     message: str | None = None
@@ -83,7 +83,7 @@ class Limit(Struct, frozen=True):
     place: Place | None = None
 
 
-LIMIT_KINDS = ("steps", "tool_calls", "tokens", "seconds", "repeats", "refusals")
+LIMIT_KINDS = ("steps", "tool_calls", "tokens", "cost_usd", "seconds", "repeats", "refusals")
 
 
 class Policy(Struct, frozen=True):

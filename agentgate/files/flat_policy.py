@@ -13,6 +13,7 @@ from agentgate.core.policy import Condition, Limit, Rule
 from agentgate.files.errors import error
 from agentgate.files.flat_schema import ARGUMENT_FILTERS, BUDGET_KINDS, BUDGETS, FILTERS, TRIAL_ACTIONS
 from agentgate.files.parts import Part, checked_condition, whole
+from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
@@ -109,5 +110,6 @@ def _rule(
 
 
 def _budget(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
-    yield from whole(document, path, limit.value)
+    if limit.kind not in FRACTIONAL:
+        yield from whole(document, path, limit.value)
     part.limits.append(limit)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from functools import cache
 
 from agentgate.core.events import Json
-from agentgate.files.policy_schema import DRAFT, SELECTOR, mapping, ref, text
+from agentgate.files.policy_schema import DRAFT, FRACTIONAL, SELECTOR, mapping, ref, text
 
 FILTERS = ("tool_filter", "tool_allow_list", "tool_block_list")
 ARGUMENT_FILTERS = ("tool_argument_filter", "argument_filter")
 BUDGETS = ("budget", "budget_limit")
 TYPES = (*FILTERS, *ARGUMENT_FILTERS, *BUDGETS, "observe")
-BUDGET_KINDS = {"max_tool_calls": "tool_calls", "max_tokens": "tokens"}
-"""Key of a budget → kind of limit. Once the engine counts cost, `max_cost_per_session_usd` joins here, as a `cost_usd` limit, and leaves
-`words.NOT_YET`."""
+BUDGET_KINDS = {"max_tool_calls": "tool_calls", "max_tokens": "tokens", "max_cost_per_session_usd": "cost_usd"}
+"""Key of a budget → kind of limit."""
 TRIAL_ACTIONS = ("observe", "log")
 
 
@@ -87,6 +86,12 @@ def _bodies() -> list[tuple[tuple[str, ...], dict[str, Json]]]:
     budget = {
         "max_tool_calls": {**number, "description": "Tool calls let through."},
         "max_tokens": {**number, "description": "Input and output tokens."},
+        "max_cost_per_session_usd": {
+            "title": FRACTIONAL["cost_usd"],
+            "type": "number",
+            "minimum": 0,
+            "description": "What the model may cost, in US dollars.",
+        },
     }
     return [
         (("tool_filter",), _body("a tool filter", both, enforced, one_of=("allowed_tools", "blocked_tools"))),

@@ -11,6 +11,7 @@ from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
 from agentgate.files.errors import error
 from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_groups, note_roles, whole
+from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
@@ -175,7 +176,7 @@ def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[
 
 
 def _limit(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
-    if limit.kind != "seconds":
+    if limit.kind not in FRACTIONAL:
         yield from whole(document, path, limit.value)
     placed = Limit(limit.kind, limit.value, limit.tools, None, limit.id, document.key_place(path[:3] if limit.tools else path))
     part.limits.append(placed)

@@ -25,11 +25,14 @@ LIMITS = {
     "steps": "Model requests in one run. 0 means none; leaving it out means no limit.",
     "tool_calls": "Tool calls let through in one run.",
     "tokens": "Input and output tokens of one run. A model that does not report its usage stops the run.",
+    "cost_usd": "What the model may cost in one run, in US dollars. Needs the model's price; an answer of unknown cost stops the run.",
     "seconds": "How long a run may take.",
     "repeats": "How often the same tool may be called with the same arguments, refused calls included.",
     "refusals": "Refused calls in a row.",
 }
 """Kind → what it limits."""
+FRACTIONAL = {"cost_usd": "a number of US dollars from 0 on", "seconds": "a number of seconds from 0 on"}
+"""Kinds that need not be whole numbers → what they are."""
 
 
 def ref(name: str, description: str | None = None) -> dict[str, Json]:
@@ -265,9 +268,8 @@ def _example() -> dict[str, Json]:
 
 def _limits() -> dict[str, Json]:
     def ceiling(kind: str, description: str) -> dict[str, Json]:
-        whole = kind != "seconds"
-        title = "a whole number from 0 on" if whole else "a number of seconds from 0 on"
-        return {"title": title, "type": "integer" if whole else "number", "minimum": 0, "description": description}
+        title = FRACTIONAL.get(kind, "a whole number from 0 on")
+        return {"title": title, "type": "number" if kind in FRACTIONAL else "integer", "minimum": 0, "description": description}
 
     properties = {kind: ceiling(kind, description) for kind, description in LIMITS.items()}
     properties["tools"] = {

@@ -234,7 +234,7 @@ def _alternatives(document: Document, path: Path, node: Mapping[str, Json], keyw
         names = " and ".join(f"`{key}`" for key in there)
         return [error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
     unknown = [key for key in islice(value, _MANY) if key not in known]
-    if any(plain_form(key)[:100] in (EFFECTS | NOT_YET["flat entry"]) or closest(key, keys) for key in unknown):
+    if any(plain_form(key)[:100] in EFFECTS or closest(key, keys) for key in unknown):
         return []  # that key is reported as unknown
     names = ", ".join(f"`{key}`" for key in keys)
     return [error("missing-key", document.value_place(path), f"one of {names} is missing")]

@@ -124,10 +124,9 @@ WORDS: dict[str, dict[str, str]] = {
 NOT_YET: dict[str, dict[str, str]] = {
     "policy": {"extends": "give several files instead: `--policy a.yaml --policy b.yaml`", "redact": "", "results": ""},
     "rule": {"once": "", "redact": "", "results": ""},
-    "limits": {"cost_usd": "`tokens` limits the same thing for now", "per_hour": "", "per_day": "", "per_minute": ""},
+    "limits": {"per_hour": "", "per_day": "", "per_minute": ""},
     "tool limit": {"per_hour": "", "per_day": "", "per_minute": ""},
     "tool": {"mcp": "", "http": "", "command": ""},
-    "flat entry": {"max_cost_per_session_usd": "`max_tokens` limits the same thing for now"},
 }
 """Where → a key that agentgate knows and does not enforce yet → the way on."""
 

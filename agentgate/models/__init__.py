@@ -74,7 +74,7 @@ def open_model(
     timeout: float = TIMEOUT_SECONDS,
     max_retries: int = MAX_RETRIES,
 ) -> Model:
-    """Prepares a model to be asked. Nothing is sent yet; what is missing is said now.
+    """Prepares a model to be asked. Nothing is sent yet; what is missing is said now. Its answers tell their cost where the price is known.
 
     Args:
         settings: which model, from the task.
@@ -90,4 +90,8 @@ def open_model(
     provider = PROVIDERS.get(settings.provider)
     if provider is None:
         raise UsageError(f"unknown provider `{settings.provider}`", help=f"one of {', '.join(PROVIDERS)}")
-    return provider(Opening(settings, environ, recording, timeout, max_retries))
+    model = provider(Opening(settings, environ, recording, timeout, max_retries))
+    from agentgate.models.prices import PricedModel, pricing
+
+    price = pricing(settings, environ)
+    return model if price is None else PricedModel(model, price)

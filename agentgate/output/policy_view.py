@@ -6,22 +6,37 @@ from collections.abc import Callable, Mapping
 
 from agentgate.core.events import CallDecided, Code, Effect
 from agentgate.core.findings import Place
+from agentgate.core.limits import dollars
 from agentgate.core.policy import Limit, Policy, Rule
 from agentgate.core.rules import Selector
 from agentgate.output.summary import plural
 
-_UNITS = {"steps": "step", "tool_calls": "call", "tokens": "token", "seconds": "second", "repeats": "repeat", "refusals": "refusal"}
+_UNITS = {
+    "steps": "step",
+    "tool_calls": "call",
+    "tokens": "token",
+    "cost_usd": "dollar",
+    "seconds": "second",
+    "repeats": "repeat",
+    "refusals": "refusal",
+}
+"""Kind → what one of it is called."""
 
 
 def limits_text(policy: Policy, max_steps: int | None = None) -> str:
-    """`6 steps, 10 calls`; empty where nothing is limited."""
-    values = {limit.kind: limit.value for limit in policy.limits if limit.kind != "calls"}
+    """`6 steps, 10 calls, $0.05`; empty where nothing is limited."""
+    values: dict[str, float] = {}
+    for limit in policy.limits:
+        if limit.kind != "calls":
+            values[limit.kind] = min(limit.value, values.get(limit.kind, limit.value))
     if max_steps is not None:
         values["steps"] = min(max_steps, values.get("steps", max_steps))
     return ", ".join(_amount(values[kind], unit) for kind, unit in _UNITS.items() if kind in values)
 
 
 def _amount(value: float, unit: str) -> str:
+    if unit == "dollar":
+        return dollars(value)
     return plural(int(value), unit) if float(value).is_integer() else f"{value:g} {unit}s"
 
 

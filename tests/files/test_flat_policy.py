@@ -120,8 +120,11 @@ def test_lists_of_a_filter(tmp_path: object, lists: str, allowed: tuple[str, ...
         assert propose(Session(policy), tool).effect is (Effect.ALLOW if tool in allowed else Effect.BLOCK)
 
 
-def test_a_cost_limit_is_refused_until_it_is_enforced() -> None:
-    """Nobody may rely on a limit that does nothing."""
+def test_a_cap_on_cost_is_a_limit() -> None:
+    """In US dollars, under the entry's name and with its message."""
     policy, findings, _ = read_policy(str(FOLDER / "session-cost.yaml"))
-    assert policy is None
-    assert [(finding.code, finding.place.line) for finding in findings] == [("not-yet", 5)]
+    assert findings == []
+    assert policy is not None
+    assert [(limit.kind, limit.value, limit.id, limit.message) for limit in policy.limits] == [
+        ("cost_usd", 5.0, "session-cost-cap", "Session cost limit exceeded")
+    ]

@@ -95,6 +95,7 @@ class Reply(Struct, frozen=True):
     """The model answered."""
 
     usage: Usage | None
+    cost_usd: float | None
 
 
 Happening = Proposal | Answer | Return | Reply
@@ -191,8 +192,9 @@ def random_operator(random: Random, values: tuple[Any, ...]) -> tuple[str, Any]:
 
 def random_limit(random: Random, id: str) -> Limit:
     """A limit that a handful of calls can reach."""
-    kind = random.choice(("tool_calls", "calls", "repeats", "refusals", "tokens", "seconds", "steps"))
-    value = random.choice((0, 10, 25, 26)) if kind in ("tokens", "seconds") else random.choice((0, 1, 1, 2, 3))
+    kind = random.choice(("tool_calls", "calls", "repeats", "refusals", "tokens", "cost_usd", "seconds", "steps"))
+    values = {"tokens": (0, 10, 25, 26), "seconds": (0, 10, 25, 26), "cost_usd": (0, 0.1, 0.3, 1.0)}
+    value = random.choice(values.get(kind, (0, 1, 1, 2, 3)))
     return Limit(kind, value, random.choice(SELECTORS) if kind == "calls" else None, id=id)
 
 
@@ -217,7 +219,8 @@ def random_script(random: Random, values: tuple[Any, ...]) -> tuple[Happening, .
     script: list[Happening] = []
     for number in range(random.randint(1, 9)):
         if chance(random, 30):
-            script.append(Reply(random.choice((Usage(10, 5), Usage(10, 0), Usage(0, 0), Usage(20, 5, 20), None))))
+            usage = random.choice((Usage(10, 5), Usage(10, 0), Usage(0, 0), Usage(20, 5, 20), None))
+            script.append(Reply(usage, random.choice((0.1, 0.1, 0.2, 0.0, None))))
         script.append(Proposal(random_call(random, number, values), random.choice((0, 0, 0, 5, 0.5, 10))))
         while chance(random, 45):
             index = number if chance(random, 80) else random.randint(0, number)
@@ -284,4 +287,4 @@ def event_of(happening: Answer | Return | Reply, calls: list[ToolCall], now: dat
         case Return():
             return ToolReturned(at=now, call_id=calls[happening.call].id, executed=happening.executed, ok=happening.ok, content="{}")
         case Reply():
-            return ModelReplied(at=now, step=1, message={"role": "assistant"}, usage=happening.usage)
+            return ModelReplied(at=now, step=1, message={"role": "assistant"}, usage=happening.usage, cost_usd=happening.cost_usd)

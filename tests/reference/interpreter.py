@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -181,6 +182,8 @@ def used_up(policy: Policy, limit: Limit, setting: Setting, history: Sequence[Pa
             used = refused_in_a_row(history)
         case "tokens":
             used = tokens_spent(history)
+        case "cost_usd":
+            used = dollars_spent(history)
         case "seconds":
             used = (now - setting.started).total_seconds()
         case "steps":
@@ -248,9 +251,21 @@ def tokens_spent(history: Sequence[Past]) -> float:
     return spent
 
 
+def dollars_spent(history: Sequence[Past]) -> float:
+    """What all answers cost, to a millionth of a millionth of a dollar; an answer whose cost is unknown, or nonsense, uses up any limit."""
+    spent = Decimal(0)
+    for past in history:
+        if isinstance(past, ModelReplied):
+            if past.cost_usd is None or not 0 <= past.cost_usd < float("inf"):
+                return float("inf")
+            spent += Decimal(repr(past.cost_usd))
+    return float(spent)
+
+
 def judge_request(policy: Policy, setting: Setting, history: Sequence[Past], now: datetime) -> Limit | None:
     """The limit that keeps the model from being asked once more, where one does."""
     steps = sum(isinstance(past, ModelReplied) for past in history)
-    used = {"steps": steps, "tokens": tokens_spent(history), "seconds": (now - setting.started).total_seconds()}
+    spent = {"tokens": tokens_spent(history), "cost_usd": dollars_spent(history)}
+    used = {"steps": steps, **spent, "seconds": (now - setting.started).total_seconds()}
     reached = [limit for limit in policy.limits if limit.kind in used and used[limit.kind] >= limit.value]
     return min(reached, key=lambda limit: (limit.kind, limit.value, limit.id)) if reached else None
