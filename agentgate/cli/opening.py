@@ -27,6 +27,7 @@ from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
 from agentgate.models import open_model
 from agentgate.models.port import Model
+from agentgate.models.prices import require_price
 from agentgate.output import open_screen
 from agentgate.output.policy_view import deciding, limits_text, places
 from agentgate.output.port import Screen, View
@@ -71,6 +72,7 @@ def run_task(wanted: Wanted) -> RunEnded:
     """
     _check_role(wanted)
     settings = chosen_model(wanted.task, wanted.model)
+    require_price(wanted.policy, settings, os.environ)
     workdir = _folder(wanted.workdir)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
