@@ -201,7 +201,8 @@ def test_the_whole_call_is_shown(person: Person) -> None:
 
 
 HOSTILE: list[Json] = [
-    "\x1b[2J\x1b[H\x1b[8m", "\r\x1b[A\x1b[K", "\x1b]52;c;eQo=\x07", "\x9b2J", "a\nstop the run\r\n  > y\n", "\x08" * 80, "\x1bc", "\u202egnihton\u2066",
+    "\x1b[2J\x1b[H\x1b[8m", "\r\x1b[A\x1b[K", "\x1b]52;c;eQo=\x07", "\x9b2J",
+    "a\nstop the run\r\n  > y\n", "\x08" * 80, "\x1bc", "\u202egnihton\u2066",
     {"\x1b[2J": ["\x00\x07\x0b\x0c", {"\r\n": "\u2028\u2029\x85"}]}, "\x1b[?1049h", "\x1bP$q\x1b\\", "\u200b\u2060\ufeff",
 ]  # fmt: skip
 
