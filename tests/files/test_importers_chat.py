@@ -39,7 +39,7 @@ def test_a_conversation() -> None:
         [SYSTEM, USER, first, result("ra", "a"), result("rb", "b"), second, result("rc"), more, last, USER], run_id="r"
     )
     assert items == (
-        RunStarted(run_id="r", messages=(SYSTEM, USER)),
+        RunStarted(run_id="r", messages=(SYSTEM, USER), imported=True),
         ModelReplied(step=1, message=first),
         Proposed(ToolCall("a", "t", "{}"), 0),
         Proposed(ToolCall("b", "t", "{}"), 1),

@@ -156,15 +156,18 @@ def matches(policy: Policy, rule: Rule, setting: Setting, history: Sequence[Past
 
 
 def tools_returned(history: Sequence[Past]) -> list[str]:
-    """The tools that have returned so far: executed with whatever result, or, in a dry run, answered for by their mock."""
+    """The tools that have returned so far: executed with whatever result, or, in a dry run, answered for by their mock.
+
+    Where an id was used again, what returns belongs to the latest call that had it.
+    """
     called: dict[str, str] = {}
     returned: list[str] = []
     for past in history:
-        if isinstance(past, Judged) and isinstance(past.call.id, str) and isinstance(past.call.name, str):
-            called.setdefault(past.call.id, past.call.name)
-        elif isinstance(past, ToolReturned) and (past.executed or past.ok) and isinstance(past.call_id, str) and past.call_id in called:
-            returned.append(called[past.call_id])
-    return returned
+        if isinstance(past, Judged) and isinstance(past.call.id, str):
+            called[past.call.id] = past.call.name if isinstance(past.call.name, str) else ""
+        elif isinstance(past, ToolReturned) and (past.executed or past.ok) and isinstance(past.call_id, str):
+            returned.append(called.get(past.call_id, ""))
+    return [name for name in returned if name]
 
 
 def used_up(policy: Policy, limit: Limit, setting: Setting, history: Sequence[Past], call: ToolCall, now: datetime) -> bool:
