@@ -144,7 +144,7 @@ def _until_unconditional(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, .
 class Index:
     """All rules of a policy, found by tool and role."""
 
-    __slots__ = ("_by_matched", "_by_name", "_exact", "_globbed", "_globs", "_plans")
+    __slots__ = ("_by_matched", "_by_name", "_exact", "_globbed", "_globs")
 
     _MOST_PLANS = 4096
     """How many tool names are remembered. A model can make up any number of them; what is remembered is bounded."""

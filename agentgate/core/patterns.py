@@ -23,10 +23,10 @@ class InvalidPattern(ValueError):
     """RE2 cannot compile it; the message says why."""
 
 
-def _options() -> re2.Options:
+def _options(memory: int = _MEMORY) -> re2.Options:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _MEMORY
+    options.max_mem = memory
     return options
 
 
@@ -58,14 +58,21 @@ class PatternSet:
 
     __slots__ = ("_count", "_kind", "_patterns", "_set")
 
-    def __init__(self, patterns: Sequence[str], kind: Kind) -> None:
+    def __init__(self, patterns: Sequence[str], kind: Kind, *, memory: int = _MEMORY) -> None:
+        """Compiles the set.
+
+        Args:
+            patterns: patterns that compile by themselves.
+            kind: what all of them are to match.
+            memory: the most bytes that their common automaton may take; where it needs more, they are asked one by one.
+        """
         self._patterns = tuple(patterns)
         self._count = len(self._patterns)
         self._kind = kind
-        self._set = self._compiled()
+        self._set = self._compiled(_options(memory))
 
-    def _compiled(self) -> re2.Set | None:
-        made = re2.Set.SearchSet(_options()) if self._kind == "search" else re2.Set.FullMatchSet(_options())
+    def _compiled(self, options: re2.Options) -> re2.Set | None:
+        made = re2.Set.SearchSet(options) if self._kind == "search" else re2.Set.FullMatchSet(options)
         try:
             for pattern in self._patterns:
                 made.Add(pattern)

@@ -1,0 +1,92 @@
+"""Rules are found by tool and role; what is remembered for speed is bounded, and forgetting changes nothing."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from agentgate.core.engine import compile, offered
+from agentgate.core.events import Effect
+
+from .building import decision, policy, rule
+
+LETTERS = "abcdefghijklm"
+
+
+def test_tool_names_that_a_model_makes_up_are_not_remembered_for_ever() -> None:
+    """Ten thousand names, and each is found as before, with as many plans remembered as there is room for."""
+    index = compile(policy(rule("allow", "read_*"), rule("block", "*_secret"))).index
+    first = index.plan("read_0", None)
+    for number in range(10_000):
+        index.plan(f"read_{number}", None)
+    assert len(index._by_name) <= 4096
+    again = index.plan("read_0", None)
+    assert [found.rule.id for found in again.rules] == [found.rule.id for found in first.rules] == ["allow-read_*"]
+
+
+def test_kinds_of_tools_are_not_remembered_for_ever() -> None:
+    """Thirteen patterns make more sets of rules than are kept."""
+    rules = [rule("allow", f"*{letter}*", id=f"with-{letter}") for letter in LETTERS]
+    index = compile(policy(*rules)).index
+    for chosen in product((False, True), repeat=len(LETTERS)):
+        name = "x" + "".join(letter for letter, there in zip(LETTERS, chosen, strict=True) if there)
+        plan = index.plan(name, None)
+        assert {found.rule.id for found in plan.rules[:1]} <= {f"with-{letter}" for letter in name}
+        assert plan.named == (len(name) > 1)
+    assert len(index._by_matched) <= 4096
+
+
+def test_tools_with_the_same_rules_share_what_is_known_of_them() -> None:
+    """So that a pattern set is compiled once for all of them."""
+    index = compile(policy(rule("allow", "read_*"), rule("block", "send"))).index
+    assert index.plan("read_a", None) is index.plan("read_b", None)
+    assert index.plan("read_a", None) is not index.plan("read_a", "viewer")
+
+
+def test_a_rule_without_conditions_ends_the_search() -> None:
+    """What a blanket rule decides, no milder rule is asked about; one that depends on anything ends nothing."""
+    covered = policy(
+        rule("block", "send", id="always"),
+        rule("block", "send", id="maybe", when={"a": 1}),
+        rule("ask", "send", id="asked"),
+        rule("allow", "send", id="let"),
+    )
+    assert [found.rule.id for found in compile(covered).index.plan("send", None).rules] == ["always"]
+    for condition in ({"when": {"a": 1}}, {"unless": {"a": 1}}, {"after": ("read",)}, {"before": ("read",)}):
+        plan = compile(policy(rule("block", "send", id="maybe", **condition), rule("allow", "send", id="let"))).index.plan("send", None)
+        assert [found.rule.id for found in plan.rules] == ["maybe", "let"]
+        assert plan.blanket is None
+
+
+def test_what_is_offered_is_what_some_rule_lets_through() -> None:
+    """A tool that is asked about counts, one that is always blocked or only on trial does not."""
+    rules = compile(
+        policy(
+            rule("allow", "read"),
+            rule("ask", "pay"),
+            rule("allow", "send"),
+            rule("block", "send"),
+            rule("allow", "try", observe=True),
+            rule("allow", "drop", roles=("admin",)),
+            rule("block", "read", when={"a": 1}),
+            roles={"admin": ()},
+        )
+    )
+    names = ["read", "pay", "send", "try", "drop", "unknown"]
+    assert offered(rules, None, names) == ["read", "pay"]
+    assert offered(rules, "admin", names) == ["read", "pay", "drop"]
+
+
+def test_among_many_rules_the_strictest_wins() -> None:
+    """Three rules are enough to be looked up instead of tried; the order is by strictness all the same."""
+    many = policy(
+        rule("allow", "t", id="a-allow", when={"a": "x"}),
+        rule("ask", "t", id="b-ask", when={"b": {"search": "x"}}),
+        rule("block", "t", id="c-block", when={"c": {"glob": "x*"}}),
+        rule("allow", "t", id="d-allow"),
+    )
+    assert decision(many, "t", {"a": "x", "b": "x", "c": "x"}).rule == "c-block"
+    assert decision(many, "t", {"a": "x", "b": "x", "c": "y"}).rule == "b-ask"
+    assert decision(many, "t", {"a": "x", "b": "y", "c": 5}).rule == "c-block"
+    assert decision(many, "t", {"a": "x", "b": "y"}).rule == "a-allow"
+    assert decision(many, "t", {}).rule == "d-allow"
+    assert decision(many, "t", {"a": "x"}).effect is Effect.ALLOW

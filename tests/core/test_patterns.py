@@ -1,0 +1,119 @@
+"""Many patterns at once say what each says alone, also where RE2 cannot take them together."""
+
+from __future__ import annotations
+
+import pytest
+import re2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentgate.core.patterns import InvalidPattern, Kind, Pattern, PatternSet, compile_pattern, glob_pattern, unmasked
+
+TOO_LITTLE = 1024
+"""Bytes in which no automaton fits."""
+PATTERNS = ("", "a", "a|ab", "^a$", "(?i)drop", "(?s)a.b", "a.b", r"\bx\b", "é", "[^a]*", "(?m)^b$", "x{2,3}")
+TEXTS = ("", "a", "ab", "a\nb", "drop", "DROP", "x x", "é", "e\u0301", "b", "xxxx", "\x00", "a" * 3000, "😀", "ſ")
+
+
+class Speechless(PatternSet):
+    """A set whose automaton answers nothing at all, as RE2 does when it gives up while matching."""
+
+    __slots__ = ()
+
+    def _compiled(self, options: re2.Options) -> re2.Set:
+        silent = re2.Set.FullMatchSet(options)
+        silent.Add("this is in no text")
+        silent.Compile()
+        return silent
+
+
+def alone(patterns: tuple[str, ...], kind: Kind, text: str) -> list[int]:
+    """What each pattern says by itself."""
+    asked = re2.search if kind == "search" else re2.fullmatch
+    return [index for index, pattern in enumerate(patterns) if asked(pattern, text) is not None]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text)[:20])
+@pytest.mark.parametrize("kind", ["search", "full"])
+def test_together_they_say_what_each_says_alone(kind: Kind, text: str) -> None:
+    """With enough memory, with too little to compile the set, and with a set that gives up while it matches."""
+    expected = alone(PATTERNS, kind, text)
+    for patterns in (
+        PatternSet(PATTERNS, kind),
+        PatternSet(PATTERNS, kind, memory=TOO_LITTLE),
+        Speechless(PATTERNS, kind),
+    ):
+        assert sorted(patterns.matches(text)) == expected
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.from_regex(r"\A[ab.*|(?s)]{0,6}\Z").filter(lambda text: compiles(text)), max_size=5).map(tuple),
+    st.text("ab\n", max_size=6),
+    st.sampled_from(["search", "full"]),
+    st.sampled_from([TOO_LITTLE, 3000, 10_000, 1 << 20]),
+)
+def test_memory_never_changes_an_answer(patterns: tuple[str, ...], text: str, kind: Kind, memory: int) -> None:
+    """However little there is, the same patterns match."""
+    assert sorted(PatternSet(patterns, kind, memory=memory).matches(text)) == alone(patterns, kind, text)
+
+
+def compiles(pattern: str) -> bool:
+    """Whether RE2 takes it."""
+    try:
+        compile_pattern(pattern)
+    except InvalidPattern:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [("(", "missing )"), ("(?=a)", "(?="), (r"(a)\1", "\\1"), ("a{1001}", "repetition"), ("[z-a]", "z-a"), ("\ud800", "lone surrogate")],
+)
+def test_what_re2_cannot_compile_is_refused_with_its_reason(pattern: str, reason: str) -> None:
+    """Look-around, back-references and broken patterns; also before anything is matched."""
+    for refusing in (compile_pattern, lambda text: Pattern(text, "search")):
+        with pytest.raises(InvalidPattern) as refused:
+            refusing(pattern)
+        assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("glob", "text", "fits"),
+    [
+        ("a*c", "a\nc", True),
+        ("a*c", "ac", True),
+        ("*", "", True),
+        ("a.c", "abc", False),
+        ("a+", "a+", True),
+        ("a+", "aa", False),
+        ("**", "x", True),
+        ("a", "a\n", False),
+    ],
+)
+def test_in_a_glob_only_the_star_is_special(glob: str, text: str, fits: bool) -> None:
+    """It stands for any run of characters, line breaks included."""
+    assert Pattern(glob_pattern(glob), "full")(text) is fits
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("plain text", "plain text"),
+        ("two\nlines\tand \r\v\f", "two\nlines\tand \r\v\f"),
+        ("dr\u200bop", "drop"),
+        ("ｄｒｏｐ", "drop"),
+        ("\x00d\x1br\x7fop", "drop"),
+        ("ﬁle", "file"),
+        ("\uffa0x", "x"),
+        ("\u115fx\u1160", "x"),
+        ("\u180f\u2800\u3164x\U000e0fff", "x"),
+        ("x\u180ay\U000e1000", "x\u180ay\U000e1000"),
+        ("é", "é"),
+        ("e\u0301", "é"),
+    ],
+)
+def test_what_hides_a_word_is_taken_away(text: str, seen: str) -> None:
+    """Invisible and full-width characters go, white space and visible characters stay."""
+    assert unmasked(text) == seen
