@@ -87,10 +87,10 @@ def test_what_is_shipped_is_clean(name: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("kind", ["policy", "task"])
+@pytest.mark.parametrize("kind", ["policy", "task", "test"])
 def test_shipped_schemas_are_current(kind: str) -> None:
     """What editors read is what `agentgate schema` prints."""
-    folder = {"policy": "policies", "task": "tasks"}[kind]
+    folder = {"policy": "policies", "task": "tasks", "test": "policies"}[kind]
     assert run(f"agentgate schema {kind}", ROOT).stdout == (ROOT / folder / f"{kind}.schema.json").read_text()
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentgate import __version__
-from agentgate.cli import audit, check, explain, replay, run, schema
+from agentgate.cli import audit, check, explain, replay, run, schema, test
 from agentgate.errors import AgentgateError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
+app.command("test")(test.run_tests)
 app.add_typer(audit.app, name="audit")
 app.command("schema")(schema.schema)
 

@@ -13,9 +13,10 @@ class Kind(StrEnum):
 
     POLICY = "policy"
     TASK = "task"
+    TEST = "test"
 
 
-def schema(kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="policy|task", show_default=False)]) -> None:
+def schema(kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="policy|task|test", show_default=False)]) -> None:
     """Prints the JSON Schema (draft-07) of a file, for editors.
 
     Save it beside the file and name it in the first line: `# yaml-language-server: $schema=policy.schema.json`.
@@ -27,6 +28,8 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="pol
 
     if kind is Kind.POLICY:
         from agentgate.files.policy_schema import policy_schema as made
-    else:
+    elif kind is Kind.TASK:
         from agentgate.files.task_schema import task_schema as made
+    else:
+        from agentgate.files.test_schema import schema_of_tests as made
     Sink(sys.stdout).write(json.dumps(made(), indent=2, ensure_ascii=False) + "\n")

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
-from agentgate.core.arguments import canonical
 from agentgate.core.conditions import World
-from agentgate.core.events import CallDecided, Code, Effect, ToolReturned
 from agentgate.core.findings import Finding
+from agentgate.core.past import returned
 from agentgate.core.policy import Example, Policy
 from agentgate.core.rules import CompiledRule
-from agentgate.core.state import State, evolve
+from agentgate.core.state import State
 from agentgate.files.errors import error
 from agentgate.files.words import tick
-
-_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
-"""Examples take no time, and happen at no particular one."""
 
 
 def failing(policy: Policy) -> Iterator[Finding]:
@@ -48,30 +43,20 @@ def _matches(rule: CompiledRule, example: Example) -> tuple[bool, str | None]:
     if not rule.binds(example.role):
         wanted = " or ".join(rule.rule.roles or ())
         return False, "it is for other roles" + (f": give the example `role: {wanted}`" if wanted and example.role is None else "")
-    state = State(role=example.role, prompt=() if example.prompt is None else (example.prompt,))
-    for index, call in enumerate(example.given):
-        state = _returned(state, f"given_{index}", call["tool"], call.get("arguments", {}), call.get("result"))
+    state = state_before(example)
     if not rule.in_time(state):
         return False, "its `after` or `before` does not hold: look at `given`"
-    world = World(workdir="/", resolve=os.path.normpath)
-    return rule.matches(example.arguments, world, state), "its conditions do not hold"
+    return rule.matches(example.arguments, world_of_examples(), state), "its conditions do not hold"
 
 
-def _returned(state: State, call_id: str, tool: str, arguments: object, result: object) -> State:
-    decided = CallDecided(
-        at=_MOMENT,
-        step=0,
-        call_id=call_id,
-        tool=tool,
-        arguments=canonical(arguments).decode(),
-        args_hash="",
-        effect=Effect.ALLOW,
-        code=Code.RULE,
-        rule=None,
-        reason="",
-        hint=None,
-        enforced=True,
-    )
-    content = canonical({"ok": True, "tool": tool, "result": result}).decode()
-    returned = ToolReturned(at=_MOMENT, call_id=call_id, executed=True, ok=True, content=content, seconds=0.0, truncated=False)
-    return evolve(evolve(state, decided), returned)
+def state_before(example: Example) -> State:
+    """What the run has come to when the call of an example comes."""
+    state = State(role=example.role, prompt=() if example.prompt is None else (example.prompt,))
+    for index, call in enumerate(example.given):
+        state = returned(state, f"given_{index}", call["tool"], call.get("arguments", {}), call.get("result"))
+    return state
+
+
+def world_of_examples() -> World:
+    """Where examples happen: paths are taken as they are written, without links, from the folder `/`."""
+    return World(workdir="/", resolve=os.path.normpath)

@@ -1,0 +1,146 @@
+"""What calls have exercised of a policy: which rules matched and did not, which conditions held and did not, which limits were reached.
+
+An outcome that cannot be (a rule without conditions, for everybody, always matches) is not expected. A condition that cannot be judged
+neither holds nor does not: that is a matter of its operator, and is tested there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from agentgate.core.conditions import World
+from agentgate.core.events import Code, Decision, Json, ToolCall
+from agentgate.core.findings import Place
+from agentgate.core.rules import CompiledCondition, CompiledRule
+from agentgate.core.state import State
+
+if TYPE_CHECKING:
+    from agentgate.core.engine import CompiledPolicy
+
+MATCHED, NOT_MATCHED = "matched", "not matched"
+HELD, NOT_HELD = "held", "did not hold"
+REACHED = "reached"
+
+
+class Outcome(Struct, frozen=True):
+    """Something that can come of a rule or limit."""
+
+    rule: str
+    """Its id."""
+    part: str
+    """Empty for the rule or limit itself; else `when.action`, `unless.to`, `after`, `before`."""
+    what: str
+    """`matched`, `not matched`; `held`, `did not hold`; `reached`."""
+
+    def __str__(self) -> str:
+        return f"{self.part} {self.what}".strip()
+
+
+class Coverage:
+    """Grows with every call that is noted."""
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        """Finds out what could come of each rule and limit."""
+        self._rules = policy.rules
+        self.places: dict[str, Place | None] = {rule.rule.id: rule.rule.place for rule in policy.rules}
+        self.places.update((limit.id, limit.place) for limit in policy.policy.limits)
+        self._seen: dict[Outcome, bool] = {}
+        in_order = {rule.id: index for index, rule in enumerate(policy.policy.rules)}
+        for rule in sorted(policy.rules, key=lambda rule: in_order[rule.rule.id]):
+            self._seen.update((outcome, False) for outcome in _possible(rule))
+        self._seen.update((Outcome(limit.id, "", REACHED), False) for limit in policy.policy.limits)
+
+    @property
+    def outcomes(self) -> int:
+        """How many outcomes there could be."""
+        return len(self._seen)
+
+    @property
+    def rules(self) -> int:
+        """How many rules there are."""
+        return len(self._rules)
+
+    def missing(self) -> list[Outcome]:
+        """The outcomes that nothing showed, in the order of the file, limits last."""
+        return [outcome for outcome, seen in self._seen.items() if not seen]
+
+    def idle(self) -> list[str]:
+        """The rules that never matched."""
+        return [outcome.rule for outcome in self.missing() if outcome.what == MATCHED]
+
+    def percent(self) -> float:
+        """How much is covered, from 0 to 100: of rules or of outcomes, whichever is less. Of nothing, all is covered."""
+        shares = [
+            (count - missing) / count for count, missing in ((self.rules, len(self.idle())), (self.outcomes, len(self.missing()))) if count
+        ]
+        return 100 * min(shares, default=1.0)
+
+    def note(self, state: State, call: ToolCall, world: World, decision: Decision) -> None:
+        """Notes a call that was judged.
+
+        Args:
+            state: what the run had come to before it.
+            call: as it was proposed.
+            world: as it was judged with.
+            decision: what was decided.
+        """
+        if decision.code is Code.LIMIT:
+            self.note_limit(decision)
+            return
+        if decision.code not in (Code.RULE, Code.DEFAULT):
+            return  # it was refused before any rule was looked at
+        for rule in self._rules:
+            if call.name not in rule.selector:
+                continue
+            if decision.arguments is not None:
+                self.note_rule(rule, state, call.name, decision.arguments, world)
+            elif rule.rule.id == decision.rule:
+                self._note(Outcome(rule.rule.id, "", MATCHED))
+            elif not (rule.covers(call.name) and rule.binds(state.role)):
+                self._note(Outcome(rule.rule.id, "", NOT_MATCHED))
+
+    def note_limit(self, decision: Decision) -> None:
+        """Notes the decision on a call or a model request that may have been stopped by a limit."""
+        if decision.code is Code.LIMIT and decision.rule is not None:
+            self._note(Outcome(decision.rule, "", REACHED))
+
+    def note_rule(self, rule: CompiledRule, state: State, tool: str, arguments: Mapping[str, Json], world: World) -> None:
+        """Notes what one rule, of those that name the tool, makes of a call."""
+        id = rule.rule.id
+        if not (rule.covers(tool) and rule.binds(state.role)):
+            self._note(Outcome(id, "", NOT_MATCHED))
+            return
+        for part, selector in (("after", rule.after), ("before", rule.before)):
+            if selector is not None:
+                been = any(name in selector for name in state.returned)
+                self._note(Outcome(id, part, HELD if been == (part == "after") else NOT_HELD))
+        for part, condition in _conditions(rule):
+            outcome = condition.outcome(arguments, world, state)
+            if outcome is not None:
+                self._note(Outcome(id, part, HELD if outcome else NOT_HELD))
+        self._note(Outcome(id, "", MATCHED if rule.matches(arguments, world, state) else NOT_MATCHED))
+
+    def _note(self, outcome: Outcome) -> None:
+        if outcome in self._seen:
+            self._seen[outcome] = True
+
+
+def _possible(rule: CompiledRule) -> Iterator[Outcome]:
+    id = rule.rule.id
+    yield Outcome(id, "", MATCHED)
+    always = rule.rule.unconditional and rule.roles is None and not rule.without_roles and not rule.rule.except_tools
+    if not always:
+        yield Outcome(id, "", NOT_MATCHED)
+    parts = [part for part, selector in (("after", rule.after), ("before", rule.before)) if selector is not None]
+    for part in (*parts, *(part for part, _ in _conditions(rule))):
+        yield Outcome(id, part, HELD)
+        yield Outcome(id, part, NOT_HELD)
+
+
+def _conditions(rule: CompiledRule) -> Iterator[tuple[str, CompiledCondition]]:
+    for key, conditions in (("when", rule.when), ("unless", rule.unless)):
+        for condition in conditions:
+            yield f"{key}.{condition.condition.argument}", condition
