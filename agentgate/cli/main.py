@@ -11,7 +11,7 @@ import typer
 
 from agentgate import __version__
 from agentgate.cli import audit, check, explain, replay, run, schema, test
-from agentgate.errors import AgentgateError
+from agentgate.errors import AgentgateError, UsageError
 
 app = typer.Typer(
     name="agentgate",
@@ -42,7 +42,10 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
-    pass
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        raise UsageError("the folder that this runs in does not exist any more", help="change into one that does") from None
 
 
 def main() -> None:

@@ -136,7 +136,7 @@ def _folder(workdir: str | None) -> str:
     try:
         folder = Path(workdir or ".").resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
-        raise UsageError(f"there is no folder `{workdir or '.'}` to work in", help="name one with --workdir") from None
+        raise UsageError(f"there is no folder `{workdir or '.'}` to work in", help="--workdir names where tools run") from None
     if not folder.is_dir():
         raise UsageError(f"`{workdir}` is not a folder", help="--workdir is where tools run and relative paths start")
     return str(folder)
