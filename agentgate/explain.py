@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from agentgate.core.changes import Change
 from agentgate.core.events import CallDecided, Code, Decision, Effect, RunStarted, ToolCall, ToolReturned
-from agentgate.core.explain import Change, Considered
+from agentgate.core.explain import Considered
 from agentgate.core.policy import Policy
 from agentgate.core.state import State, evolve
 from agentgate.errors import UsageError
@@ -20,6 +22,7 @@ class Explanation(Struct, frozen=True):
     """A call, the decision on it, and where that comes from."""
 
     call: ToolCall
+    policy: Policy
     decision: Decision
     considered: tuple[Considered, ...]
     changes: tuple[Change, ...]
@@ -40,11 +43,17 @@ def explain_call(
     session = Session(policy, resolve=resolve, workdir=workdir)
     session.record(started)
     session.state = _returned(session.state, after)
-    return _explained(session, call, None)
+    return _explained(session, call, started.at, None)
 
 
 def explain_recorded(
-    policy: Policy, transcript: Transcript, number: int, *, role: str | None = None, resolve: Callable[[str], str] | None = None
+    policy: Policy,
+    transcript: Transcript,
+    number: int,
+    *,
+    role: str | None = None,
+    resolve: Callable[[str], str] | None = None,
+    workdir: str = "/",
 ) -> Explanation:
     """Explains a call of a transcript where it stands.
 
@@ -54,28 +63,30 @@ def explain_recorded(
         number: which call, from 1.
         role: in place of the recorded one.
         resolve: for links in paths that the transcript does not tell about.
+        workdir: where relative paths start, if the transcript does not say.
 
     Raises:
         UsageError: the transcript has no such call.
     """
-    session = Session(policy, resolve=resolve)
+    session = Session(policy, resolve=resolve, workdir=workdir)
     calls = 0
     for item in transcript.items:
         if isinstance(item, Proposed):
             calls += 1
             if calls == number:
-                return _explained(session, item.call, item.recorded)
+                return _explained(session, item.call, item.at, item.recorded)
             session.propose(item.call, at=item.at, facts=item.recorded.facts if item.recorded is not None else None)
         elif isinstance(item, RunStarted) and role is not None:
             session.record(replace(item, role=role))
         else:
             session.record(item)
-    raise UsageError(f"there is no call {number} in this transcript, it has {calls}", help="calls count from 1")
+    has = f"it has {calls}" if calls else "it has none"
+    raise UsageError(f"there is no call {number} in this transcript, {has}", help="calls count from 1")
 
 
-def _explained(session: Session, call: ToolCall, recorded: CallDecided | None) -> Explanation:
-    decision, considered, changes = session.explain(call, facts=recorded.facts if recorded is not None else None)
-    return Explanation(call, decision, tuple(considered), tuple(changes), recorded)
+def _explained(session: Session, call: ToolCall, at: datetime, recorded: CallDecided | None) -> Explanation:
+    decision, considered, changes = session.explain(call, at=at, facts=recorded.facts if recorded is not None else None)
+    return Explanation(call, session.policy.policy, decision, tuple(considered), tuple(changes), recorded)
 
 
 def _returned(state: State, tools: Iterable[str]) -> State:

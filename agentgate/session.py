@@ -19,7 +19,8 @@ from agentgate.core.state import State, at_time, evolve
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agentgate.core.explain import Change, Considered
+    from agentgate.core.changes import Change
+    from agentgate.core.explain import Considered
 
 
 class Recorder(Protocol):
@@ -100,10 +101,7 @@ class Session:
         """
         moment = at or self._clock()
         self.state = at_time(self.state, moment)
-        world = self._world(facts) if self.policy.asks_world else None
-        decision = decide(self.policy, self.state, call, world)
-        if self.mode is Mode.OBSERVE:
-            decision = replace(decision, enforced=False)
+        decision = self._decide(self.state, call, facts)
         event = CallDecided(
             at=moment,
             step=self.state.steps,
@@ -132,17 +130,17 @@ class Session:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
         return unrunnable(self.state, call)
 
-    def explain(self, call: ToolCall, *, facts: Mapping[str, str] | None = None) -> tuple[Decision, list[Considered], list[Change]]:
-        """What would be decided about a call here, by which rules, and what would change it. Nothing is recorded."""
-        from agentgate.core.explain import changes, considered
+    def explain(
+        self, call: ToolCall, *, at: datetime | None = None, facts: Mapping[str, str] | None = None
+    ) -> tuple[Decision, list[Considered], list[Change]]:
+        """What `propose` would decide about a call here, by which rules, and what would change it. Nothing is recorded."""
+        from agentgate.core.changes import changes
+        from agentgate.core.explain import considered
 
+        state = at_time(self.state, at or self._clock())
+        decision = self._decide(state, call, facts)
         world = self._world(facts)
-        decision = decide(self.policy, self.state, call, world)
-        return (
-            decision,
-            considered(self.policy, self.state, call, world),
-            changes(self.policy, self.state, call, world, decision),
-        )
+        return decision, considered(self.policy, state, call, world), changes(self.policy, state, call, world, decision)
 
     def record(self, event: Event) -> None:
         """Tells what happened.
@@ -158,6 +156,10 @@ class Session:
     def now(self) -> datetime:
         """The time by this session's clock."""
         return self._clock()
+
+    def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None) -> Decision:
+        decision = decide(self.policy, state, call, self._world(facts) if self.policy.asks_world else None)
+        return replace(decision, enforced=False) if self.mode is Mode.OBSERVE else decision
 
     def _world(self, facts: Mapping[str, str] | None) -> World:
         return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)

@@ -1,26 +1,20 @@
-"""Why a decision fell as it did, made only when somebody asks: every rule that names the tool, and what would change the outcome.
-
-Nothing here decides. What would change a decision is found by changing one thing and asking `decide` again.
-"""
+"""Why a decision fell as it did, made only when somebody asks: every rule that names the tool, and what it found. Nothing here decides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from agentgate.core.arguments import InvalidJson, canonical, parse_arguments
+from agentgate.core.arguments import InvalidJson, digest, parse_arguments
 from agentgate.core.conditions import Unjudgeable, World
 from agentgate.core.conditions.test import kind_of, shown
-from agentgate.core.engine import CompiledPolicy, decide
-from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
+from agentgate.core.engine import CompiledPolicy
+from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Place
-from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, Selector
-from agentgate.core.state import State
-
-_MOST_CHANGES = 8
-"""How many ways to another outcome are worth reading."""
+from agentgate.core.lint.trial import value_text
+from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
+from agentgate.core.state import State, repeat_key
 
 
 class Considered(Struct, frozen=True):
@@ -35,25 +29,24 @@ class Considered(Struct, frozen=True):
     place: Place | None = None
 
 
-class Change(Struct, frozen=True):
-    """One thing that, had it been otherwise, would have led elsewhere."""
-
-    change: str
-    effect: Effect
-    code: Code
-    rule: str | None
-
-
 def considered(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> list[Considered]:
     """Every rule that names the call's tool, in the order in which rules are tried, after the limits that are reached."""
     if not isinstance(call.name, str):
         return []
+    key = repeat_key(call.name, _hash(call))
     limits = [
         Considered(limit.id, Effect.BLOCK, True, reason, place=limit.limit.place)
         for limit in policy.call_limits
-        if limit.counts(call.name) and (reason := limit.reached(state)) is not None
+        if limit.counts(call.name) and (reason := limit.reached(state, key)) is not None
     ]
     return limits + [_considered(rule, state, call, world) for rule in policy.rules if call.name in rule.selector]
+
+
+def _hash(call: ToolCall) -> str:
+    try:
+        return digest(parse_arguments(call.arguments))
+    except InvalidJson:
+        return ""
 
 
 def _considered(rule: CompiledRule, state: State, call: ToolCall, world: World) -> Considered:
@@ -68,6 +61,8 @@ def _why(rule: CompiledRule, state: State, call: ToolCall, world: World) -> tupl
         return False, _roles(rule, state.role)
     if not rule.in_time(state):
         return False, _waiting(rule, state)
+    if rule.rule.unconditional:
+        return True, "whatever the arguments"
     try:
         arguments = parse_arguments(call.arguments)
     except InvalidJson as error:
@@ -108,16 +103,21 @@ def _conditions(rule: CompiledRule, matched: bool, arguments: Mapping[str, Json]
 
 def describe(condition: CompiledCondition, arguments: Mapping[str, Json], world: World, state: State) -> str:
     """What a condition finds in these arguments: `action is "update_tier", not "read"`."""
-    name = "some string" if condition.parts is None else condition.condition.argument
+    name = condition.condition.argument
     try:
         value = condition.value(arguments)
     except Unjudgeable as error:
         return f"{name} cannot be judged: {error}"
     wanted = " and ".join(test.wanted for test in condition.tests)
-    if value is ABSENT:
-        return f"{name} is absent" + ("" if condition.outcome(arguments, world, state) else f", not {wanted}")
     outcome = condition.outcome(arguments, world, state)
-    found = f"{name} is {shown(value)}"
+    if value is ABSENT:
+        absent = "there is no string" if condition.parts is None else f"{name} is absent"
+        return absent if outcome else f"{absent}, not {wanted}"
+    if condition.parts is None:
+        name, value = "some string", _telling(condition, value, outcome, world, state)
+        if value is ABSENT:
+            return f"{'every' if outcome else 'no'} string is {wanted}"
+    found = f"{name} is {value_text(value)}"
     if outcome is None:
         return f"{found}, {kind_of(value)} that cannot be judged by {wanted}"
     if outcome:
@@ -125,69 +125,8 @@ def describe(condition: CompiledCondition, arguments: Mapping[str, Json], world:
     return f"{found}, not {wanted}"
 
 
-def changes(policy: CompiledPolicy, state: State, call: ToolCall, world: World, decision: Decision) -> list[Change]:
-    """What would lead to another effect or rule: another role, another value of one argument, an earlier call."""
-    found: dict[tuple[str, Effect, str | None], Change] = {}
-    for change, other_state, other_call in _variations(policy, state, call):
-        other = decide(policy, other_state, other_call, world)
-        if (other.effect, other.rule) == (decision.effect, decision.rule) or other.code is Code.INVALID_ARGUMENTS:
-            continue
-        found.setdefault((change, other.effect, other.rule), Change(change, other.effect, other.code, other.rule))
-    order = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.BLOCK: 2}
-    milder = [change for change in found.values() if change.effect is not decision.effect]
-    return sorted(milder, key=lambda change: order[change.effect])[:_MOST_CHANGES]
-
-
-def _variations(policy: CompiledPolicy, state: State, call: ToolCall) -> Iterator[tuple[str, State, ToolCall]]:
-    for role in sorted(policy.policy.roles):
-        if role != state.role:
-            yield f"--role {role}", replace(state, role=role), call
-    rules = [rule for rule in policy.rules if isinstance(call.name, str) and rule.covers(call.name)]
-    for selector in {id(found): found for rule in rules for found in (rule.after, rule.before) if found is not None}.values():
-        for tool in _members(selector):
-            if tool not in state.returned:
-                yield f"--after {tool}", replace(state, returned=state.returned.insert(tool)), call
-    try:
-        arguments = parse_arguments(call.arguments)
-    except InvalidJson:
-        return
-    for rule in rules:
-        for condition in (*rule.when, *rule.unless):
-            for value in _values(condition):
-                changed = _with(arguments, condition.parts or (), value)
-                if changed is not None:
-                    text = f"{condition.condition.argument}={shown(value)}"
-                    yield text, state, replace(call, arguments=canonical(changed).decode())
-
-
-def _members(selector: Selector) -> list[str]:
-    """Tool names that are in a selector: the exact ones, and one for each pattern."""
-    return sorted(selector.exact | {glob.replace("*", "x") for glob in selector.globs})
-
-
-def _values(condition: CompiledCondition) -> list[Json]:
-    """Values worth trying in place of the argument: what the condition itself asks for."""
-    tried: list[Json] = []
-    for key, operand in condition.condition.operators:
-        if key == "equals":
-            tried.append(operand)
-        elif key in ("in", "not_in"):
-            tried.extend(operand[:4])
-        elif key in ("min", "max"):
-            tried.extend((operand, operand + 1, operand - 1))
-    return tried
-
-
-def _with(arguments: Mapping[str, Json], parts: tuple[str, ...], value: Json) -> dict[str, Json] | None:
-    """The arguments with one of them changed; None where there is no such place."""
-    if not parts:
-        return None
-    changed = dict(arguments)
-    if len(parts) == 1:
-        changed[parts[0]] = value
-        return changed
-    inner = arguments.get(parts[0], {})
-    if not isinstance(inner, Mapping):
-        return None
-    below = _with(inner, parts[1:], value)
-    return None if below is None else {**changed, parts[0]: below}
+def _telling(condition: CompiledCondition, texts: list[str], outcome: bool | None, world: World, state: State) -> Json:
+    """The string for which a condition on all of them came out as it did; ABSENT where all of them came out like that."""
+    if outcome is condition.every:
+        return ABSENT
+    return next((text for text in texts if condition.judged(text, world, state) is outcome), ABSENT)

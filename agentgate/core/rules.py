@@ -97,13 +97,14 @@ class CompiledCondition:
         if value is ABSENT:
             return self.condition.optional or all(test.holds_absent for test in self.tests)
         if self.parts is not None:
-            return self._judged(value, world, state)
-        outcomes = [self._judged(text, world, state) for text in value]
+            return self.judged(value, world, state)
+        outcomes = [self.judged(text, world, state) for text in value]
         if self.every:
             return False if False in outcomes else None if None in outcomes else True
         return True if True in outcomes else None if None in outcomes else False
 
-    def _judged(self, value: Json, world: World, state: State) -> bool | None:
+    def judged(self, value: Json, world: World, state: State) -> bool | None:
+        """Whether it holds for one value; None where that cannot be judged."""
         doubt = False
         for test in self.tests:
             try:
