@@ -95,7 +95,7 @@ def _checked(source: Source, task: Task | None, tools: Sequence[Mapping[str, Jso
     findings = list(reading.findings)
     if isinstance(reading, PolicyReading) and reading.policy is not None:
         world = World(workdir=str(Path.cwd()), resolve=os.path.realpath)
-        protected = tuple(_protected(source.name, task))
+        protected = tuple(_protected([name for name, _ in reading.policy.files], task))
         findings += lint(reading.policy, tools, protected=protected, flat=_is_flat(reading.policy, reading), world=world)
     return Checked(source.name, in_order(findings, [source.name]), reading.sources)
 
@@ -106,12 +106,17 @@ def _mended(source: Source, checked: Checked, task: Task | None, tools: Sequence
 
     if source.name == "<stdin>":
         raise FileError("standard input cannot be mended", help="write it to a file first")
-    data, mended = mend(source.data, checked.findings, lambda data: _checked(_with(source, data), task, tools).findings)
+    data, mended = mend(source.data, _own(checked), lambda data: _own(_checked(_with(source, data), task, tools)))
     if not mended:
         return checked
     replace_file(source.name, data)
     again = _checked(_with(source, data), task, tools)
     return replace(again, mended=mended)
+
+
+def _own(checked: Checked) -> list[Finding]:
+    """What was found in the file itself, not in one that it extends."""
+    return [finding for finding in checked.findings if finding.place.file == checked.file]
 
 
 def _with(source: Source, data: bytes) -> Source:
@@ -127,10 +132,9 @@ def _is_flat(policy: Policy, reading: PolicyReading) -> bool:
     return line[place.column - 1 :].lstrip("'\"").startswith("policies")
 
 
-def _protected(file: str, task: Task | None) -> Iterator[Protected]:
+def _protected(policy: Sequence[str], task: Task | None) -> Iterator[Protected]:
     """What no tool of the agent may rewrite, as paths from the working directory."""
-    if file != "<stdin>":
-        yield Protected(_from_here(file), "the policy")
+    yield from (Protected(_from_here(file), "the policy") for file in policy if file != "<stdin>")
     yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
     if task is not None:
         yield from (Protected(_from_here(path), "the code of its own tools") for path in dict.fromkeys(tool.file for tool in task.tools))

@@ -20,7 +20,7 @@ CODES: dict[str, str] = {
     "syntax": "The file is not YAML.",
     "tag": "YAML tags (`!!str`, `!x`) are refused.",
     "too-deep": "Nested deeper than 32 levels.",
-    "too-large": "The file is larger than is read: 8 MiB for a policy, 1 MiB for a task.",
+    "too-large": "The file is larger than is read: 8 MiB for a policy, 1 MiB for a task or test file.",
     "too-many": "There are more errors than are shown.",
     # Keys and values
     "bad-id": "The id of a rule is lower case letters and digits with dashes between them, and no word that decisions use.",
@@ -41,17 +41,21 @@ CODES: dict[str, str] = {
     "version": "Policies and tasks are written in version 1.",
     "wrong-type": "A value of another type than is wanted: types are exact, and nothing is converted.",
     # What belongs together
-    "cycle": "Roles or groups that include each other in a circle.",
+    "cycle": "Roles or groups that include each other, or files that extend each other, in a circle.",
     "different-content": "A role or group that two files define differently.",
     "duplicate-id": "Two rules, entries or limits with the same id.",
     "failing-example": "An example in a rule that does not hold.",
+    "too-many-files": "A policy that extends more than 64 files.",
     "unknown-group": "A `@group` that no file defines.",
     "unknown-role": "A role that no file defines.",
     # Tasks
     "duplicate-tool": "Two tools of a task with the same name.",
-    "missing-file": "A file that a task names does not exist.",
+    "missing-file": "A file that a task or policy names does not exist, or cannot be read.",
     "outside-folder": "A task reaches only files in its own folder and below.",
     "unknown-tool": "A tool that the task does not have.",
+    # Tests
+    "duplicate-test": "Two tests of a file with the same name.",
+    "unknown-rule": "A test expects a rule or limit that the policy does not have.",
     # Notes
     "observe-only": "An entry that enforces nothing, because its action is `observe` or `log`.",
 }

@@ -12,7 +12,7 @@ from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.policy import Condition, Limit, Rule
 from agentgate.files.errors import error
 from agentgate.files.flat_schema import ARGUMENT_FILTERS, BUDGET_KINDS, BUDGETS, FILTERS, TRIAL_ACTIONS
-from agentgate.files.parts import Part, checked_condition, whole
+from agentgate.files.parts import OF_LIMITS, RESERVED, Part, checked_condition, note_extends, whole
 from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
@@ -39,6 +39,7 @@ def flat_part(document: Document, bad: set[Path], part: Part) -> list[Finding]:
     entries = value["policies"]
     if isinstance(entries, dict):
         path, entries = ("policies", "output"), entries.get("output")
+    note_extends(part, document, {item[:1] for item in bad})
     broken = {item[: len(path) + 1] for item in bad}
     if path in bad or not isinstance(entries, list):
         return []
@@ -56,6 +57,8 @@ def _entry(document: Document, part: Part, path: Path, entry: dict[str, Any], se
         yield error("duplicate-id", place, f"two entries are called {tick(name)}", "give each its own name", ((seen[name], "first here"),))
         return
     seen[name] = place
+    if name in RESERVED or name.startswith(OF_LIMITS):
+        yield error("bad-id", place, f"{tick(name)} cannot be the name of an entry", "decisions use this word for something else")
     kind, trial = entry["type"], entry.get("action") in TRIAL_ACTIONS
     if kind in FILTERS:
         yield from _filter(document, part, path, entry, place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from agentgate.core.events import Json
-from agentgate.files.policy_schema import DRAFT, FRACTIONAL, SELECTOR, mapping, ref, text
+from agentgate.files.policy_schema import DRAFT, FRACTIONAL, SELECTOR, extends, mapping, ref, text
 
 FILTERS = ("tool_filter", "tool_allow_list", "tool_block_list")
 ARGUMENT_FILTERS = ("tool_argument_filter", "argument_filter")
@@ -29,6 +29,7 @@ def flat_schema() -> dict[str, Json]:
         "version": {"title": "the version", "const": 1, "description": "The version of this form: 1."},
         "name": text("What the policy is called; the file's name by default.", maxLength=128),
         "description": text("What it is for."),
+        "extends": extends(),
         "policies": {
             "title": "a list of entries",
             "description": "The entries, or a mapping that has them under `output`.",

@@ -9,9 +9,9 @@ from itertools import islice
 
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place
-from agentgate.core.policy import Limit, Policy
+from agentgate.core.policy import Limit, Policy, Rule
 from agentgate.files.errors import error
-from agentgate.files.parts import Part
+from agentgate.files.parts import OF_LIMITS, Part
 from agentgate.files.words import did_you_mean, tick
 
 _MANY = 500
@@ -19,18 +19,24 @@ _CIRCLES = 20
 _STRICTNESS = (Effect.ALLOW, Effect.ASK, Effect.BLOCK)
 
 
-def merge(parts: list[Part]) -> tuple[Policy, list[Finding]]:
-    """One policy from at least one part: rules, roles and groups united, the strictest default, the tighter of the same limit."""
+def merge(parts: list[Part], *, given: int | None = None) -> tuple[Policy, list[Finding]]:
+    """One policy from at least one part: rules, roles and groups united, the strictest default, the tighter of the same limit.
+
+    Args:
+        parts: what each file contributes.
+        given: how many of them, from the first on, were asked for; the others are extended by them, and give no name. All by default.
+    """
+    asked_for = parts[:given]
     findings = [*islice(_same_ids(parts), _MANY), *_different(parts, "role"), *_different(parts, "group")]
     strictest = max(parts, key=lambda part: _STRICTNESS.index(part.default))
     policy = Policy(
-        name="+".join(sorted({part.name for part in parts})),
+        name="+".join(sorted({part.name for part in asked_for})),
         default=strictest.default,
         rules=tuple(rule for part in parts for rule in part.rules),
         limits=tuple(_tightest(parts)),
         roles={role: includes for part in parts for role, includes in part.roles.items()},
         groups={group: tools for part in parts for group, tools in part.groups.items()},
-        description="\n".join(part.description for part in parts if part.description) or None,
+        description="\n".join(part.description for part in asked_for if part.description) or None,
         sha256=_digest(parts),
         files=tuple(sorted((part.file, part.sha256) for part in parts)),
         place=strictest.place,
@@ -49,13 +55,15 @@ def _digest(parts: list[Part]) -> str:
 def _same_ids(parts: list[Part]) -> Iterator[Finding]:
     seen: dict[str, Place] = {}
     for part in parts:
-        for rule in part.rules:
-            assert rule.place is not None
-            if rule.id in seen:
-                related = ((seen[rule.id], "first here"),)
-                yield error("duplicate-id", rule.place, f"two rules have the id {tick(rule.id)}", "give each its own id", related)
+        named = {limit.id: limit for limit in part.limits if not limit.id.startswith(OF_LIMITS)}
+        entries: tuple[Rule | Limit, ...] = (*part.rules, *named.values())
+        for one in entries:
+            assert one.place is not None
+            if one.id in seen:
+                related = ((seen[one.id], "first here"),)
+                yield error("duplicate-id", one.place, f"two rules have the id {tick(one.id)}", "give each its own id", related)
             else:
-                seen[rule.id] = rule.place
+                seen[one.id] = one.place
 
 
 def _different(parts: list[Part], what: str) -> Iterator[Finding]:

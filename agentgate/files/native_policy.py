@@ -10,7 +10,7 @@ from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
 from agentgate.files.errors import error
-from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_groups, note_roles, whole
+from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_extends, note_groups, note_roles, whole
 from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
@@ -47,6 +47,7 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
         part.description = value.get("description")
     if ("name",) not in broken and "name" in value:
         part.name = value["name"]
+    note_extends(part, document, broken)
     part.unread = {section for section in ("roles", "groups") if (section,) in broken}
     if "roles" not in part.unread:
         _roles(document, part, value.get("roles", {}))

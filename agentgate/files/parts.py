@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -16,6 +17,9 @@ from agentgate.files.yaml import Document
 
 RESERVED = frozenset(("default", "limit", "limits", "rule", "killed", "duplicate"))
 """Ids that would be taken for something else in a decision: its codes, and the ids of limits."""
+Path: TypeAlias = tuple[str | int, ...]
+OF_LIMITS = "limits."
+"""What the ids of limits begin with that have none of their own."""
 _TEXT_PATTERNS = ("matches", "search", "glob")
 
 
@@ -28,6 +32,8 @@ class Part(msgspec.Struct):
     default: Effect
     place: Place
     description: str | None = None
+    extends: list[tuple[str, Place]] = []
+    """The files that it builds on, as written."""
     rules: list[Rule] = []
     limits: list[Limit] = []
     roles: dict[str, tuple[str, ...]] = {}
@@ -58,6 +64,15 @@ def note_roles(part: Part, document: Document, path: tuple[str | int, ...], valu
     """Remembers the roles that are named in one place."""
     for index, name in enumerate(names(value)):
         part.named_roles.append((name, document.value_place(path if isinstance(value, str) else (*path, index))))
+
+
+def note_extends(part: Part, document: Document, broken: Container[Path]) -> None:
+    """Remembers the files that the document extends."""
+    entries = document.value.get("extends", ())
+    if ("extends",) in broken:
+        return
+    for index, path in enumerate(names(entries)):
+        part.extends.append((path, document.value_place(("extends",) if isinstance(entries, str) else ("extends", index))))
 
 
 def checked_condition(

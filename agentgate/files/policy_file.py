@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import BinaryIO, NamedTuple
@@ -13,6 +14,7 @@ from agentgate.errors import UsageError
 from agentgate.files.collector import collector_paused
 from agentgate.files.errors import error
 from agentgate.files.examples import failing
+from agentgate.files.extending import Extending
 from agentgate.files.merge import merge
 from agentgate.files.parts import Part
 from agentgate.files.reading import POLICY_BYTES, Source, Sources, file_error, in_order, read_source
@@ -32,7 +34,7 @@ class PolicyReading(NamedTuple):
 
 
 def load_policy(*paths: str, stdin: BinaryIO | None = None) -> Policy:
-    """Loads policy files and merges them; their order does not matter.
+    """Loads policy files and those that they extend, and merges them; their order does not matter.
 
     Args:
         paths: at least one path; `-` is standard input.
@@ -74,16 +76,25 @@ def _understood(sources: Sequence[Source], parsed: Mapping[str, Parsed]) -> Poli
     findings: list[Finding] = []
     lines: dict[str, tuple[str, ...]] = {}
     parts: list[Part] = []
+    extending = Extending()
     for source in sources:
         if source.name in lines:
             raise UsageError(f"the policy `{source.name}` is given twice")
+        lines[source.name] = ()
+        extending.given(source)
+    pending = deque(sources)
+    while pending:
+        source = pending.popleft()
         part, found, lines[source.name] = _part(source, parsed.get(source.name))
         findings.extend(found)
         if part is not None:
             parts.append(part)
+            for extended in extending.follow(part):
+                (pending if isinstance(extended, Source) else findings).append(extended)  # type: ignore[arg-type]
+    findings.extend(extending.circles())
     policy = None
-    if len(parts) == len(sources):
-        policy, found = merge(parts)
+    if len(parts) == len(lines):
+        policy, found = merge(parts, given=len(sources))
         findings.extend(found)
         if not any(finding.severity is Severity.ERROR for finding in findings):
             findings.extend(failing(policy))

@@ -61,6 +61,16 @@ def text(description: str, **more: Json) -> dict[str, Json]:
     return {key: value for key, value in made.items() if (key, value) != ("minLength", 0)}
 
 
+def extends() -> dict[str, Json]:
+    """The key by which a policy of either form builds on others."""
+    file = text("A file, relative to this one.", title="the path of a file", maxLength=4096)
+    return one_or_many(
+        file,
+        "Policy files that this one builds on, relative to it; all are merged, and no order matters.",
+        title="a file or a list of files",
+    )
+
+
 @cache
 def policy_schema() -> dict[str, Json]:
     """The schema of policy files in either vocabulary. Do not change what it returns."""
@@ -101,6 +111,7 @@ def _top() -> dict[str, Json]:
         "version": {"title": "the version", "const": 1, "description": "The version of this form: 1."},
         "name": text("What the policy is called in transcripts and on the screen; the file's name by default.", maxLength=128),
         "description": text("What it is for, in a sentence or two."),
+        "extends": extends(),
         "default": {
             "title": "an effect",
             "enum": list(EFFECTS),

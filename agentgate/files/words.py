@@ -20,6 +20,7 @@ _ARGUMENTS = "conditions on arguments stand under `when`: `when: {action: read}`
 _IN_RULES = "tools are named in rules: `rules: [{id: …, allow: …}]`"
 _LIMITS = "limits stand at the top of the file: `limits: {tools: {…: {calls: 1}}}`"
 _FLAT_TOOLS = "this form says `blocked_tools` or `allowed_tools`"
+_THEN = "agentgate says `then`: `then: block`, or `then: {effect: block, rule: …}`"
 _COMMAND_LINE = "this is given on the command line"
 
 WORDS: dict[str, dict[str, str]] = {
@@ -34,6 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("tool_groups", "sets"), "agentgate says `groups`"),
         "mode": f"{_COMMAND_LINE}: `--observe` or `--dry-run`",
         "role": f"{_COMMAND_LINE}: `--role`",
+        **dict.fromkeys(("include", "includes", "import", "imports", "inherits", "base", "parent"), "agentgate says `extends`"),
         "title": "agentgate says `name`",
     },
     "rule": {
@@ -105,6 +107,28 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("fake", "stub", "result"), "agentgate says `mock`"),
         "title": "agentgate says `name`",
     },
+    "tests": {
+        **dict.fromkeys(("cases", "test", "examples", "scenarios"), "agentgate says `tests`"),
+        **dict.fromkeys(("policies", "file"), "agentgate says `policy`"),
+        **dict.fromkeys(("role", "prompt", "given"), "this stands in each test"),
+        **dict.fromkeys(("symlinks",), "agentgate says `links`"),
+        **dict.fromkeys(("cwd", "folder"), "agentgate says `workdir`"),
+    },
+    "test": {
+        **dict.fromkeys(("expect", "expected", "assert", "result", "outcome", "effect", "decision", "rule", "code"), _THEN),
+        **dict.fromkeys(("call", "input", "request", "proposes"), "agentgate says `when`: `when: {tool: …, arguments: {…}}`"),
+        **dict.fromkeys(("args", "params", "parameters"), "agentgate says `arguments`"),
+        **dict.fromkeys(("tool_name", "function"), "agentgate says `tool`"),
+        **dict.fromkeys(("setup", "history", "before", "after", "earlier"), "agentgate says `given`: calls that were made before"),
+        **dict.fromkeys(("examples", "rows", "table", "parametrize", "variations"), "agentgate says `cases`"),
+        **dict.fromkeys(("title", "id", "test", "it"), "agentgate says `name`"),
+        **dict.fromkeys(("user", "message", "task"), "agentgate says `prompt`"),
+    },
+    "then": {
+        **dict.fromkeys(("decision", "action", "result", "verdict"), "agentgate says `effect`"),
+        **dict.fromkeys(("by", "id", "limit", "decided_by"), "agentgate says `rule`"),
+        **dict.fromkeys(("message", "error"), "agentgate says `reason`"),
+    },
     "flat policy": dict.fromkeys(
         ("rules", "limits", "default", "roles", "groups"), "a file has either `rules` or `policies`; give two files"
     ),
@@ -122,7 +146,7 @@ WORDS: dict[str, dict[str, str]] = {
 """Where → another tool's key → what to do about it."""
 
 NOT_YET: dict[str, dict[str, str]] = {
-    "policy": {"extends": "give several files instead: `--policy a.yaml --policy b.yaml`", "redact": "", "results": ""},
+    "policy": {"redact": "", "results": ""},
     "rule": {"once": "", "redact": "", "results": ""},
     "limits": {"per_hour": "", "per_day": "", "per_minute": ""},
     "tool limit": {"per_hour": "", "per_day": "", "per_minute": ""},

@@ -51,7 +51,7 @@ def test_a_bad_task_is_refused_with_every_finding(case: Case, tmp_path: Path) ->
 def test_every_code_is_documented_and_used() -> None:
     """`CODES` has a line for every code that the cases show, and none for codes that nothing gives."""
     shown = {line.split(" ", 1)[1].split(":", 1)[0] for case in (*POLICIES, *TASKS) for line in case.expected}
-    elsewhere = {"encoding", "too-large", "too-many", "different-content", "observe-only"}
+    elsewhere = {"encoding", "too-large", "too-many", "too-many-files", "different-content", "observe-only"}
     assert shown | elsewhere == set(CODES)
     assert all(text.endswith(".") for text in CODES.values())
 
