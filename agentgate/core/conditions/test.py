@@ -22,6 +22,10 @@ class InvalidOperand(ValueError):
     """The value that a policy gives to an operator makes no sense; the message says why, in lower case."""
 
 
+NOWHERE = ""
+"""The fact about a path of which nobody could say where it leads: a replay, too, must not know better."""
+
+
 class World:
     """The little that a judgement may know beyond policy, state and call. What it tells is kept in `facts`.
 
@@ -43,7 +47,7 @@ class World:
         self.known = known or {}
         """Facts recorded earlier."""
         self.facts: dict[str, str] = {}
-        """What was asked for in this judgement: an absolute path → the same with links resolved."""
+        """What was asked for in this judgement: an absolute path → the same with links resolved, or NOWHERE."""
 
     def real_path(self, path: str) -> str:
         """The absolute path with `..` and symbolic links resolved.
@@ -51,15 +55,18 @@ class World:
         Raises:
             Unjudgeable: nobody can say.
         """
-        found = self.facts.get(path) or self.known.get(path)
+        found = self.facts.get(path, self.known.get(path))
         if found is None:
             if self._resolve is None:
                 raise Unjudgeable("nobody to resolve links")
             try:
                 found = self._resolve(path)
             except (OSError, ValueError) as error:
+                self.facts[path] = NOWHERE
                 raise Unjudgeable(f"cannot resolve: {error}") from None
         self.facts[path] = found
+        if found == NOWHERE:
+            raise Unjudgeable("nobody could say where it leads")
         return found
 
 
