@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
 from agentgate.core.conditions import World
-from agentgate.core.events import Action, Code, Decision, Effect, Json, ToolCall, Trial
+from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
 from agentgate.core.index import Index, Plan
 from agentgate.core.limits import OF_CALLS, OF_REQUESTS, CompiledLimit
 from agentgate.core.policy import Limit, Policy
@@ -52,21 +52,24 @@ def compile(policy: Policy) -> CompiledPolicy:
     return CompiledPolicy(policy)
 
 
-def decide(policy: CompiledPolicy, state: State, action: Action, world: World | None = None) -> Decision:
+def decide(policy: Policy | CompiledPolicy, state: State, action: Action, world: World | None = None) -> Decision:
     """Judges one action.
 
     Total: whatever goes wrong while judging is a block with code `internal_error`.
 
     Args:
-        policy: the rules and limits.
+        policy: the rules and limits. What is judged more than once had better be compiled once.
         state: what the run has come to before this action.
         action: a tool call, or the wish to ask the model.
         world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged.
     """
     try:
-        if type(action) is ToolCall:
-            return _judge_call(policy, state, action, _NOWHERE if world is None else world)
-        return _judge_request(policy, state)
+        ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
+        if isinstance(action, ToolCall):
+            return _judge_call(ready, state, action, _NOWHERE if world is None else world)
+        if isinstance(action, ModelRequest):
+            return _judge_request(ready, state)
+        return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
 
