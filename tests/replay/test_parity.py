@@ -26,7 +26,7 @@ from tests.core.building import START, Clock
 from tests.reference.cases import Answer, Case, Proposal, chance, event_of, random_case
 from tests.reference.interpreter import Setting
 
-EXAMPLES = int(os.environ.get("AGENTGATE_EXAMPLES", "2000")) // 4
+EXAMPLES = int(os.environ.get("AGENTGATE_EXAMPLES", "2000")) // 8
 PATHS = ("docs/a", "docs/../etc/x", "/srv/docs/b", "loop", "/etc/x", "docs", "src/link")
 FOLDERS = (["docs"], ["/srv"], ["."], ["docs", "/etc"])
 
