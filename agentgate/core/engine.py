@@ -128,13 +128,10 @@ def _by_default(
     state: State,
     trials: tuple[Trial, ...],
 ) -> Decision:
-    match policy.default:
-        case Effect.BLOCK:
-            reason = not_allowed(plan, call.name, arguments, world, state)
-        case Effect.ASK:
-            reason = "no rule matches, and the default asks for approval"
-        case Effect.ALLOW:
-            reason = "no rule matches, and the default allows"
+    if policy.default is Effect.BLOCK:
+        reason = not_allowed(plan, call.name, arguments, world, state)
+    else:
+        reason = f"no rule matches, and the default {'allows' if policy.default is Effect.ALLOW else 'asks for approval'}"
     return Decision(policy.default, Code.DEFAULT, None, reason, None, arguments, world.facts, trials)
 
 

@@ -18,6 +18,12 @@ from agentgate.core.state import State
 ABSENT: Json = object()
 """In place of an argument that is not there."""
 EVERYTHING = "*"
+_SENTENCES = {
+    Effect.ALLOW: "allowed by rule '{}'",
+    Effect.ASK: "rule '{}' asks for approval",
+    Effect.BLOCK: "blocked by rule '{}'",
+}
+"""What is said where a rule has no `message`, with its id."""
 
 
 class Selector:
@@ -144,7 +150,7 @@ class CompiledRule:
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
         tests = (test for condition in (*self.when, *self.unless) for test in condition.tests)
         self.asks_world = any(test.asks_world for test in tests)
-        self.reason = rule.message or _sentence(rule)
+        self.reason = rule.message or _SENTENCES[rule.effect].format(rule.id)
 
     def covers(self, tool: str) -> bool:
         """Whether it is about this tool."""
@@ -182,16 +188,6 @@ def group(conditions: tuple[CompiledCondition, ...], arguments: Mapping[str, Jso
         if outcome is None:
             judged = False
     return True if judged else doubt
-
-
-def _sentence(rule: Rule) -> str:
-    match rule.effect:
-        case Effect.ALLOW:
-            return f"allowed by rule '{rule.id}'"
-        case Effect.ASK:
-            return f"rule '{rule.id}' asks for approval"
-        case Effect.BLOCK:
-            return f"blocked by rule '{rule.id}'"
 
 
 def ranked(rules: Iterable[CompiledRule]) -> Iterator[CompiledRule]:

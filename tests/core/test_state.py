@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from agentgate.core.events import ApprovalAnswered, ModelReplied, RunStarted, ToolReturned, Usage
-from agentgate.core.state import State, evolve
+from datetime import timedelta
+
+import pytest
+
+from agentgate.core.events import ApprovalAnswered, Json, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
+from agentgate.core.state import State, at_time, evolve
 from agentgate.session import Session
 
 from .building import START, policy, propose, rule, tool
@@ -45,3 +49,139 @@ def test_a_state_is_never_changed_by_what_follows() -> None:
         propose(session, "read")
     assert repr(earlier) == kept
     assert session.state.calls == 6
+
+
+def test_time_never_goes_back() -> None:
+    """An event from before the latest moment changes nothing about how long the run has taken."""
+    session = Session(STORY, clock=lambda: START)
+    for seconds in (5, 3, 9, 0):
+        session.record(ModelReplied(at=START + timedelta(seconds=seconds), step=1, message={}))
+    assert (session.state.seconds, session.state.now) == (9, START + timedelta(seconds=9))
+    assert State().seconds == 0
+    assert at_time(State(), START).started == START
+    assert at_time(State(started=START), START + timedelta(seconds=2)).seconds == 2
+
+
+def test_the_end_of_a_run_leaves_everything_as_it_was() -> None:
+    """Except for the time."""
+    session = Session(STORY, clock=lambda: START)
+    propose(session, "read")
+    before = session.state
+    session.record(RunEnded(at=START, status="done"))
+    assert session.state == before
+
+
+@pytest.mark.parametrize(
+    ("tool_choice", "names"),
+    [
+        ("auto", None),
+        ("required", None),
+        ("none", set()),
+        (None, None),
+        ({"mode": "auto"}, None),
+        ({"mode": "none"}, set()),
+        ({"mode": "auto", "allowed_tools": ["read"]}, {"read"}),
+        ({"mode": "auto", "allowed_tools": []}, set()),
+        ({"mode": "required", "required_function_name": "read"}, {"read"}),
+        ({"mode": "none", "allowed_tools": ["read"]}, {"read"}),
+        ([], None),
+    ],
+)
+def test_a_tool_choice_restricts_what_may_be_called(tool_choice: Json, names: set[str] | None) -> None:
+    """As the words and the mapping of a task say it; an empty list is not the absence of one."""
+    state = evolve(State(), RunStarted(at=START, run_id="r", tool_choice=tool_choice))
+    assert state.allowed_tools == names
+
+
+def test_the_prompt_is_what_the_user_said() -> None:
+    """All texts of all user messages, also later ones; nothing that others said, and nothing that is no text."""
+    messages = (
+        {"role": "system", "content": "be kind"},
+        {"role": "user", "content": "first"},
+        {"role": "user", "content": [{"type": "text", "text": "second"}, {"type": "image_url"}, "third", {"text": 4}]},
+        {"role": "user", "content": None},
+        {"role": "assistant", "content": "sure"},
+        {"content": "nobody"},
+    )
+    session = Session(STORY)
+    session.record(RunStarted(at=START, run_id="r", messages=messages))
+    session.record(ModelReplied(step=1, message={}))
+    first = session.state.prompt
+    session.record(ModelReplied(step=2, message={}, messages=({"role": "user", "content": "and now"}, {"role": "tool", "content": "no"})))
+    assert (first, session.state.prompt) == (("first", "second"), ("first", "second", "and now"))
+
+
+@pytest.mark.parametrize("id", [None, 7, ["call_0"], "call_9", ""])
+def test_an_answer_to_no_call_changes_nothing(id: Json) -> None:
+    """Neither a return nor an approval that belongs to no call that was asked about."""
+    session = Session(STORY, clock=lambda: START)
+    propose(session, "send")
+    before = session.state
+    session.record(ApprovalAnswered(at=START, call_id=id, args_hash="", answer="approve", by="ann"))
+    session.record(ToolReturned(at=START, call_id=id, executed=False, ok=True, content="{}"))
+    assert session.state == before
+
+
+def test_what_was_executed_is_counted_even_where_nobody_knows_the_call() -> None:
+    """A record that says so of an unknown call is believed, but no tool has returned by it."""
+    session = Session(STORY)
+    session.record(ToolReturned(call_id="call_9", executed=True, ok=True, content="{}"))
+    assert (session.state.executed, set(session.state.returned)) == (1, set())
+
+
+def test_a_tool_has_returned_once_it_was_executed_or_answered_well() -> None:
+    """A refusal told to the model is neither; a dry run's answer counts, and results are kept newest first."""
+    session = Session(STORY)
+    for number, (executed, ok) in enumerate([(False, False), (True, False), (False, True), (True, True)]):
+        propose(session, "read")
+        session.record(ToolReturned(call_id=f"call_{number}", executed=executed, ok=ok, content=f"{number}"))
+    assert list(session.state.results["read"]) == ["3", "2", "1"]
+    assert session.state.executed == 2
+
+
+@pytest.mark.parametrize(
+    ("usages", "tokens", "missing"),
+    [
+        ([Usage(1, 2), Usage(3, 4)], (4, 6), False),
+        ([Usage(1, 2), None], (1, 2), True),
+        ([None, Usage(1, 2)], (1, 2), True),
+        ([Usage(0, 0)], (0, 0), False),
+        ([Usage(-1, 5), Usage(1, 1)], (1, 1), True),
+        ([Usage(5, -1)], (0, 0), True),
+    ],
+)
+def test_tokens_add_up_and_what_is_unknown_stays_so(usages: list[Usage | None], tokens: tuple[int, int], missing: bool) -> None:
+    """Usage that nobody told, or that is below zero, is missing, whatever comes later."""
+    session = Session(STORY)
+    for usage in usages:
+        session.record(ModelReplied(step=1, message={}, usage=usage))
+    state = session.state
+    assert ((state.input_tokens, state.output_tokens), state.usage_missing) == (tokens, missing)
+
+
+@pytest.mark.parametrize(
+    ("costs", "spent", "missing"),
+    [
+        ([0.1] * 10, 1.0, False),
+        ([0.0], 0.0, False),
+        ([None], None, True),
+        ([0.5, None, 0.25], 0.75, True),
+        ([float("nan"), 0.5], 0.5, True),
+        ([float("inf")], None, True),
+        ([-1.0, 2.0], 2.0, True),
+    ],
+)
+def test_costs_add_up_and_what_is_unknown_stays_so(costs: list[float | None], spent: float | None, missing: bool) -> None:
+    """To the cent, however many answers; a cost that is none is missing, and then the total is not told."""
+    session = Session(STORY)
+    for cost in costs:
+        session.record(ModelReplied(step=1, message={}, usage=Usage(1, 1), cost_usd=cost))
+    assert (session.state.cost_usd, session.state.cost_missing) == (spent, missing)
+    assert session.state.totals.cost_usd == (None if missing else spent)
+
+
+def test_a_foreign_record_is_not_blamed_for_what_it_never_tells() -> None:
+    """Usage and cost are not missing there, because such records have none."""
+    state = evolve(State(), RunStarted(at=START, run_id="r", imported=True))
+    state = evolve(state, ModelReplied(step=1, message={}))
+    assert (state.usage_missing, state.cost_missing) == (False, False)

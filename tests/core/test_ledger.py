@@ -1,0 +1,64 @@
+"""A map that only grows: every version of it stays as it was, whoever adds to which."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from agentgate.core.ledger import Ledger
+
+
+def ledger(**entries: int) -> Ledger[int]:
+    """A ledger with these entries, made in this order."""
+    made: Ledger[int] = Ledger()
+    for key, value in entries.items():
+        made = made.insert(key, value)
+    return made
+
+
+def test_a_version_sees_what_was_entered_before_it() -> None:
+    """And neither later entries nor later values of its own keys."""
+    empty = ledger()
+    one = empty.insert("a", 1)
+    two = one.insert("b", 2)
+    again = two.insert("a", 3)
+    assert [version.get("a") for version in (empty, one, two, again)] == [None, 1, 1, 3]
+    assert [version.get("b") for version in (empty, one, two, again)] == [None, None, 2, 2]
+    assert ["b" in version for version in (empty, one, two, again)] == [False, False, True, True]
+    assert [set(version) for version in (empty, one, two, again)] == [set(), {"a"}, {"a", "b"}, {"a", "b"}]
+
+
+def test_an_older_version_can_grow_in_its_own_way() -> None:
+    """Two that grow from the same one know nothing of each other."""
+    shared = ledger(a=1, b=2).insert("a", 3)
+    left, right = shared.insert("c", 4), shared.insert("c", 5)
+    assert (left.get("c"), right.get("c"), shared.get("c")) == (4, 5, None)
+    assert (right.get("a"), right.get("b")) == (3, 2)
+    assert left.insert("d", 6).insert("a", 7).get("a") == 7
+    assert right.insert("d", 8).get("d") == 8
+
+
+def test_two_ledgers_are_equal_where_they_say_the_same() -> None:
+    """However they came to it; not where a key or a value differs."""
+    assert ledger(a=1, b=2) == ledger(b=2, a=1) == ledger(a=5, b=2).insert("a", 1)
+    assert ledger(a=1) != ledger(a=2)
+    assert ledger(a=1) != ledger(a=1, b=2)
+    assert ledger() != {}
+    assert repr(ledger(a=1)) == "Ledger({'a': 1})"
+    with pytest.raises(TypeError):
+        hash(ledger())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_every_version_behaves_like_a_copied_dictionary(seed: int) -> None:
+    """Versions grow at random, most often the latest, and all of them stay what they were."""
+    random = Random(seed)
+    versions: list[tuple[Ledger[int], dict[str, int]]] = [(Ledger(), {})]
+    for number in range(60):
+        grown, known = versions[-1] if random.random() < 0.8 else random.choice(versions)
+        key = random.choice("abcdefgh")
+        versions.append((grown.insert(key, number), {**known, key: number}))
+    for version, known in versions:
+        assert {key: version.get(key) for key in version} == known
+        assert all((key in version) == (key in known) for key in "abcdefghi")
