@@ -57,6 +57,6 @@ CODES: dict[str, str] = {
     "duplicate-test": "Two tests of a file with the same name.",
     "unknown-rule": "A test expects a rule or limit that the policy does not have.",
     # Notes
-    "observe-only": "An entry that enforces nothing, because its action is `observe` or `log`.",
+    "observe-only": "An entry that enforces nothing, because its type is `observe`, or its action `observe` or `log`.",
 }
 """Code → documentation, for `check --codes`. Codes are stable."""

@@ -77,6 +77,10 @@ def _entry(document: Document, part: Part, path: Path, entry: dict[str, Any], se
         for key, limit in BUDGET_KINDS.items():
             if key in entry:
                 yield from _budget(document, part, (*path, key), Limit(limit, entry[key], None, entry.get("message"), name, place))
+    elif kind == "observe":
+        yield Finding(
+            "observe-only", Severity.NOTE, place, f"{tick(name)} blocks nothing: every call is recorded anyway, with its decision"
+        )
 
 
 def _filter(document: Document, part: Part, path: Path, entry: dict[str, Any], place: Place) -> Iterator[Finding]:

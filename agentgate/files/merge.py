@@ -54,6 +54,7 @@ def _digest(parts: list[Part]) -> str:
 
 def _same_ids(parts: list[Part]) -> Iterator[Finding]:
     seen: dict[str, Place] = {}
+    limits = {limit.id for part in parts for limit in part.limits}
     for part in parts:
         named = {limit.id: limit for limit in part.limits if not limit.id.startswith(OF_LIMITS)}
         entries: tuple[Rule | Limit, ...] = (*part.rules, *named.values())
@@ -61,7 +62,8 @@ def _same_ids(parts: list[Part]) -> Iterator[Finding]:
             assert one.place is not None
             if one.id in seen:
                 related = ((seen[one.id], "first here"),)
-                yield error("duplicate-id", one.place, f"two rules have the id {tick(one.id)}", "give each its own id", related)
+                what = "a rule and a limit, or limits of two files," if isinstance(one, Limit) or one.id in limits else "two rules"
+                yield error("duplicate-id", one.place, f"{what} have the id {tick(one.id)}", "give each its own id", related)
             else:
                 seen[one.id] = one.place
 

@@ -10,7 +10,7 @@ from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
 from agentgate.core.policy import Condition, Example, Limit, Rule
 from agentgate.files.errors import error
-from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_extends, note_groups, note_roles, whole
+from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_extends, note_groups, note_roles, whole, whole_at
 from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
@@ -23,8 +23,10 @@ SCOPES = (
     (("rules", None, "unless", None), "operators"),
     (("limits",), "limits"),
     (("limits", "tools", None), "tool limit"),
+    (("limits", None), "limit"),
 )
 """Where in a file which keys stand, for other tools' words."""
+_OTHER_USE = "decisions use this word for something else"
 
 
 def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]:
@@ -82,7 +84,7 @@ def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> 
     path = ("rules", index)
     place = document.value_place((*path, "id"))
     if entry["id"] in RESERVED:
-        yield error("bad-id", place, f"{tick(entry['id'])} cannot be the id of a rule", "decisions use this word for something else")
+        yield error("bad-id", place, f"{tick(entry['id'])} cannot be the id of a rule", _OTHER_USE)
     effect = next(effect for effect in Effect if effect.value in entry)
     for key in (effect.value, "except", "after", "before"):
         if key in entry:
@@ -169,15 +171,24 @@ def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[
         if kind == "tools":
             for tool, entry in value.items():
                 path = ("limits", "tools", tool)
-                yield from _limit(document, part, (*path, "calls"), Limit("calls", entry["calls"], tool, id=f"limits.tools.{tool}"))
+                yield from _limit(document, part, path, "calls", entry, tool)
                 if tool.startswith("@"):
                     part.named_groups.append((tool[1:], document.key_place(path)))
         else:
-            yield from _limit(document, part, ("limits", kind), Limit(kind, value, id=f"limits.{kind}"))
+            yield from _limit(document, part, ("limits", kind), kind, value)
 
 
-def _limit(document: Document, part: Part, path: Path, limit: Limit) -> Iterator[Finding]:
-    if limit.kind not in FRACTIONAL:
-        yield from whole(document, path, limit.value)
-    placed = Limit(limit.kind, limit.value, limit.tools, None, limit.id, document.key_place(path[:3] if limit.tools else path))
-    part.limits.append(placed)
+def _limit(document: Document, part: Part, path: Path, kind: str, value: Json, tools: str | None = None) -> Iterator[Finding]:
+    """A limit written as a number, or as a mapping that has the number under `max`, or `calls` for a tool."""
+    entry: dict[str, Any] = {}
+    if isinstance(value, dict):
+        key = "max" if tools is None else "calls"
+        entry, value, place = value, value[key], document.value_place((*path, key))
+    else:
+        place = document.value_place(path)
+    if kind not in FRACTIONAL:
+        yield from whole_at(place, value)
+    id = entry.get("id", ".".join(map(str, path)))
+    if id in RESERVED:
+        yield error("bad-id", document.value_place((*path, "id")), f"{tick(id)} cannot be the id of a limit", _OTHER_USE)
+    part.limits.append(Limit(kind, value, tools, entry.get("message"), id, document.key_place(path)))

@@ -111,5 +111,10 @@ def _help(key: str, operand: Json) -> str | None:
 
 def whole(document: Document, path: tuple[str | int, ...], value: Json) -> Iterator[Finding]:
     """A finding where a whole number is written with a fraction: to JSON Schema `1.0` is an integer too."""
+    yield from whole_at(document.value_place(path), value)
+
+
+def whole_at(place: Place, value: Json) -> Iterator[Finding]:
+    """The same by the place of the value."""
     if type(value) is float:
-        yield error("wrong-type", document.value_place(path), f"{tick(value)} where a whole number is expected", f"write `{value:.0f}`")
+        yield error("wrong-type", place, f"{tick(value)} where a whole number is expected", f"write `{value:.0f}`")

@@ -155,6 +155,13 @@ def _definitions() -> dict[str, Json]:
         },
         "tool": {"title": "a tool name", "type": "string", "pattern": f"^{TOOL_NAME}$", "description": "The exact name of a tool."},
         "role": {"title": "the name of a role", "type": "string", "pattern": NAME, "description": "A role, defined under `roles`."},
+        "id": {
+            "title": "a rule id such as `read-customer`",
+            "type": "string",
+            "pattern": RULE_ID,
+            "maxLength": 128,
+            "description": "A name in decisions: lower case, words joined by dashes.",
+        },
         "rule": _rule(),
         "conditions": {
             "title": "a mapping of conditions",
@@ -198,13 +205,7 @@ def _rule() -> dict[str, Json]:
         return {"title": "a list of calls", "type": "array", "items": ref("example"), "description": description}
 
     properties = {
-        "id": {
-            "title": "a rule id such as `read-customer`",
-            "type": "string",
-            "pattern": RULE_ID,
-            "maxLength": 128,
-            "description": "The rule's name in decisions: unique, lower case, words joined by dashes.",
-        },
+        "id": ref("id", "The rule's name in decisions: unique, lower case, words joined by dashes."),
         "allow": tools("Tools whose calls are executed."),
         "ask": tools("Tools whose calls a person decides about."),
         "block": tools("Tools whose calls are refused. Block wins over ask and allow."),
@@ -282,13 +283,21 @@ def _limits() -> dict[str, Json]:
         title = FRACTIONAL.get(kind, "a whole number from 0 on")
         return {"title": title, "type": "number" if kind in FRACTIONAL else "integer", "minimum": 0, "description": description}
 
-    properties = {kind: ceiling(kind, description) for kind, description in LIMITS.items()}
+    def limit(kind: str, description: str) -> dict[str, Json]:
+        full = mapping({"max": ceiling(kind, description), **named}, required=("max",), title="a mapping such as `{max: 10, message: …}`")
+        return {"description": description, "if": {"type": "object"}, "then": full, "else": ceiling(kind, description)}
+
+    named = {
+        "id": ref("id", "Its name in decisions, in place of `limits.…`."),
+        "message": text("The reason that people and the model are told."),
+    }
+    properties = {kind: limit(kind, description) for kind, description in LIMITS.items()}
     properties["tools"] = {
         "title": "a mapping of tools",
         "type": "object",
         "patternProperties": {
             SELECTOR: mapping(
-                {"calls": ceiling("calls", "Calls of this tool let through in one run.")},
+                {"calls": ceiling("calls", "Calls of this tool let through in one run."), **named},
                 required=("calls",),
                 title="a mapping such as `{calls: 1}`",
                 description="Limits of one tool, of a pattern with `*`, or of a `@group`.",

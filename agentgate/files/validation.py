@@ -26,7 +26,7 @@ _BAD_PATTERN = {
     "tool": "bad-tool-name",
     "flat_selector": "bad-tool-name",
     "name": "bad-tool-name",
-    "rule": "bad-id",
+    "id": "bad-id",
 }
 """Definition in which a `pattern` stands → the code of a text that does not match it; else `bad-name`."""
 _RANGE = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems", "minProperties")

@@ -62,7 +62,16 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("cost", "budget", "max_cost", "usd", "dollars", "max_cost_per_session_usd"), "agentgate says `cost_usd`"),
         **dict.fromkeys(("per_tool", "tool"), "agentgate says `tools`"),
     },
-    "tool limit": dict.fromkeys(("max_calls", "tool_calls", "max", "limit", "count"), "agentgate says `calls`"),
+    "tool limit": {
+        **dict.fromkeys(("max_calls", "tool_calls", "max", "limit", "count"), "agentgate says `calls`"),
+        **dict.fromkeys(("reason", "error"), "agentgate says `message`"),
+        "name": "agentgate says `id`",
+    },
+    "limit": {
+        **dict.fromkeys(("value", "limit", "at_most", "count", "calls"), "agentgate says `max`"),
+        **dict.fromkeys(("reason", "error"), "agentgate says `message`"),
+        "name": "agentgate says `id`",
+    },
     "operators": {
         **dict.fromkeys(("pattern", "regex", "regexp", "re"), "agentgate says `matches` for the whole string, `search` for a part of it"),
         **dict.fromkeys(("eq", "is", "equal", "value", "const"), "agentgate says `equals`"),

@@ -236,6 +236,15 @@ def broken_line(sample: Sample) -> Iterable[str]:
         yield "".join("\n" if piece.atom == "." else piece.text for piece in sample)
 
 
+def other_space(sample: Sample) -> Iterable[str]:
+    """The text with a line break, or two spaces, where the pattern has a plain space between words."""
+    text = text_of(sample)
+    if not any(piece.atom == " " for piece in sample) or text != text.strip():
+        return
+    for other in ("\n", "  "):
+        yield "".join(other if piece.atom == " " else piece.text for piece in sample)
+
+
 _SPACES = (r"\s", " ", "[[:space:]]", r"[\s]", r"\t")
 
 

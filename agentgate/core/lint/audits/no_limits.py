@@ -11,6 +11,8 @@ from agentgate.core.lint.audit import Audit, Report, Subject
 
 _ENDING = frozenset(("steps", "tool_calls", "tokens", "seconds", "cost_usd"))
 _MANY = 1000
+_NATIVE = "add `limits:` with `steps` or `tool_calls`"
+_FLAT = "add an entry of `type: budget` with `max_tool_calls` or `max_tokens`"
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -21,7 +23,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         yield report(
             subject.place,
             "nothing limits a run",
-            help=f"add `limits:` with `steps` or `tool_calls`; after {_MANY:,} steps and calls the model is still asked again",
+            help=f"{_FLAT if subject.flat else _NATIVE}; after {_MANY:,} steps and calls the model is still asked again",
         )
 
 

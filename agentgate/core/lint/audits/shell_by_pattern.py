@@ -11,6 +11,7 @@ from agentgate.core.lint.patterns import shell_quotes
 
 _ARGUMENTS = frozenset(("command", "cmd", "shell", "script", "bash", "command_line"))
 _WORDS = re.compile(r"(?<![A-Za-z])(rm|sudo|curl|wget|chmod|chown|mkfs|shutdown)(?![A-Za-z])")
+_CONVERT = "write the policy in the native form (`agentgate convert`), and "
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -22,7 +23,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not understand the shell, which takes quotes and backslashes away",
-                help=f"{_way_on()}; {says(trial)}",
+                help=f"{_CONVERT if subject.flat else ''}{_way_on()}; {says(trial)}",
             )
 
 

@@ -11,6 +11,7 @@ from agentgate.core.lint.patterns import sql_comment
 
 _ARGUMENTS = frozenset(("query", "sql", "statement", "sql_query"))
 _WORDS = re.compile(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
+_CONVERT = "write the policy in the native form (`agentgate convert`), and "
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -22,7 +23,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not understand SQL, in which a comment stands for a space",
-                help=f"{_way_on()}; {says(trial)}",
+                help=f"{_CONVERT if subject.flat else ''}{_way_on()}; {says(trial)}",
             )
 
 
