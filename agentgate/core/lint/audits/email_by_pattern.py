@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
@@ -17,7 +16,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             continue
         trial = lets_in(subject.calls, pattern, _one_more)
         if trial is not None:
-            way_on = "use `email`: `email: [example.com]`" if "email" in OPERATORS else "list the characters that may stand before the `@`"
+            way_on = "use `email`: `email: [example.com]`"
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not know where one mail address ends and the next begins",

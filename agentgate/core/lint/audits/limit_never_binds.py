@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from msgspec.structs import replace
-
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.limits import CompiledLimit
 from agentgate.core.lint.audit import Audit, Report, Subject
@@ -13,20 +11,23 @@ from agentgate.core.policy import Limit
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     limits = [CompiledLimit(limit, subject.policy) for limit in subject.policy.limits]
     for limit in limits:
-        if limit.kind != "calls":
-            continue
+        tool = _counted(limit)
         first = next((other for other in limits if other.value < limit.value and _counts_all(other, limit)), None)
-        if first is None:
+        if tool is None or first is None:
             continue
-        place = limit.limit.place or subject.place
-        proof = _proof(subject, limit, first)
-        if proof is not None:
-            yield report(
-                place,
-                f"limit `{limit.id}` of {_shown(limit.limit)} can never be reached: `{first.id}` of {_shown(first.limit)} comes first",
-                help=f"lower it, or take it away; {proof}",
-                related=[(first.limit.place, "this limit is always reached first")] if first.limit.place is not None else (),
-            )
+        yield report(
+            limit.limit.place or subject.place,
+            f"limit `{limit.id}` of {_shown(limit.limit)} can never be reached: `{first.id}` of {_shown(first.limit)} comes first",
+            help=f"lower it, or take it away; call {int(first.value) + 1} of `{tool}` is blocked by `{first.id}`",
+            related=[(first.limit.place, "this limit is always reached first")] if first.limit.place is not None else (),
+        )
+
+
+def _counted(limit: CompiledLimit) -> str | None:
+    """A tool whose calls the limit counts, where it counts those of certain tools."""
+    if limit.selector is None:
+        return None
+    return next(iter((*sorted(limit.selector.exact), *(glob.replace("*", "x") for glob in limit.selector.globs))), None)
 
 
 def _counts_all(other: CompiledLimit, limit: CompiledLimit) -> bool:
@@ -38,18 +39,6 @@ def _counts_all(other: CompiledLimit, limit: CompiledLimit) -> bool:
     return all(name in other.selector for name in limit.selector.exact) and all(
         glob.replace("*", "\x01") in other.selector for glob in limit.selector.globs
     )
-
-
-def _proof(subject: Subject, limit: CompiledLimit, first: CompiledLimit) -> str | None:
-    """The state in which the first is reached and the other is not, as `used` counts it."""
-    assert limit.selector is not None
-    tool = next(iter(sorted(limit.selector.exact)), None) or next(glob.replace("*", "x") for glob in limit.selector.globs)
-    count = int(first.value)
-    state = subject.calls.state(None)
-    state = replace(state, let_through=count, calls_by_tool=state.calls_by_tool.insert(tool, count))
-    if first.reached(state) is None or limit.reached(state) is not None:
-        return None
-    return f"call {count + 1} of `{tool}` is blocked by `{first.id}`"
 
 
 def _shown(limit: Limit) -> str:

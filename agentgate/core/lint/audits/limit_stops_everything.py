@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from agentgate.core.engine import decide
-from agentgate.core.events import Code, Effect, ModelRequest
+from agentgate.core.events import Code
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.trial import Trial
@@ -19,20 +18,15 @@ _MEANT = {
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    fresh = subject.calls.state(None)
-    request = decide(subject.calls.compiled, fresh, ModelRequest())
     for limit in subject.policy.limits:
         if limit.value > 0 or limit.kind not in _MEANT:
             continue
+        proof = "the first model request is already blocked"
         if limit.kind == "repeats":
             trial = next(_calls(subject), None)
             if trial is None:
                 continue
             proof = f"this first call is blocked: {trial}"
-        elif request.effect is Effect.BLOCK:
-            proof = "the first model request is already blocked"
-        else:
-            continue
         yield report(limit.place or subject.place, f"limit `{limit.id}` of 0 stops every run", help=f"{_MEANT[limit.kind]}; {proof}")
 
 

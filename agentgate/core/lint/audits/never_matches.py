@@ -59,16 +59,14 @@ def _shadow(subject: Subject, cell: Cell) -> CompiledRule | None:
 
 def _confirmed(subject: Subject, rule: CompiledRule) -> Trial | None:
     """A call that the rule matches and a stricter one decides; None where `decide` ever names the rule itself."""
-    seen: Trial | None = None
-    for tool in subject.calls.tool_names(rule):
-        for role in subject.calls.roles(rule):
-            for arguments in subject.calls.matching(rule, tool, role):
-                trial = subject.calls.judge(tool, arguments, role=role, after=subject.calls.history(rule), limits=False)
-                if trial.decision.rule == rule.rule.id:
-                    return None
-                if trial.decision.effect in _VERB and trial.decision.rule is not None:
-                    seen = seen or trial
-    return seen
+    trials = [
+        subject.calls.judge(tool, arguments, role=role, after=subject.calls.history(rule), limits=False)
+        for tool in subject.calls.tool_names(rule)
+        for role in subject.calls.roles(rule)
+        for arguments in subject.calls.matching(rule, tool, role)
+    ]
+    others = [trial for trial in trials if trial.decision.effect in _VERB and trial.decision.rule not in (None, rule.rule.id)]
+    return others[0] if others and all(trial.decision.rule != rule.rule.id for trial in trials) else None
 
 
 def _related(subject: Subject, other: CompiledRule, rule: CompiledRule) -> tuple[Place, str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
@@ -16,7 +15,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             continue
         trial = lets_in(subject.calls, pattern, _out_again)
         if trial is not None:
-            way_on = "use `path`, which resolves `..` and links: `path: [docs]`" if "path" in OPERATORS else "leave no room for `..`"
+            way_on = "use `path`, which resolves `..` and links: `path: [docs]`"
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not know that `..` leads out of a folder",

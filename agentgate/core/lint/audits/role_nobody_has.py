@@ -20,10 +20,6 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         tool = next(iter(subject.calls.tool_names(rule)), None)
         help = "say who it is for, or leave `roles` out"
         if tool is not None and not rule.rule.observe:
-            for role in subject.policy.roles:
-                trial = subject.calls.judge(tool, subject.calls.least(tool), role=role)
-                if trial.decision.rule == rule.rule.id:
-                    return
             help += f"; {subject.calls.judge(tool, subject.calls.least(tool), role=next(iter(subject.policy.roles), None)).says}"
         yield report(subject.place_of(rule.rule), f"rule `{rule.rule.id}` is for nobody: {why}", help=help)
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern, gets_past, restricting, says
@@ -12,6 +11,7 @@ from agentgate.core.lint.patterns import shell_quotes
 _ARGUMENTS = frozenset(("command", "cmd", "shell", "script", "bash", "command_line"))
 _WORDS = re.compile(r"(?<![A-Za-z])(rm|sudo|curl|wget|chmod|chown|mkfs|shutdown)(?![A-Za-z])")
 _CONVERT = "write the policy in the native form (`agentgate convert`), and "
+_WAY_ON = 'use `command` in an allow rule: `command: ["git status", "ls *"]`'
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -23,18 +23,12 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not understand the shell, which takes quotes and backslashes away",
-                help=f"{_CONVERT if subject.flat else ''}{_way_on()}; {says(trial)}",
+                help=f"{_CONVERT if subject.flat else ''}{_WAY_ON}; {says(trial)}",
             )
 
 
 def _about_shell(pattern: Pattern) -> bool:
     return pattern.condition.condition.argument.split(".")[-1] in _ARGUMENTS or _WORDS.search(pattern.text) is not None
-
-
-def _way_on() -> str:
-    if "command" in OPERATORS:
-        return 'use `command` in an allow rule: `command: ["git status", "ls *"]`'
-    return "allow the few commands that are needed, with `in`"
 
 
 AUDIT = Audit(

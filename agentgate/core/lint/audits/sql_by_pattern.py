@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern, gets_past, restricting, says
@@ -11,6 +10,7 @@ from agentgate.core.lint.patterns import sql_comment
 
 _ARGUMENTS = frozenset(("query", "sql", "statement", "sql_query"))
 _WORDS = re.compile(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
+_WAY_ON = "use `sql` in an allow rule: `sql: {statements: [select], tables: [orders]}`"
 _CONVERT = "write the policy in the native form (`agentgate convert`), and "
 
 
@@ -23,19 +23,13 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not understand SQL, in which a comment stands for a space",
-                help=f"{_CONVERT if subject.flat else ''}{_way_on()}; {says(trial)}",
+                help=f"{_CONVERT if subject.flat else ''}{_WAY_ON}; {says(trial)}",
             )
 
 
 def _about_sql(pattern: Pattern) -> bool:
     words = set(_WORDS.findall(pattern.text))
     return len(words) > 1 or (bool(words) and pattern.condition.condition.argument.split(".")[-1] in _ARGUMENTS)
-
-
-def _way_on() -> str:
-    if "sql" in OPERATORS:
-        return "use `sql` in an allow rule: `sql: {statements: [select], tables: [orders]}`"
-    return "look for the words alone, between `\\b`, or allow the few queries that are needed"
 
 
 AUDIT = Audit(

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
@@ -19,7 +18,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             continue
         trial = lets_in(subject.calls, pattern, _elsewhere)
         if trial is not None:
-            way_on = "use `url`: `url: {hosts: [api.example.com]}`" if "url" in OPERATORS else "end the host in the pattern with `/`"
+            way_on = "use `url`: `url: {hosts: [api.example.com]}`"
             yield report(
                 subject.place_of(pattern.condition.condition, pattern.rule.rule),
                 f"{pattern.named}: a pattern does not know where the host of a URL ends",

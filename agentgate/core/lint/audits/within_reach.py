@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Protected, Report, Subject
@@ -15,6 +14,7 @@ _WRITES = frozenset(("write", "save", "edit", "create", "append", "put", "patch"
                      "replace", "overwrite", "upload", "download", "modify"))  # fmt: skip
 _RUNS = frozenset(("shell", "bash", "exec", "execute", "run", "command", "terminal"))
 _COMMANDS = frozenset(("command", "cmd", "script", "shell", "bash"))
+_WAY_ON = "allow the tool only within the folders it is meant for (`path: [docs]`), or add a block rule for this one"
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
@@ -30,7 +30,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(rule),
                 f"tool `{tool}` can rewrite {protected.what}",
-                help=f"{_way_on()}; {trial.says}",
+                help=f"{_WAY_ON}; {trial.says}",
             )
 
 
@@ -67,12 +67,6 @@ def _arguments(subject: Subject, tool: str) -> list[str]:
         return shapes.names(schema)
     names = [condition.condition.argument for rule in subject.calls.about(tool) for condition in rule.when]
     return list(dict.fromkeys([*names, *(["path"] if "file" in tool.lower() else [])]))
-
-
-def _way_on() -> str:
-    if "path" in OPERATORS:
-        return "allow the tool only within the folders it is meant for (`path: [docs]`), or add a block rule for this one"
-    return "allow the tool only for the files it is meant for, or add a block rule for this one"
 
 
 AUDIT = Audit(
