@@ -10,6 +10,7 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -154,16 +155,22 @@ def read_stream(
     stream: BinaryIO, source: Source, tool_files: dict[str, Json], advance: Advance | None = None
 ) -> Iterator[Transcript | Damage]:
     """The same for a file that is open. Goes by the first line that says what it is; a document of several lines is one value."""
-    whole = _document(stream)
-    if whole is not None and advance is not None:
-        advance(len(whole))
-    lines = iter([(1, whole)]) if whole is not None else _filled(stream, advance)
+    return _read_lines(_filled(stream, advance), source, tool_files, partial(_document, stream, advance))
+
+
+def _read_lines(
+    lines: Iterator[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], document: Callable[[], bytes | None]
+) -> Iterator[Transcript | Damage]:
     unknown: list[Damage] = []
     foreign = True
     for number, line in lines:
         try:
             value = parse_line(line)
         except InvalidJson as error:
+            whole = None if unknown else document()
+            if whole is not None:
+                yield from _read_lines(iter([(1, whole)]), source, tool_files, lambda: None)
+                return
             foreign = False
             unknown.append(Damage(source.file, number, not_json(error, line)))
             continue
@@ -191,14 +198,18 @@ def _filled(stream: BinaryIO, advance: Advance | None) -> Iterator[tuple[int, by
             yield number, text
 
 
-def _document(stream: BinaryIO) -> bytes | None:
+def _document(stream: BinaryIO, advance: Advance | None) -> bytes | None:
     """The whole file, where it is one JSON value that its first line only begins."""
-    first = stream.readline(MAX_LINE + 1).removeprefix(_BOM)
-    rest = b""
-    if not _is_json(first):
-        rest = stream.read(MAX_LINE + 1)
+    place = stream.tell()
     stream.seek(0)
-    return first + rest if rest.strip() and _is_json(first + rest) else None
+    whole = stream.read(MAX_LINE + 1)
+    stream.seek(place)
+    text = whole.removeprefix(_BOM)
+    if not _is_json(text):
+        return None
+    if advance is not None:
+        advance(len(whole) - place)
+    return text
 
 
 def _is_json(data: bytes) -> bool:
