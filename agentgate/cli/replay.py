@@ -16,6 +16,7 @@ from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
     from agentgate.output.sink import Sink
+    from agentgate.recorded_tests import Collector
     from agentgate.replay import Judged, Replay, Tally
 
 
@@ -42,6 +43,10 @@ def replay(
     role: Role = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="json: one object; jsonl: one object a call.")] = Format.TABLE,
     fail_on_flip: Annotated[bool, typer.Option("--fail-on-flip", help="Exit 1 where a decision is another than before.")] = False,
+    to_test: Annotated[
+        str | None,
+        typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
+    ] = None,
 ) -> None:
     """Judges recorded runs again, and shows what is decided otherwise.
 
@@ -59,20 +64,23 @@ def replay(
     known = {**judging.policy.policy.roles, **(judging.against.policy.roles if judging.against else {})}
     if role is not None and role not in known:
         raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)
+    collector = _collector(to_test, policy, judging, role)
     tally, began = Tally(), time.perf_counter()
     out = Sink(sys.stdout)
-    calls = _judged(judging, tally, transcripts, bar=format is not Format.JSONL or not out.can_erase)
+    calls = _judged(judging, tally, transcripts, collector, bar=format is not Format.JSONL or not out.can_erase)
     if format is Format.JSONL:
         _print_calls(calls, out)
     else:
         for _ in calls:
             pass
         out.write(_result(format, tally, judging, time.perf_counter() - began, out))
+    if to_test is not None and collector is not None:
+        _write_tests(to_test, policy, collector)
     out.check()
     raise typer.Exit(1 if tally.damaged or (fail_on_flip and tally.flips) else 0)
 
 
-def _judged(judging: Replay, tally: Tally, paths: list[str], *, bar: bool) -> Iterator[Judged]:
+def _judged(judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, *, bar: bool) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
@@ -88,8 +96,44 @@ def _judged(judging: Replay, tally: Tally, paths: list[str], *, bar: bool) -> It
             tally.damaged.append(found)
             err.write(f"damaged: {safe(str(found))}\n")
         else:
-            yield from tally.run(judging.judge(found))
+            for call in tally.run(judging.judge(found)):
+                if collector is not None:
+                    collector.note(found, call)
+                yield call
     progress.close()
+
+
+def _collector(to_test: str | None, policies: list[str], judging: Replay, role: str | None) -> Collector | None:
+    """What takes calls for `--to-test`; what cannot be written in the end is said before the work begins."""
+    if to_test is None:
+        return None
+    if "-" in policies:
+        raise UsageError("tests name their policy, and standard input has no name", help="write the policy to a file")
+    if os.path.lexists(to_test):
+        raise UsageError(f"`{to_test}` exists already", help="name another file, or remove it first")
+    from agentgate.recorded_tests import Collector
+
+    return Collector(judging.policy.policy, role=role)
+
+
+def _write_tests(to_test: str, policies: list[str], collector: Collector) -> None:
+    from agentgate.files.test_writer import file_text, write_new
+    from agentgate.output.safe import safe
+    from agentgate.output.sink import Sink
+    from agentgate.output.summary import plural
+
+    what = "calls whose decision is another than before" if collector.flips else "every distinct call, up to some of a kind"
+    left_out = f"; {plural(collector.left_out, 'call')} left out" if collector.left_out else ""
+    err = Sink(sys.stderr)
+    if not collector.cases:
+        err.write(f"no tests written: there is no call that a test can tell of{left_out}\n")
+        return
+    tables = collector.tables()
+    about = (
+        f"Made from recorded calls by `agentgate replay --to-test`: {what}. Say what each test is for,\nand change what should be decided."
+    )
+    write_new(to_test, file_text(tables, policies=policies, path=to_test, workdir=collector.workdir, about=about))
+    err.write(f"wrote {plural(collector.cases, 'case')} in {plural(len(tables), 'test')} to {safe(to_test)}: {what}{left_out}\n")
 
 
 def _print_calls(calls: Iterator[Judged], out: Sink) -> None:
