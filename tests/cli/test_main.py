@@ -115,3 +115,10 @@ def test_encodings(encoding: str, format: str, program: Program) -> None:
     assert process.returncode == 0, err
     assert b"Gr" in out
     out.decode(encoding)
+
+
+def test_ctrl_c_while_it_starts(program: Program) -> None:
+    """No traceback, whenever it comes."""
+    (program.folder / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    program.environ["PYTHONPATH"] = f"{program.folder}:{program.environ['PYTHONPATH']}"
+    assert program.agentgate("check", "policy.yaml") == Done(130, "", "")
