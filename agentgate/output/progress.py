@@ -66,7 +66,7 @@ class Progress:
         width = (self._width or shutil.get_terminal_size().columns) - 1
         room = min(width - len("reading ") - len(numbers), _WIDEST)
         if room < 1:
-            return f"reading {share:4.0%}"[:width]
+            return f"{share:4.0%}"
         full, empty = ("#", ".") if self._sink.ascii else ("━", "╌")
         filled = round(room * share)
         return f"reading {full * filled}{empty * (room - filled)}{numbers}"
