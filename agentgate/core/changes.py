@@ -15,6 +15,7 @@ from agentgate.core.conditions.seen_in import PROMPT
 from agentgate.core.conditions.test import exactly
 from agentgate.core.engine import CompiledPolicy, compile, decide
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
+from agentgate.core.explain import reached
 from agentgate.core.lint import shapes
 from agentgate.core.lint.trial import value_text
 from agentgate.core.lint.values import satisfying
@@ -25,10 +26,14 @@ from agentgate.core.state import State
 
 _MOST_CHANGES = 8
 """How many ways to another outcome are worth reading."""
-_MOST_TRIES = 2_000
+_MOST_TRIES = 1_000
 """How many are tried."""
+_MOST_RULES = 50
+"""Of how many rules."""
 _MOST_VALUES = 12
 """How many values are tried for one condition."""
+_OTHERS: tuple[Json, ...] = ("something else", 0)
+"""Values that are probably none of those that a rule names."""
 _MILDEST_FIRST = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.BLOCK: 2}
 
 
@@ -56,7 +61,7 @@ class _Try(Struct, frozen=True):
 def changes(policy: CompiledPolicy, state: State, call: ToolCall, world: World, decision: Decision) -> list[Change]:
     """What would lead to another effect, the mildest first: another role, another history, another value of one argument, no limit."""
     found: dict[tuple[str, Effect, str | None], Change] = {}
-    for one in islice(_tries(policy, state, call, world, limited=decision.code is Code.LIMIT), _MOST_TRIES):
+    for one in islice(_tries(policy, state, call, world, decision), _MOST_TRIES):
         other = decide(one.policy, one.state, one.call, world)
         if other.effect is not decision.effect and other.code in (Code.RULE, Code.DEFAULT, Code.LIMIT):
             key = (one.what, other.effect, other.rule)
@@ -65,32 +70,37 @@ def changes(policy: CompiledPolicy, state: State, call: ToolCall, world: World, 
     return sorted(found.values(), key=lambda change: _MILDEST_FIRST[change.effect])[:_MOST_CHANGES]
 
 
-def _tries(policy: CompiledPolicy, state: State, call: ToolCall, world: World, *, limited: bool) -> Iterator[_Try]:
+def _tries(policy: CompiledPolicy, state: State, call: ToolCall, world: World, decision: Decision) -> Iterator[_Try]:
     if not isinstance(call.name, str):
         return
-    rules = [rule for rule in policy.rules if rule.covers(call.name) and not rule.rule.observe]
+    try:
+        arguments = parse_arguments(call.arguments)
+    except InvalidJson:
+        arguments = None
+    rules = _nearest(policy, state, call.name, arguments or {}, world)
     for role in (*sorted(policy.policy.roles), None):
         if role != state.role:
             change = "no role" if role is None else f"--role {role}"
             yield _Try("role", change, policy, replace(state, role=role), call)
-    if limited:
-        yield from _without_limits(policy, state, call)
+    if decision.code is Code.LIMIT:
+        names = [limit.id for limit, _ in reached(policy, state, call)]
+        kept = tuple(limit for limit in policy.policy.limits if limit.id not in names)
+        yield _Try("limits", f"without {' and '.join(names)}", compile(replace(policy.policy, limits=kept)), state, call)
     for change, other in _histories(rules, state):
         yield _Try(change, change, policy, other, call)
-    try:
-        arguments = parse_arguments(call.arguments)
-    except InvalidJson:
+    if arguments is None:
         return
     for change, other in _sightings(policy, rules, arguments, state):
         yield _Try(change, change, policy, other, call)
     yield from _values(policy, rules, arguments, state, call, world)
 
 
-def _without_limits(policy: CompiledPolicy, state: State, call: ToolCall) -> Iterator[_Try]:
-    for name in dict.fromkeys(limit.id for limit in policy.call_limits if limit.counts(call.name)):
-        kept = tuple(limit for limit in policy.policy.limits if limit.id != name)
-        yield _Try("limits", f"without {name}", compile(replace(policy.policy, limits=kept)), state, call)
-    yield _Try("limits", "without the limits", compile(replace(policy.policy, limits=())), state, call)
+def _nearest(policy: CompiledPolicy, state: State, tool: str, arguments: Mapping[str, Json], world: World) -> list[CompiledRule]:
+    """The rules about a tool that come nearest to matching; the others are not worth trying."""
+    rules = [rule for rule in policy.rules if rule.covers(tool) and not rule.rule.observe]
+    if len(rules) <= _MOST_RULES:
+        return rules
+    return sorted(rules, key=lambda rule: sum(not condition.outcome(arguments, world, state) for condition in rule.when))[:_MOST_RULES]
 
 
 def _histories(rules: Iterable[CompiledRule], state: State) -> Iterator[tuple[str, State]]:
@@ -139,18 +149,17 @@ def _values(
 ) -> Iterator[_Try]:
     """The same with another value of one argument, or without it."""
     schema = _schema(state, call.name)
-    seen: set[tuple[str, Json]] = set()
     for condition in _conditions(rules):
-        name = condition.condition.argument
         if condition.parts is None:
-            continue
-        here = schema if schema is shapes.UNKNOWN else shapes.argument(schema, condition.parts)
-        for value in (*_candidates(condition, here, world, state), ABSENT):
-            key = (name, None if value is ABSENT else exactly(value))
-            changed = _with(arguments, condition.parts, value)
-            if key in seen or changed is None or changed == arguments:
+            others: list[tuple[tuple[str, ...], Json]] = [((name,), value) for name in arguments for value in (*_OTHERS, ABSENT)]
+        else:
+            here = schema if schema is shapes.UNKNOWN else shapes.argument(schema, condition.parts)
+            others = [(condition.parts, value) for value in (*_candidates(condition, here, world, state), ABSENT)]
+        for parts, value in others:
+            changed = _with(arguments, parts, value)
+            if changed is None or exactly(changed) == exactly(arguments):
                 continue
-            seen.add(key)
+            name = ".".join(parts)
             change = f"without {name}" if value is ABSENT else f"{name}={value_text(value)}"
             yield _Try(name, change, policy, state, replace(call, arguments=canonical(changed).decode()))
 
@@ -163,7 +172,7 @@ def _candidates(condition: CompiledCondition, schema: Json, world: World, state:
             yield operand - 1 if key == "min" else operand + 1
     if isinstance(schema, Mapping):
         yield from islice(shapes.examples(schema, schema), _MOST_VALUES)
-    yield from ("something else", 0)
+    yield from _OTHERS
 
 
 def _conditions(rules: Iterable[CompiledRule]) -> Iterator[CompiledCondition]:

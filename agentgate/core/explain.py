@@ -12,6 +12,7 @@ from agentgate.core.conditions.test import kind_of, shown
 from agentgate.core.engine import CompiledPolicy
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Place
+from agentgate.core.limits import CompiledLimit
 from agentgate.core.lint.trial import value_text
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.state import State, repeat_key
@@ -33,20 +34,18 @@ def considered(policy: CompiledPolicy, state: State, call: ToolCall, world: Worl
     """Every rule that names the call's tool, in the order in which rules are tried, after the limits that are reached."""
     if not isinstance(call.name, str):
         return []
-    key = repeat_key(call.name, _hash(call))
-    limits = [
-        Considered(limit.id, Effect.BLOCK, True, reason, place=limit.limit.place)
-        for limit in policy.call_limits
-        if limit.counts(call.name) and (reason := limit.reached(state, key)) is not None
-    ]
+    limits = [Considered(limit.id, Effect.BLOCK, True, reason, place=limit.limit.place) for limit, reason in reached(policy, state, call)]
     return limits + [_considered(rule, state, call, world) for rule in policy.rules if call.name in rule.selector]
 
 
-def _hash(call: ToolCall) -> str:
+def reached(policy: CompiledPolicy, state: State, call: ToolCall) -> list[tuple[CompiledLimit, str]]:
+    """The limits that leave no room for this call, each with its reason."""
     try:
-        return digest(parse_arguments(call.arguments))
+        key = repeat_key(call.name, digest(parse_arguments(call.arguments)))
     except InvalidJson:
-        return ""
+        key = ""
+    found = ((limit, limit.reached(state, key)) for limit in policy.call_limits if limit.counts(call.name))
+    return [(limit, reason) for limit, reason in found if reason is not None]
 
 
 def _considered(rule: CompiledRule, state: State, call: ToolCall, world: World) -> Considered:
