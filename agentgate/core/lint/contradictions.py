@@ -118,6 +118,4 @@ def _excepted(calls: Calls, rule: CompiledRule) -> Contradiction | None:
         for role in calls.roles(rule)[:1]:
             arguments = dict(parts[0].arguments)
             trial = calls.judge(tool, arguments, role=role, after=calls.history(rule))
-            if trial.decision.rule == rule.rule.id:
-                return None
     return Contradiction("`unless` holds whenever `when` does", rule.unless[0].condition, trial)

@@ -160,7 +160,7 @@ def _of_kind(name: str, schema: Mapping[str, Json], root: Json, depth: int) -> I
             item = next(examples(schema.get("items", {}), root, depth + 1), "x")
             yield [item] * (least if isinstance(least, int) else 0)
             yield [item]
-        case "object":
+        case _:
             yield smallest(schema, root, depth + 1)
 
 

@@ -88,7 +88,7 @@ _STATEMENTS = {
 
 
 def _of_kind(key: str, operand: Json) -> Iterator[str]:
-    """Values for the operators that know what a text means."""
+    """Values for the operators that know what a text means, `sql` last."""
     given = operand if isinstance(operand, Mapping) else {"": operand}
     listed = {name: value if isinstance(value, list | tuple) else [value] for name, value in given.items()}
     match key:
@@ -103,7 +103,7 @@ def _of_kind(key: str, operand: Json) -> Iterator[str]:
             yield from (f"anna@{str(domain).replace('*', 'www')}" for domain in listed.get("", ()))
         case "command":
             yield from (" ".join(str(pattern).replace("**", "x").replace("*", "x").split()) for pattern in listed.get("", ()))
-        case "sql":
+        case _:
             tables = ["customers" if table == "*" else table for table in listed.get("tables", ["*"])]
             forms = [_STATEMENTS[kind] for kind in listed.get("statements", ()) if kind in _STATEMENTS]
             yield from (form.format(table) for form in forms for table in tables)

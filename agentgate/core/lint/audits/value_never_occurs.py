@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agentgate.core.conditions.test import shown
-from agentgate.core.events import Code, Json
+from agentgate.core.events import Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Report, Subject
@@ -40,9 +40,7 @@ def _refused(subject: Subject, rule: CompiledRule, condition: CompiledCondition,
     for value in values:
         arguments = put(least, parts, value)
         if not subject.calls.valid(tool, arguments):
-            trial = subject.calls.judge(tool, arguments, role=next(iter(subject.calls.roles(rule)), None))
-            if trial.decision.code in (Code.INVALID_ARGUMENTS, Code.RULE, Code.DEFAULT):
-                yield value, trial
+            yield value, subject.calls.judge(tool, arguments, role=next(iter(subject.calls.roles(rule)), None))
 
 
 def _help(schema: Json, value: Json, trial: Trial) -> str:
