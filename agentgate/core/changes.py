@@ -61,6 +61,8 @@ class _Try(Struct, frozen=True):
 def changes(policy: CompiledPolicy, state: State, call: ToolCall, world: World, decision: Decision) -> list[Change]:
     """What would lead to another effect, the mildest first: another role, another history, another value of one argument, no limit."""
     found: dict[tuple[str, Effect, str | None], Change] = {}
+    if decision.code is Code.INTERNAL_ERROR:
+        return []
     for one in islice(_tries(policy, state, call, world, decision), _MOST_TRIES):
         other = decide(one.policy, one.state, one.call, world)
         if other.effect is not decision.effect and other.code in (Code.RULE, Code.DEFAULT, Code.LIMIT):

@@ -49,7 +49,10 @@ def reached(policy: CompiledPolicy, state: State, call: ToolCall) -> list[tuple[
 
 
 def _considered(rule: CompiledRule, state: State, call: ToolCall, world: World) -> Considered:
-    matched, why = _why(rule, state, call, world)
+    try:
+        matched, why = _why(rule, state, call, world)
+    except Exception as error:  # as in `decide`: a bug while judging is a finding, not a crash
+        matched, why = False, f"internal error while judging: {type(error).__name__}"
     return Considered(rule.rule.id, rule.rule.effect, matched, why, rule.rule.observe, rule.rule.place)
 
 
