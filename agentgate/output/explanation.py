@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from agentgate.core.changes import Change
-from agentgate.core.events import CallDecided, Code, Json
+from agentgate.core.events import CallDecided, Code, Decision, Json
 from agentgate.core.explain import Considered
 from agentgate.core.findings import Place
 from agentgate.output.calls import call_text, value_text
@@ -51,19 +51,21 @@ class ExplanationText:
         """All of it."""
         decision, recorded = self._decision, self._explanation.recorded
         yield from self._labelled("call", self._call())
-        by = self._safe(decision.rule or decision.code)
-        yield from self._labelled("decision", f"{self._marks[decision.effect]} {decision.effect:<5}  {by}: {self._safe(decision.reason)}")
+        yield from self._labelled("decision", self._said(decision))
         if decision.hint:
             yield from self._labelled("hint", self._safe(decision.hint))
         if recorded is not None and recorded.effect is not decision.effect:
-            was = self._safe(recorded.rule or recorded.code)
-            said = f"{self._marks[recorded.effect]} {recorded.effect:<5}  {was}: {self._safe(recorded.reason)}"
-            yield from self._labelled("recorded", said)
+            yield from self._labelled("recorded", self._said(recorded))
         yield from self._rules()
         if self._explanation.changes:
             yield ""
             yield "what would change it"
             yield from self._table([self._change(change) for change in self._explanation.changes])
+
+    def _said(self, decision: Decision | CallDecided) -> str:
+        by = self._safe(decision.rule or decision.code)
+        reason = f": {self._safe(decision.reason)}" if decision.reason else ""
+        return f"{self._marks[decision.effect]} {decision.effect:<5}  {by}{reason}"
 
     def _call(self) -> str:
         """The call, with the arguments that it fell on first and whole."""
@@ -89,7 +91,8 @@ class ExplanationText:
         asked = "" if self._decision.code in _ABOUT_RULES else ", if it came to them"
         shown = sorted(considered, key=lambda entry: not entry.matched)[:_MOST_RULES] if len(considered) > _MOST_RULES else considered
         yield ""
-        yield f"rules that name {value_text(self._explanation.call.name, longest=_LONGEST_VALUE, ascii=self._ascii)[1:-1]}{asked}"
+        name = value_text(self._explanation.call.name, longest=_LONGEST_VALUE, ascii=self._ascii)[1:-1]
+        yield from self._hung("", f"rules that name {name}{asked}", 6)
         yield from self._table([self._row(entry) for entry in shown])
         if len(considered) > len(shown):
             yield f"  and {plural(len(considered) - len(shown), 'more rule')}; `--format json` has all of them"
@@ -119,7 +122,7 @@ class ExplanationText:
             if room is None or room >= _LEAST_LAST or cell_len(lead + last) <= (self._width or 0):
                 yield from self._hung(lead, last, cell_len(lead))
             else:
-                yield from self._hung("   ".join(cell for cell in cells if cell), "", 6)
+                yield from self._hung("", "   ".join(cell for cell in cells if cell), 6)
                 yield from self._hung(" " * 6, last, 6)
 
     def _hung(self, lead: str, text: str, indent: int) -> Iterator[str]:
