@@ -59,6 +59,7 @@ def test_only_the_session_and_the_core_import_the_engine(file: Path) -> None:
         (["--version"], {"openai", "jsonschema", "yaml", "re2", "jiter", "msgspec", "rich.table"}),
         (["--help"], {"openai", "jsonschema", "yaml", "re2", "jiter", "msgspec"}),
         (["check", "policies/strict.yaml"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
+        (["test", "policies/support-roles.yaml"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
         (["explain", "policies/strict.yaml", "--tool", "customer_db"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
         (["replay", "tasks/upgrade_customer.recorded.jsonl", "--policy", "policies/strict.yaml"], {"openai", "jsonschema", "httpx2"}),
     ],

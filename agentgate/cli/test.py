@@ -58,7 +58,9 @@ def run_tests(
             raise UsageError(
                 f"no test has `{only}` in its name", help="`-k` looks at names of files, tests and cases, whatever their letter case"
             )
-    Sink(sys.stdout).write(_shown(results, format, min_coverage, filtered=only is not None))
+    out = Sink(sys.stdout)
+    out.write(_shown(results, format, min_coverage, filtered=only is not None, ascii=out.ascii))
+    out.check()
     low = min_coverage is not None and any(result.coverage.percent() < min_coverage for result in results)
     raise typer.Exit(1 if low or any(result.failed for result in results) else 0)
 
@@ -72,12 +74,11 @@ def _chosen(text: str) -> Callable[[PolicyTests, PolicyTest, Case], bool]:
     return chosen
 
 
-def _shown(results: list[SuiteResult], format: Format, min_coverage: float | None, *, filtered: bool) -> str:
+def _shown(results: list[SuiteResult], format: Format, min_coverage: float | None, *, filtered: bool, ascii: bool) -> str:
     if format is Format.TEXT:
         from agentgate.output.test_report import as_text
 
         color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        ascii = "utf" not in (getattr(sys.stdout, "encoding", None) or "ascii").lower()
         return as_text(results, min_coverage, filtered=filtered, ascii=ascii, color=color)
     if format is Format.JSON:
         from agentgate.output.test_report import as_json

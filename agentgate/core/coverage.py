@@ -1,7 +1,8 @@
 """What calls have exercised of a policy: which rules matched and did not, which conditions held and did not, which limits were reached.
 
-An outcome that cannot be (a rule without conditions, for everybody, always matches) is not expected. A condition that cannot be judged
-neither holds nor does not: that is a matter of its operator, and is tested there.
+An outcome that cannot be (a rule without conditions, for everybody, always matches) is not expected. A condition counts where it matters:
+those under `unless` only in calls for which `when` does not fail already, and all of them only while `after` and `before` hold. One that
+cannot be judged neither holds nor does not: that is a matter of its operator, and is tested there.
 """
 
 from __future__ import annotations
@@ -117,11 +118,27 @@ class Coverage:
             if selector is not None:
                 been = any(name in selector for name in state.returned)
                 self._note(Outcome(id, part, HELD if been == (part == "after") else NOT_HELD))
-        for part, condition in _conditions(rule):
-            outcome = condition.outcome(arguments, world, state)
-            if outcome is not None:
-                self._note(Outcome(id, part, HELD if outcome else NOT_HELD))
+        if rule.in_time(state) and self._note_group(rule, "when", rule.when, arguments, world, state):
+            self._note_group(rule, "unless", rule.unless, arguments, world, state)
         self._note(Outcome(id, "", MATCHED if rule.matches(arguments, world, state) else NOT_MATCHED))
+
+    def _note_group(
+        self,
+        rule: CompiledRule,
+        key: str,
+        conditions: tuple[CompiledCondition, ...],
+        arguments: Mapping[str, Json],
+        world: World,
+        state: State,
+    ) -> bool:
+        """Notes conditions of which all must hold; whether none of them fails, so that it matters what comes after them."""
+        passed = True
+        for condition in conditions:
+            outcome = condition.outcome(arguments, world, state)
+            passed = passed and outcome is not False
+            if outcome is not None:
+                self._note(Outcome(rule.rule.id, f"{key}.{condition.condition.argument}", HELD if outcome else NOT_HELD))
+        return passed
 
     def _note(self, outcome: Outcome) -> None:
         if outcome in self._seen:
@@ -135,12 +152,7 @@ def _possible(rule: CompiledRule) -> Iterator[Outcome]:
     if not always:
         yield Outcome(id, "", NOT_MATCHED)
     parts = [part for part, selector in (("after", rule.after), ("before", rule.before)) if selector is not None]
-    for part in (*parts, *(part for part, _ in _conditions(rule))):
+    parts += [f"{key}.{one.condition.argument}" for key, group in (("when", rule.when), ("unless", rule.unless)) for one in group]
+    for part in parts:
         yield Outcome(id, part, HELD)
         yield Outcome(id, part, NOT_HELD)
-
-
-def _conditions(rule: CompiledRule) -> Iterator[tuple[str, CompiledCondition]]:
-    for key, conditions in (("when", rule.when), ("unless", rule.unless)):
-        for condition in conditions:
-            yield f"{key}.{condition.condition.argument}", condition

@@ -15,6 +15,7 @@ from tests.files.cases import DATA, Case, described, read_cases
 
 POLICIES = [case for path in sorted((DATA / "policies" / "bad").glob("*.txt")) for case in read_cases(path)]
 TASKS = list(read_cases(DATA / "tasks" / "bad.txt"))
+TESTS = list(read_cases(DATA / "policy_tests" / "bad.txt"))
 
 
 @pytest.mark.parametrize("case", POLICIES, ids=lambda case: case.id)
@@ -50,15 +51,15 @@ def test_a_bad_task_is_refused_with_every_finding(case: Case, tmp_path: Path) ->
 
 def test_every_code_is_documented_and_used() -> None:
     """`CODES` has a line for every code that the cases show, and none for codes that nothing gives."""
-    shown = {line.split(" ", 1)[1].split(":", 1)[0] for case in (*POLICIES, *TASKS) for line in case.expected}
-    elsewhere = {"encoding", "too-large", "too-many", "too-many-files", "different-content", "observe-only"}
+    shown = {line.split(" ", 1)[1].split(":", 1)[0] for case in (*POLICIES, *TASKS, *TESTS) for line in case.expected}
+    elsewhere = {"encoding", "too-large", "too-many", "too-many-files", "different-content", "observe-only", "unknown-rule"}
     assert shown | elsewhere == set(CODES)
     assert all(text.endswith(".") for text in CODES.values())
 
 
 def test_messages_are_lower_case_without_a_full_stop() -> None:
     """A message begins in lower case, or with the user's own text, and ends without a full stop."""
-    for case in (*POLICIES, *TASKS):
+    for case in (*POLICIES, *TASKS, *TESTS):
         for line in case.expected:
             message = line.split(": ", 1)[1].split(" (help: ")[0]
             assert not message.endswith("."), line

@@ -11,10 +11,11 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Json
 from agentgate.files.policy_schema import policy_schema
 from agentgate.files.task_schema import task_schema
+from agentgate.files.test_schema import schema_of_tests
 from agentgate.files.yaml import load
 from tests.files.cases import DATA
 
-SCHEMAS = {"policy": policy_schema(), "task": task_schema()}
+SCHEMAS = {"policy": policy_schema(), "task": task_schema(), "test": schema_of_tests()}
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
