@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from agentgate import __version__
-from agentgate.cli import audit, check, explain, replay, run, schema, test
+from agentgate.cli import audit, check, convert, explain, replay, run, schema, test
 from agentgate.errors import AgentgateError, UsageError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("check")(check.check)
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
 app.command("test")(test.run_tests)
+app.command("convert")(convert.convert)
 app.add_typer(audit.app, name="audit")
 app.command("schema")(schema.schema)
 
