@@ -53,7 +53,7 @@ class CompiledLimit:
     def reached(self, state: State, key: str = "") -> str | None:
         """Why it blocks, or None where it does not."""
         if self.kind == "tokens" and state.usage_missing:
-            return self.limit.message or f"the model did not report its usage, so the limit of {self.value:g} tokens cannot be kept"
+            return self.limit.message or f"the model did not report its usage, so the limit of {int(self.value)} tokens cannot be kept"
         if self.kind == "cost_usd" and state.cost_missing:
             why = f"an answer of the model came without its cost, so the limit of {dollars(self.value)} cannot be kept"
             return self.limit.message or why

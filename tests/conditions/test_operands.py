@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jsonschema
 import pytest
 
 from agentgate.core.conditions import OPERATORS, InvalidOperand
@@ -54,3 +55,23 @@ def test_senseless_operands_are_refused(key: str, operand: Json, why: str) -> No
     with pytest.raises(InvalidOperand) as caught:
         OPERATORS[key].compile(operand)
     assert not str(caught.value).endswith("."), why
+
+
+UNKNOWN_KEYS: list[tuple[str, Json]] = [
+    ("url", {"hosts": ["a.com"], "host": "b.com"}),
+    ("url", {"schemes": ["https"]}),
+    ("sql", {"statements": ["select"], "tables": [], "columns": []}),
+    ("sql", {"tables": ["orders"]}),
+    ("path", [5]),
+    ("path", [""]),
+    ("min_length", -1),
+    ("max_length", 1.5),
+    ("exists", 1),
+    ("glob", ""),
+]
+
+
+@pytest.mark.parametrize(("key", "operand"), UNKNOWN_KEYS)
+def test_the_schema_of_an_operand_is_closed(key: str, operand: Json) -> None:
+    """Keys that nobody knows, keys that are missing and values of other types are errors of the file."""
+    assert not jsonschema.Draft7Validator(OPERATORS[key].operand).is_valid(operand)

@@ -226,3 +226,53 @@ def test_an_executed_refusal_uses_nothing_up() -> None:
     assert propose(session, "nobody").effect is Effect.BLOCK
     session.record(ToolReturned(call_id="call_0", executed=True, ok=True, content="{}"))
     assert effects(session, "read", "read") == ["allow", "block"]
+
+
+WORDS: list[tuple[str, float, str | None, list[str], str]] = [
+    ("tool_calls", 1, None, ["read", "read"], "limit of 1 tool call reached"),
+    ("tool_calls", 2, None, ["read"] * 3, "limit of 2 tool calls reached"),
+    ("tool_calls", 0, None, ["read"], "limit of 0 tool calls reached"),
+    ("calls", 1, "read", ["read", "read"], "limit of 1 call of 'read' reached"),
+    ("calls", 2, "re*", ["read"] * 3, "limit of 2 calls of 're*' reached"),
+    ("refusals", 1, None, ["no", "read"], "1 refused call in a row"),
+    ("refusals", 2, None, ["no", "no", "read"], "2 refused calls in a row"),
+    ("seconds", 0, None, ["read"], "limit of 0 seconds reached"),
+    ("seconds", 1, None, ["read", "read"], "limit of 1 second reached"),
+    ("seconds", 0.5, None, ["read", "read"], "limit of 0.5 seconds reached"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "tools", "names", "reason"), WORDS, ids=[case[4] for case in WORDS])
+def test_a_limit_says_what_is_used_up(kind: str, value: float, tools: str | None, names: list[str], reason: str) -> None:
+    """How much there was, in whole words."""
+    clock = Clock()
+    session = Session(policy(READ, limit(kind, value, tools)), clock=clock)
+    for number, name in enumerate(names):
+        said = propose(session, name, {"n": number})
+        clock.wait(1)
+    assert said.reason == reason
+
+
+def test_repeats_tokens_cost_and_steps_say_it_too() -> None:
+    """What was used goes with it where it may be more than the limit."""
+    session = Session(policy(READ, limit("repeats", 1), limit("tokens", 1_500_000), limit("cost_usd", 0.5), limit("steps", 1)))
+    propose(session, "read")
+    assert propose(session, "read").reason == "the same call was already made 1 time"
+    assert session.request().effect is Effect.ALLOW
+    session.record(ModelReplied(step=1, message={}, usage=Usage(1_000_000, 499_999), cost_usd=0.25))
+    assert session.request().reason == "limit of 1 step reached"
+    session.record(ModelReplied(step=2, message={}, usage=Usage(1, 1), cost_usd=1234.25))
+    assert propose(session, "read", {"n": 1}).reason == "limit of $0.50 reached: $1,234.50 spent"
+    session = Session(policy(READ, limit("tokens", 1_500_000), limit("repeats", 2)))
+    session.record(ModelReplied(step=1, message={}, usage=Usage(1_500_000, 1), cost_usd=0.25))
+    assert propose(session, "read").reason == "limit of 1500000 tokens reached: 1500001 used"
+    session.record(ModelReplied(step=2, message={}))
+    assert "did not report its usage, so the limit of 1500000 tokens cannot be kept" in propose(session, "read").reason
+
+
+def test_a_limit_may_speak_in_its_own_words() -> None:
+    """Also where what was used is not known."""
+    for kind in ("tokens", "cost_usd"):
+        session = Session(policy(READ, limit(kind, 5, message="too much")))
+        session.record(ModelReplied(step=1, message={}))
+        assert propose(session, "read").reason == "too much"

@@ -112,8 +112,29 @@ def test_in_a_glob_only_the_star_is_special(glob: str, text: str, fits: bool) ->
         ("x\u180ay\U000e1000", "x\u180ay\U000e1000"),
         ("é", "é"),
         ("e\u0301", "é"),
+        ("\u0301\u034f\u0350", "\u0301\u0350"),
+        ("\u17b3\u17b4\u17b5\u17b6", "\u17b3\u17b6"),
+        ("\u180b\u180c\u180d\u180e", ""),
+        ("\u27ff\u2800\u2801", "\u27ff\u2801"),
+        ("\ufe00\ufe0f", ""),
+        ("\U000e0000\U000e0fff", ""),
     ],
 )
 def test_what_hides_a_word_is_taken_away(text: str, seen: str) -> None:
     """Invisible and full-width characters go, white space and visible characters stay."""
     assert unmasked(text) == seen
+
+
+@pytest.mark.parametrize(("first", "last"), [(0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x2800, 0x2800), (0xE0000, 0xE0FFF)])
+def test_only_what_shows_nothing_is_taken_away(first: int, last: int) -> None:
+    """The characters before and after such a range are left."""
+    assert unmasked(f"a{chr(first)}{chr(last)}b") == "ab"
+    for beside in (first - 1, last + 1):
+        assert unmasked(f"a {chr(beside)} b") != "a  b"
+
+
+def test_what_re2_refuses_it_does_not_print(capfd: pytest.CaptureFixture[str]) -> None:
+    """It would write to the terminal by itself, past everything that makes texts safe to show."""
+    assert not compiles("(\x1b[2J")
+    PatternSet(PATTERNS, "search", memory=TOO_LITTLE)
+    assert capfd.readouterr() == ("", "")

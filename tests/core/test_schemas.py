@@ -58,6 +58,7 @@ for _ in range(64):
         ({"$ref": "other.json"}, "`$ref` to `other.json`: only references within the schema itself are followed"),
         ({"$ref": 1}, "`$ref` to `1`: only references within the schema itself are followed"),
         ({"not": {"not": NESTED}}, "nested too deeply"),
+        ({"properties": {"a": NESTED}} | {"not": {"not": NESTED}}, "nested too deeply"),
     ],
 )
 def test_what_is_not_understood_is_refused_with_its_place(schema: Json, reason: str) -> None:
@@ -257,3 +258,17 @@ def test_the_same_tools_are_compiled_once() -> None:
     again = tool_set([tool("first")])
     assert again is not first
     assert again == first
+
+
+@pytest.mark.parametrize("key", ["not", "properties", "anyOf", "items"])
+@pytest.mark.parametrize(("levels", "refused"), [(64, False), (65, True)])
+def test_each_way_down_counts_as_a_level(key: str, levels: int, refused: bool) -> None:
+    """Through a keyword, a mapping of schemas or a list of them."""
+    schema: Json = {}
+    for _ in range(levels):
+        schema = {key: {"a": schema} if key == "properties" else [schema] if key == "anyOf" else schema}
+    if refused:
+        with pytest.raises(InvalidSchema, match="nested too deeply"):
+            check_keywords(schema)
+    else:
+        check_keywords(schema)

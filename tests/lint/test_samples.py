@@ -131,6 +131,7 @@ def test_a_schema_without_end_gets_examples_all_the_same() -> None:
     """Alternatives within alternatives are followed only so far."""
     round_about: Json = {"anyOf": [{"anyOf": [{"$ref": "#"}]}]}
     assert "x" in list(shapes.examples(round_about, round_about))
+    assert list(shapes.examples(True, True)) == ["x"]
 
 
 def test_a_condition_gets_values_that_satisfy_it() -> None:

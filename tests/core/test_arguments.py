@@ -1,0 +1,94 @@
+"""The canonical form that is hashed, and the edges of what is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentgate.core.arguments import InvalidJson, canonical, digest, digest_text, parse_arguments, parse_json
+from agentgate.core.events import Json
+
+GREATEST = int(1.7976931348623157e308)
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ({"b": 1, "a": [True, None, "x"]}, b'{"a":[true,null,"x"],"b":1}'),
+        ({}, b"{}"),
+        ("é\n😀", b'"\\u00e9\\n\\ud83d\\ude00"'),
+        ([1.0, 0.1, -0.0, 1e100, 10**20], b"[1.0,0.1,-0.0,1e+100,100000000000000000000]"),
+    ],
+)
+def test_a_value_has_one_canonical_form(value: Json, form: bytes) -> None:
+    """Sorted keys, no spaces, only ASCII, floats as Python writes them; the digest is over that."""
+    assert canonical(value) == form
+    assert digest(value) == digest_text(form.decode())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("-inf")]])
+def test_what_no_json_holds_has_no_canonical_form(value: Json) -> None:
+    """NaN and Infinity are not quietly written down, nor hashed."""
+    for made in (canonical, digest):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            made(value)
+    with pytest.raises(TypeError):
+        canonical({"a": object()})
+
+
+def test_whatever_a_model_writes_has_a_digest() -> None:
+    """Lone surrogates, and what is no text at all; different texts differ."""
+    texts: list[Json] = ["", "{", "\ud800", "é", None, "1", b"{}", {"a": 1}]
+    assert len({digest_text(text) for text in texts}) == len(texts)
+    assert digest_text("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("number", [GREATEST, -GREATEST, 2**1023, 1.7976931348623157e308, -1.7976931348623157e308, 0, -(2**63)])
+@pytest.mark.parametrize("around", ["%s", "[%s]", '{"a":%s}', '{"a":[[{"b":%s}]]}'])
+def test_every_number_that_a_double_can_hold_is_read(number: float, around: str) -> None:
+    """Whole numbers exactly, at every depth."""
+    assert str(number) in str(parse_json(around % number))
+
+
+@pytest.mark.parametrize("number", [str(GREATEST + 1), str(-GREATEST - 1), str(2**1024), "1e309", "-1e309", "1" * 400])
+@pytest.mark.parametrize("around", ["%s", "[%s]", '{"a":%s}', '{"a":[[{"b":%s}]]}'])
+def test_no_number_that_a_double_cannot_hold_is_read(number: str, around: str) -> None:
+    """However deep it is hidden."""
+    with pytest.raises(InvalidJson, match="number out of range"):
+        parse_json(around % number)
+
+
+@pytest.mark.parametrize(("levels", "read"), [(63, True), (64, True), (65, False)])
+def test_depth_is_counted_beside_other_brackets(levels: int, read: bool) -> None:
+    """Many lists beside one another are no depth; the deepest of them counts."""
+    for inner in ("[]", '{"b":1}', "[1,[],{}]"):
+        depth = 2 if inner == "[1,[],{}]" else 1
+        text = '{"a":' + "[" * (levels - 1 - depth) + ",".join([inner] * 40) + "]" * (levels - 1 - depth) + "}"
+        if read:
+            assert parse_arguments(text)
+        else:
+            with pytest.raises(InvalidJson, match="nested deeper than 64 levels"):
+                parse_arguments(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "EOF while parsing an object at line 1 column 1"),
+        ("{}x", "trailing characters at line 1 column 3"),
+        ("[]", "not an object"),
+        (b"{}", "not a string"),
+        ('{"a":1,"a":2}', 'detected duplicate key "a"'),
+    ],
+)
+def test_a_refusal_says_what_and_where(text: Json, reason: str) -> None:
+    """In lower case, like every reason."""
+    with pytest.raises(InvalidJson) as refused:
+        parse_arguments(text)
+    assert str(refused.value).startswith(reason)
+
+
+def test_the_limit_of_a_text_is_in_bytes() -> None:
+    """And may be another one than that for arguments."""
+    assert parse_json('"é"', limit=4) == "é"
+    with pytest.raises(InvalidJson, match="4 bytes, at most 3 are read"):
+        parse_json('"é"', limit=3)
