@@ -73,6 +73,6 @@ def _is_native(id: str) -> bool:
 
 def kebab(name: str) -> str:
     """A name in lower case with dashes between its words, as ids are."""
-    plain = unicodedata.normalize("NFKD", name).lower().encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     made = _OTHER.sub("-", plain)[:_LONGEST].strip("-") or "entry"
     return f"{made}-entry" if made in RESERVED else made
