@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,17 +91,16 @@ def _judged(judging: Replay, tally: Tally, paths: list[str], collector: Collecto
 
     sources = find_transcripts(paths)
     err = Sink(sys.stderr)
-    progress = Progress(err, lambda: total_size(source.file for source in sources))
-    for found in read_sources(sources, progress.advance if bar else None):
-        if isinstance(found, Damage):
-            tally.damaged.append(found)
-            err.write(f"damaged: {safe(str(found))}\n")
-        else:
+    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+        for found in read_sources(sources, progress.advance if bar else None):
+            if isinstance(found, Damage):
+                tally.damaged.append(found)
+                err.write(f"damaged: {safe(str(found))}\n")
+                continue
             for call in tally.run(judging.judge(found)):
                 if collector is not None:
                     collector.note(found, call)
                 yield call
-    progress.close()
 
 
 def _collector(to_test: str | None, policies: list[str], judging: Replay, role: str | None) -> Collector | None:

@@ -354,3 +354,19 @@ def test_no_file_is_too_strange(lines: list[bytes]) -> None:
                 session.propose(item.call, at=item.at)
             else:
                 session.record(item)
+
+
+def test_every_byte_that_is_read_is_told() -> None:
+    """So that a bar moves inside one big file, too; whether it holds lines or one document."""
+    for data in (GOLDEN.read_bytes(), b'{"messages": []}\n\n{"messages": []}', b'[\n{"role": "user",\n"content": "x"}\n]\n'):
+        told: list[int] = []
+        list(read_stream(BytesIO(data), Source("t.jsonl"), {}, told.append))
+        assert sum(told) == len(data)
+
+
+def test_a_file_is_read_once_however_it_is_named(tmp_path: Path) -> None:
+    """Through its folder, by another spelling, by a link; asked for by name counts more than found in a folder."""
+    (tmp_path / "a.jsonl").write_bytes(GOLDEN.read_bytes())
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "a.jsonl")
+    found = find_transcripts([tmp_path, tmp_path / "a.jsonl", f"{tmp_path}/./a.jsonl"])
+    assert [(os.path.realpath(source.file), source.named) for source in found] == [(f"{tmp_path}/a.jsonl", True)]

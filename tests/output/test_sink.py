@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from agentgate.core.events import RunEnded, RunStarted
-from agentgate.errors import UsageError
+from agentgate.errors import OutsideError, UsageError
 from agentgate.output import FORMATS, default_format, open_screen
 from agentgate.output.port import Screen, View
 from agentgate.output.sink import Sink
@@ -174,3 +175,24 @@ def test_a_stored_event_is_written_as_it_is_stored() -> None:
         tape = Tape()
         open_screen("jsonl", tape, tape, View(stored=lambda _, kept=stored: kept)).show(started)  # type: ignore[misc]
         assert tape.text == '{"type":"run_started","seq":1,"run_id":"r\\u007f"}\n'
+
+
+def test_a_result_that_did_not_arrive() -> None:
+    """A full disk is a failure that is raised when asked for; a reader that went away is none."""
+
+    class Failing(io.StringIO):
+        def __init__(self, error: OSError) -> None:
+            super().__init__()
+            self.error = error
+
+        def write(self, text: str) -> int:
+            raise self.error
+
+    for error in (BrokenPipeError(), None):
+        sink = Sink(Failing(error) if error is not None else io.StringIO())
+        sink.write("text")
+        sink.check()
+    sink = Sink(Failing(OSError(28, "No space left on device")))
+    sink.write("text")
+    with pytest.raises(OutsideError, match="no space left on device"):
+        sink.check()
