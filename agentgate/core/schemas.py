@@ -60,7 +60,8 @@ class Schema:
 
         check_keywords(document)
         self.document = document
-        draft = DIALECTS[str(document.get("$schema", next(iter(DIALECTS)))).rstrip("#")]
+        draft = _draft(document)
+        assert draft is not None
         self._compile = partial(
             _validators(jsonschema_rs)[draft],
             validate_formats=True,
@@ -94,6 +95,11 @@ class Schema:
         if self._exact_validator is None:
             self._exact_validator = self._compile(_exact(self.document))
         return self._exact_validator
+
+
+def _draft(document: Mapping[str, Json]) -> int | None:
+    """The draft that a schema is written in; None where nobody knows its dialect."""
+    return DIALECTS.get(str(document.get("$schema", next(iter(DIALECTS)))).rstrip("#"))
 
 
 def _validators(module: object) -> dict[int, Callable[..., Json]]:
@@ -157,9 +163,8 @@ def check_keywords(document: Json, where: str = "", depth: int = 0, *, inside: b
         raise InvalidSchema(f"{where or 'the schema'} is not an object")
     if depth > _MAX_DEPTH:
         raise InvalidSchema("nested too deeply")
-    dialect = document.get("$schema")
-    if dialect is not None and str(dialect).rstrip("#") not in DIALECTS:
-        raise InvalidSchema(f"unknown dialect `{dialect}`")
+    if _draft(document) is None:
+        raise InvalidSchema(f"unknown dialect `{document['$schema']}`")
     reference = document.get("$ref")
     if reference is not None and not (isinstance(reference, str) and reference.startswith("#")):
         raise InvalidSchema(f"`$ref` to `{reference}`: only references within the schema itself are followed")
@@ -229,7 +234,8 @@ def _close(schema: Json, root: Mapping[str, Json], *, top: bool = False, part: b
 
 def _old(root: Mapping[str, Json]) -> bool:
     """Whether the dialect has no `unevaluatedProperties`, and passes over what stands beside a `$ref`."""
-    return DIALECTS[str(root.get("$schema", next(iter(DIALECTS)))).rstrip("#")] < 201909
+    draft = _draft(root)
+    return draft is not None and draft < 201909
 
 
 def _lists_properties(schema: Json, root: Mapping[str, Json], depth: int = 0) -> bool:

@@ -272,3 +272,11 @@ def test_each_way_down_counts_as_a_level(key: str, levels: int, refused: bool) -
             check_keywords(schema)
     else:
         check_keywords(schema)
+
+
+@pytest.mark.parametrize("dialect", ["https://example.com/dialect", 5, None, []])
+@pytest.mark.parametrize("schema", [{"$defs": {"p": OBJECT}}, {"$ref": "#/$defs/p", "$defs": {"p": OBJECT}}, {"allOf": [OBJECT]}])
+def test_a_tool_in_an_unknown_dialect_is_unusable(dialect: Json, schema: Json) -> None:
+    """However it describes its arguments; nobody is asked what the dialect might mean."""
+    with pytest.raises(InvalidSchema):
+        ToolSet([tool("read", {**schema, "$schema": dialect})]).schema("read")
