@@ -5,7 +5,6 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,11 +16,11 @@ from agentgate.files.policy_file import load_policy
 from agentgate.files.renaming import native_ids
 from tests.core.building import limit, policy, rule
 from tests.reference.cases import Case, play, random_case
+from tests.sayable import TOO_LARGE, sayable
 
 DATA = Path(__file__).parent / "data" / "policies"
 FILES = sorted((*DATA.glob("flat/*.yaml"), *DATA.glob("good/*.yaml"), *(Path(__file__).parents[1] / "policies").glob("*.yaml")))
 POLICIES = [path for path in FILES if not path.name.endswith(".test.yaml")]
-TOO_LARGE = 10**20
 
 
 def read(made: Converted) -> Policy:
@@ -32,31 +31,6 @@ def read(made: Converted) -> Policy:
 def flat(*entries: str) -> Policy:
     """A policy of the flat form with these entries."""
     return load_policy("-", stdin=BytesIO(f"policies: [{', '.join(f'{{{entry}}}' for entry in entries)}]".encode()))
-
-
-def sayable(policy: Policy) -> Policy:
-    """A random policy without what no file can say: two conditions on one argument, and numbers that readers disagree about."""
-    return replace(policy, rules=tuple(replace(rule, when=_sayable(rule.when), unless=_sayable(rule.unless)) for rule in policy.rules))
-
-
-def _sayable(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    once = {condition.argument: condition for condition in conditions}
-    return tuple(
-        replace(condition, operators=tuple((key, _smaller(operand)) for key, operand in condition.operators if not _empty(key, operand)))
-        for condition in once.values()
-        if not all(_empty(key, operand) for key, operand in condition.operators)
-    )
-
-
-def _empty(key: str, operand: Any) -> bool:
-    """A pattern of nothing, which no file may have."""
-    return key in ("matches", "search", "glob") and operand == ""
-
-
-def _smaller(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_smaller(item) for item in value]
-    return 2**62 if type(value) is int and value == TOO_LARGE else value
 
 
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.stem)

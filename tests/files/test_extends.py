@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from contextlib import chdir
 from io import BytesIO
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate import Session, ToolCall
 from agentgate.checking import check_files
@@ -17,7 +20,10 @@ from agentgate.core.findings import Severity
 from agentgate.core.policy import Policy
 from agentgate.errors import FileError
 from agentgate.files.extending import MAX_FILES
+from agentgate.files.native_writer import native_text
 from agentgate.files.policy_file import load_policy, read_policy
+from tests.reference.cases import Proposal, random_case
+from tests.sayable import sayable
 
 BASE = """
 version: 1
@@ -237,3 +243,33 @@ def test_check_speaks_of_the_whole_policy(tmp_path: Path) -> None:
     assert ("case-sensitive", "base.yaml") in found
     assert "no-limits" not in {code for code, _ in found}
     assert (tmp_path / "base.yaml").read_text() == files["base.yaml"]
+
+
+STRICTNESS = ("allow", "ask", "block")
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_nothing_of_a_part_is_loosened(tmp_path: Path, block: int) -> None:
+    """Whatever a block or ask rule of one file says about a call, the merged policy says the same or something stricter."""
+    judged = 0
+    for seed in range(block * 40, block * 40 + 40):
+        random = Random(seed)
+        one, other = (sayable(random_case(random).policy) for _ in range(2))
+        other = replace(other, rules=tuple(replace(rule, id=f"other-{rule.id}") for rule in other.rules))
+        (tmp_path / "one.yaml").write_text(native_text(replace(one, limits=())))
+        (tmp_path / "other.yaml").write_text(f"extends: one.yaml\n{native_text(replace(other, limits=()))}")
+        merged = load_policy(str(tmp_path / "other.yaml"))
+        assert merged == replace(load_policy(str(tmp_path / "one.yaml"), str(tmp_path / "other.yaml")), **unlike(merged))
+        for part in (one, other):
+            case = random_case(random)
+            for call in [step.call for step in case.script if isinstance(step, Proposal)]:
+                alone, together = (Session(policy, role=case.setting.role).propose(call) for policy in (replace(part, limits=()), merged))
+                if alone.code == "rule" and alone.effect != "allow":
+                    judged += 1
+                    assert STRICTNESS.index(together.effect) >= STRICTNESS.index(alone.effect), (seed, call)
+    assert judged > 50
+
+
+def unlike(policy: Policy) -> dict[str, Any]:
+    """What differs by the order in which files are given."""
+    return {"name": policy.name, "rules": policy.rules, "place": policy.place, "description": policy.description}
