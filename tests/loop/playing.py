@@ -47,15 +47,17 @@ PEOPLE = {
 
 
 class Recorder:
-    """Keeps events in memory; can be told to fail at the n-th one, and to hand every event on."""
+    """Keeps events in memory; can be told to fail once, at the n-th one, and to hand every event on."""
 
     def __init__(self, fails_at: int | None = None, onward: Callable[[Event], None] = lambda event: None) -> None:
         self.events: list[Event] = []
+        self._tries = 0
         self._fails_at = fails_at
         self._onward = onward
 
     def __call__(self, event: Event) -> None:
-        if self._fails_at is not None and len(self.events) >= self._fails_at:
+        self._tries += 1
+        if self._tries - 1 == self._fails_at:
             raise RecordError("disk full")
         self._onward(event)
         self.events.append(event)
@@ -91,7 +93,7 @@ class ScriptedModel:
         message: dict[str, Json] = {"role": "assistant", "content": said.get("text"), **({"tool_calls": calls} if calls else {})}
         finish = said.get("finish", "tool_calls" if calls else "stop")
         usage = Usage(*said.get("usage", (100, 20))) if said.get("usage", ()) is not None else None
-        return Reply(message=message, finish_reason=finish, usage=usage, unusable=said.get("unusable"))
+        return Reply(message=message, finish_reason=finish, usage=usage, unusable=said.get("unusable"), notes=said.get("notes", ()))
 
     def _call(self, call: Json) -> dict[str, Json]:
         """`name {"its": "arguments"}` gets an id; a mapping is the call as it stands."""

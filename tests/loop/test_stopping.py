@@ -19,8 +19,8 @@ from agentgate.models.port import Reply
 from agentgate.tools.port import Outcome
 from tests.loop.playing import Play, Recorder, tool
 
-CALM = signal.SIGUSR1
-"""Stands in for Ctrl-C, which belongs to the test runner."""
+CALM, HASTY = signal.SIGUSR1, signal.SIGUSR2
+"""Stand in for Ctrl-C, which belongs to the test runner. Two of them, for the system may deliver one signal twice as one."""
 STORY: dict[str, Any] = {
     "policy": {"rules": [{"id": "read", "allow": "read"}, {"id": "big", "ask": "pay"}]},
     "tools": {"read": {}, "pay": {}},
@@ -29,9 +29,9 @@ STORY: dict[str, Any] = {
 }
 
 
-def press() -> None:
+def press(number: signal.Signals = CALM) -> None:
     """Ctrl-C."""
-    os.kill(os.getpid(), CALM)
+    os.kill(os.getpid(), number)
 
 
 @pytest.fixture
@@ -74,13 +74,13 @@ def test_ctrl_c_after_any_event(tmp_path: Path, interrupts: Interrupts) -> None:
     for moment in range(count):
         folder = tmp_path / str(moment)
         folder.mkdir()
-        status, executed_after = pressed_after(moment, folder)
-        assert executed_after == 0
+        status, later = pressed_after(moment, folder)
+        assert later == 0
         assert status == ("done" if moment >= count - 2 else "interrupted")
 
 
 def pressed_after(moment: int, folder: Path) -> tuple[str, int]:
-    """Runs the story with Ctrl-C right after an event, by its number: how it ends, and how many tools are executed after that."""
+    """Runs the story with Ctrl-C right after an event, by its number: how it ends, and how much is executed or asked after that."""
     seen: list[Event] = []
     before = 0
 
@@ -89,23 +89,26 @@ def pressed_after(moment: int, folder: Path) -> tuple[str, int]:
         seen.append(event)
         if len(seen) == moment + 1:
             press()
-            before = len(play.tools.executed)
+            before = consequences()
+
+    def consequences() -> int:
+        return len(play.tools.executed) + sum(isinstance(event, ApprovalAnswered) for event in seen)
 
     with Interrupts((CALM,)) as watching:
         play = played(folder, watching, at)
-        return ended(play, folder).status, len(play.tools.executed) - before
+        return ended(play, folder).status, consequences() - before
 
 
 class Blocked:
-    """Presses Ctrl-C so often once it is reached, and then does not come back before somebody gives it up."""
+    """Presses Ctrl-C once it is reached, as often as it is told, and then does not come back before somebody gives it up."""
 
-    def __init__(self, presses: int) -> None:
+    def __init__(self, *presses: signal.Signals) -> None:
         self.given_up = threading.Event()
         self._presses = presses
 
     def wait(self) -> None:
-        for _ in range(self._presses):
-            press()
+        for number in self._presses:
+            press(number)
         assert self.given_up.wait(30)
 
 
@@ -123,8 +126,8 @@ class BlockedModel(Blocked):
 class BlockedTools(Blocked):
     """A tool that does not return."""
 
-    def __init__(self, presses: int) -> None:
-        super().__init__(presses)
+    def __init__(self, *presses: signal.Signals) -> None:
+        super().__init__(*presses)
         self.tools = tuple(tool(name, {}) for name in ("read", "pay"))
         self.executed = 0
 
@@ -153,18 +156,19 @@ class BlockedPeople(Blocked):
 
 def test_ctrl_c_while_the_model_is_asked(tmp_path: Path, interrupts: Interrupts) -> None:
     """The request is given up at once; there is no answer on record."""
-    model = BlockedModel(1)
+    model = BlockedModel(CALM)
     play = played(tmp_path, interrupts, model=model)
     assert ended(play, tmp_path).status == "interrupted"
     assert play.told == "end     interrupted: interrupted\n"
     assert model.given_up.is_set()
 
 
-def test_ctrl_c_twice_while_a_tool_runs(tmp_path: Path, interrupts: Interrupts) -> None:
-    """The tool is killed; its call is answered as one that may have run, and those after it as not reached."""
-    tools = BlockedTools(2)
-    play = played(tmp_path, interrupts, toolbox=tools)
-    assert ended(play, tmp_path).status == "interrupted"
+def test_ctrl_c_twice_while_a_tool_runs(tmp_path: Path) -> None:
+    """The tool is killed at once; its call is answered as one that may have run, and those after it as not reached."""
+    tools = BlockedTools(CALM, HASTY)
+    with Interrupts((CALM, HASTY), clock=lambda: 0.0) as interrupts:  # no grace ever ends
+        play = played(tmp_path, interrupts, toolbox=tools)
+        assert ended(play, tmp_path).status == "interrupted"
     returned = [(event.executed, event.ok, event.content) for event in play.events if isinstance(event, ToolReturned)]
     assert [(executed, ok) for executed, ok, _ in returned] == [(True, False), (False, False), (False, False)]
     assert "interrupted, may have run" in returned[0][2]
@@ -174,7 +178,7 @@ def test_ctrl_c_twice_while_a_tool_runs(tmp_path: Path, interrupts: Interrupts) 
 
 def test_ctrl_c_once_while_a_tool_runs(tmp_path: Path, interrupts: Interrupts) -> None:
     """The running tool may end, and its result counts; nothing is executed after it."""
-    tools = BlockedTools(1)
+    tools = BlockedTools(CALM)
     tools.given_up.set()  # it comes back by itself
     play = played(tmp_path, interrupts, toolbox=tools)
     assert ended(play, tmp_path).status == "interrupted"
@@ -188,7 +192,7 @@ def test_ctrl_c_once_while_a_tool_runs(tmp_path: Path, interrupts: Interrupts) -
 
 def test_ctrl_c_while_a_person_is_asked(tmp_path: Path, interrupts: Interrupts) -> None:
     """That is a no, by nobody."""
-    play = played(tmp_path, interrupts, story={**STORY, "model": [["pay", "read"], "never asked"]}, approver=BlockedPeople(1))
+    play = played(tmp_path, interrupts, story={**STORY, "model": [["pay", "read"], "never asked"]}, approver=BlockedPeople(CALM))
     assert ended(play, tmp_path).status == "interrupted"
     assert [(event.answer, event.by) for event in play.events if isinstance(event, ApprovalAnswered)] == [("reject", "nobody")]
     assert play.tools.executed == []

@@ -84,6 +84,27 @@ def test_totals_are_what_the_events_say(story: Any, tmp_path: Path) -> None:
     assert isinstance(play.events[-1], RunEnded)
 
 
+def test_the_codes_of_unanswered_questions(tmp_path: Path) -> None:
+    """A no is another thing than nobody, also for programs that read the answers."""
+    story = {
+        "policy": {"rules": [{"id": "big", "ask": "pay"}]},
+        "tools": {"pay": {}},
+        "people": ["reject", "nobody"],
+        "model": [["pay", "pay"], "done"],
+    }
+    play = Play(story, tmp_path)
+    play.run()
+    answers = [json.loads(event.content) for event in play.events if isinstance(event, ToolReturned)]
+    assert [(answer["code"], answer["rule"]) for answer in answers] == [("approval_rejected", "big"), ("approval_unavailable", "big")]
+
+
+def test_what_a_provider_notes_is_passed_on(tmp_path: Path) -> None:
+    """To whoever watches."""
+    play = Play({"policy": "strict.yaml", "model": [{"text": "done", "notes": ("the server does not know that",)}]}, tmp_path)
+    play.run()
+    assert play.notes.heard == ["the server does not know that"]
+
+
 def wrong_with(messages: Sequence[Mapping[str, Json]]) -> list[str]:
     """What a strict server would refuse in a conversation."""
     problems: list[str] = []
