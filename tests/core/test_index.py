@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
+from msgspec.structs import replace
+
 from agentgate.core.engine import compile, offered
-from agentgate.core.events import Effect
+from agentgate.core.events import Effect, Json
 
 from .building import decision, policy, rule
 
@@ -90,3 +93,39 @@ def test_among_many_rules_the_strictest_wins() -> None:
     assert decision(many, "t", {"a": "x", "b": "y"}).rule == "a-allow"
     assert decision(many, "t", {}).rule == "d-allow"
     assert decision(many, "t", {"a": "x"}).effect is Effect.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("when", "arguments", "found"),
+    [
+        ({"*": {"matches": "x+"}}, {"b": "xx"}, True),
+        ({"*": {"matches": "x+"}}, {"b": ["xx", {"x": "x"}]}, True),
+        ({"*": {"glob": "x*"}}, {"a": "y"}, False),
+        ({"*": {"search": "x"}}, {"b": "ｘ"}, True),
+        ({"a": {"search": "x"}}, {"a": ["y", "axb"]}, True),
+        ({"a": {"search": "x"}}, {"a": {"x": 1}}, True),
+        ({"a": {"search": "x"}}, {"a": "\u200bx"}, True),
+        ({"a": {"search": "x"}}, {"a": "a\nx"}, True),
+        ({"a": {"search": "x"}}, {"a": 1}, False),
+        ({"a": {"matches": "x+"}}, {"a": ["x"]}, False),
+        ({"a": {"matches": "x+"}}, {"a": "ｘ"}, False),
+        ({"a": {"matches": "é"}}, {"a": "é"}, True),
+        ({"a.b": {"search": "x"}}, {"a": {"b": "x"}}, True),
+        ({"a.b": "x"}, {"a": {"b": "x"}}, True),
+        ({"a.b": "x"}, {"a": "x"}, False),
+        ({"a": [1, "x"]}, {"a": 1.0}, True),
+        ({"a": [1, "x"]}, {"a": True}, False),
+        ({"a": {"equals": "x", "optional": True}}, {}, True),
+        ({"a": {"search": "x", "optional": True}}, {"b": 1}, True),
+    ],
+)
+def test_among_many_rules_the_one_that_allows_is_found(when: Json, arguments: Json, found: bool) -> None:
+    """By the same values and texts as if it were alone, beside rules that look for others in the same places."""
+    others = [
+        rule("allow", "t", when={argument: test})
+        for number in range(3)
+        for argument, test in (("a", f"v{number}"), ("*", {"matches": f"v{number}"}), ("a", {"search": f"w{number}"}))
+    ]
+    others = [replace(other, id=f"other-{number}") for number, other in enumerate(others)]
+    for beside in ([], others):
+        assert (decision(policy(rule("allow", "t", when=when), *beside), "t", arguments).effect is Effect.ALLOW) is found
