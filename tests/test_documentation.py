@@ -14,6 +14,8 @@ from agentgate.core.events import Code
 from agentgate.core.lint import lint
 from agentgate.files.policy_file import PolicyReading, understand
 from agentgate.files.reading import Source
+from agentgate.files.test_file import ReadingOfTests
+from agentgate.files.test_file import understand as understand_tests
 
 from .documentation import COMMAND, MEANINGS, PAGE, page, table
 
@@ -25,8 +27,10 @@ def test_the_page_is_current() -> None:
     assert PAGE.read_text() == page(), f"policies/README.md is not current: run `{COMMAND}`"
 
 
-def read(example: str) -> PolicyReading:
-    """An example as a policy: as it stands, or, where it shows only a part, with the rest around it."""
+def read(example: str) -> PolicyReading | ReadingOfTests:
+    """An example as a policy or as tests of one: as it stands, or, where it shows only a part, with the rest around it."""
+    if "\ntests:" in example:
+        return understand_tests(Source("example.test.yaml", example.encode(), ""))
     if example.startswith("limits:"):
         example = f"version: 1\n{example}"
     if example.startswith("when:"):
@@ -42,9 +46,10 @@ def test_every_example_loads(example: str) -> None:
 
 def test_the_first_policy_is_wise() -> None:
     """`check` has nothing to say about the policy that the page begins with."""
-    policy = read(EXAMPLES[0]).policy
-    assert policy is not None
-    assert lint(policy) == []
+    reading = read(EXAMPLES[0])
+    assert isinstance(reading, PolicyReading)
+    assert reading.policy is not None
+    assert lint(reading.policy) == []
 
 
 def test_every_operator_has_an_example() -> None:

@@ -10,7 +10,7 @@ from agentgate.files.test_schema import schema_of_tests
 from agentgate.suites import load_suites
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "policies" / "TESTING.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "policies" / "README.md").read_text(encoding="utf-8").split("\n## Testing a policy\n")[1].split("\n## ")[0]
 
 
 def test_the_example_passes(tmp_path: Path) -> None:
