@@ -68,6 +68,14 @@ UNKNOWN_KEYS: list[tuple[str, Json]] = [
     ("max_length", 1.5),
     ("exists", 1),
     ("glob", ""),
+    ("email", [""]),
+    ("command", [""]),
+    ("seen_in", ""),
+    ("seen_in", ["prompt", ""]),
+    ("url", {"hosts": [""]}),
+    ("url", {"hosts": ["a.com"], "ports": [0]}),
+    ("url", {"hosts": ["a.com"], "ports": [65536]}),
+    ("sql", {"statements": ["select"], "tables": [""]}),
 ]
 
 
