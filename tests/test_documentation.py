@@ -30,7 +30,7 @@ def test_the_page_is_current() -> None:
 def read(example: str) -> PolicyReading | ReadingOfTests:
     """An example as a policy or as tests of one: as it stands, or, where it shows only a part, with the rest around it."""
     if "\ntests:" in example:
-        return understand_tests(Source("example.test.yaml", example.encode(), ""))
+        return understand_tests(Source(str(PAGE.parent / "example.test.yaml"), example.encode(), ""))
     if example.startswith("limits:"):
         example = f"version: 1\n{example}"
     if example.startswith("when:"):
