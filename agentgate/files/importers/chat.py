@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
-from agentgate.core.events import Json, ModelReplied, RunStarted, ToolCall, ToolReturned
+from agentgate.core.events import EPOCH, Json, ModelReplied, RunStarted, ToolCall, ToolReturned
 from agentgate.core.state import State, evolve
 from agentgate.files.transcript import InvalidTranscript, Item, Proposed
 
@@ -29,10 +30,15 @@ def read(value: Json, run_id: str, tools: Json) -> tuple[Item, ...]:
     Raises:
         InvalidTranscript: a message is not one, or the tools are not.
     """
-    return from_messages(value["messages"] if isinstance(value, dict) else value, run_id=run_id, tools=tools)
+    messages = value.get("messages") if isinstance(value, dict) else value
+    if not isinstance(messages, list):
+        raise InvalidTranscript("not a list of messages")
+    return from_messages(messages, run_id=run_id, tools=tools)
 
 
-def from_messages(messages: Sequence[Json], *, run_id: str, tools: Json = None) -> tuple[Item, ...]:
+def from_messages(
+    messages: Sequence[Json], *, run_id: str, tools: Json = None, model: str | None = None, workdir: str | None = None
+) -> tuple[Item, ...]:
     """A conversation as the run it was.
 
     The messages before the first answer begin the run; each answer is a step, its calls are proposed in order, and messages with results
@@ -42,6 +48,8 @@ def from_messages(messages: Sequence[Json], *, run_id: str, tools: Json = None) 
         messages: in Chat Completions form.
         run_id: what the run is called.
         tools: the tools that were offered, in Chat Completions form; None where nobody says.
+        model: its name, where somebody says.
+        workdir: where relative paths start, absolute, where somebody says.
 
     Raises:
         InvalidTranscript: a message is not one, or the tools are not.
@@ -53,20 +61,32 @@ def from_messages(messages: Sequence[Json], *, run_id: str, tools: Json = None) 
             raise InvalidTranscript(f"message {number} has the unknown role `{message.get('role')}`")
     answers = (number for number, message in enumerate(messages) if message["role"] in ("assistant", "tool", "function"))
     begin = next(answers, len(messages))
-    return (_started(run_id, messages[:begin], tools), *_items(messages[begin:]))
+    return (started(run_id, messages[:begin], tools, model=model, workdir=workdir), *_items(messages[begin:]))
 
 
-def _started(run_id: str, messages: Sequence[dict[str, Json]], tools: Json) -> RunStarted:
-    """The beginning. Tools that are not functions are left out: no call of them would be understood."""
+def started(
+    run_id: str,
+    messages: Sequence[dict[str, Json]],
+    tools: Json,
+    *,
+    model: str | None = None,
+    workdir: str | None = None,
+    at: datetime = EPOCH,
+) -> RunStarted:
+    """The beginning of an imported run. Tools that are not functions are left out: no call of them would be understood.
+
+    Raises:
+        InvalidTranscript: the tools are none, or nothing can be judged by them.
+    """
     if tools is not None and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
         raise InvalidTranscript("`tools` is not a list of tools")
     functions = None if tools is None else tuple(tool for tool in tools if tool.get("type", "function") == "function")
-    started = RunStarted(run_id=run_id, messages=tuple(messages), tools=functions, imported=True)
+    event = RunStarted(run_id=run_id, messages=tuple(messages), tools=functions, imported=True, model=model, workdir=workdir, at=at)
     try:
-        evolve(State(), started)
+        evolve(State(), event)
     except (AttributeError, TypeError, ValueError) as error:
         raise InvalidTranscript(f"nothing can be judged by its `tools` or messages: {error}") from None
-    return started
+    return event
 
 
 def _items(messages: Sequence[dict[str, Json]]) -> Iterator[Item]:

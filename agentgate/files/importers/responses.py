@@ -94,6 +94,8 @@ def _known(kind: str | None) -> bool:
 def _all_items(value: Json) -> list[Json]:
     if isinstance(value, list):
         return value
+    if not isinstance(value, dict):
+        raise InvalidTranscript("not a list of items")
     items: list[Json] = []
     for key in ("input", "items", "output"):
         part = value.get(key)
