@@ -35,7 +35,9 @@ class Format(StrEnum):
 
 
 def replay(
-    transcripts: Annotated[list[str], typer.Argument(help="Transcripts: files, folders, globs.", metavar="TRANSCRIPT...")],
+    transcripts: Annotated[
+        list[str], typer.Argument(help="Transcripts: files, folders, globs, - for standard input.", metavar="TRANSCRIPT...")
+    ],
     policy: Policies = [],  # noqa: B006 - typer reads the default, nobody changes it
     against: Annotated[
         list[str],
@@ -47,6 +49,9 @@ def replay(
     to_test: Annotated[
         str | None,
         typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--from", help="What wrote the transcripts; by default their content tells.", metavar="FORM")
     ] = None,
 ) -> None:
     """Judges recorded runs again, and shows what is decided otherwise.
@@ -68,7 +73,7 @@ def replay(
     collector = _collector(to_test, policy, judging, role)
     tally, began = Tally(), time.perf_counter()
     out = Sink(sys.stdout)
-    calls = _judged(judging, tally, transcripts, collector, bar=format is not Format.JSONL or not out.can_erase)
+    calls = _judged(judging, tally, transcripts, collector, form, bar=format is not Format.JSONL or not out.can_erase)
     if format is Format.JSONL:
         _print_calls(calls, out)
     else:
@@ -81,7 +86,9 @@ def replay(
     raise typer.Exit(1 if tally.damaged or (fail_on_flip and tally.flips) else 0)
 
 
-def _judged(judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, *, bar: bool) -> Iterator[Judged]:
+def _judged(
+    judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, form: str | None, *, bar: bool
+) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
@@ -90,9 +97,13 @@ def _judged(judging: Replay, tally: Tally, paths: list[str], collector: Collecto
     from agentgate.output.sink import Sink
 
     sources = find_transcripts(paths)
+    if form is not None:
+        from agentgate.files.importers import known_form
+
+        known_form(form)
     err = Sink(sys.stderr)
     with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
-        for found in read_sources(sources, progress.advance if bar else None):
+        for found in read_sources(sources, progress.advance if bar else None, form=form):
             if isinstance(found, Damage):
                 tally.damaged.append(found)
                 err.write(f"damaged: {safe(str(found))}\n")

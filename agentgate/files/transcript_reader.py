@@ -5,10 +5,8 @@ Runs of agentgate have their chain checked on the way. What cannot be judged is 
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import chain
@@ -20,12 +18,12 @@ from msgspec import Struct
 from agentgate.core.arguments import InvalidJson
 from agentgate.core.events import CallDecided, Json, ModelReplied, RunEnded, RunStarted, ToolCall
 from agentgate.errors import FileError
-from agentgate.files.importers import importer_of
+from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, Importer, file_importer_of, importer_of
 from agentgate.files.importers.chat import calls_of
 from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
+from agentgate.files.transcript_streams import STDIN, SUFFIXES, Kept, open_regular, open_transcript
 
-_SUFFIXES = (".jsonl", ".json")
 _BOM = b"\xef\xbb\xbf"
 _PATIENCE = 100
 """Lines after which a file that holds no transcript so far is taken for something else."""
@@ -49,7 +47,8 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
     """The files that the arguments of a command mean, in order and each once.
 
     Args:
-        paths: files, folders (all `.jsonl` and `.json` below them) and globs (`**` for any folders).
+        paths: files, folders (all `.jsonl` and `.json` below them, also `.gz` and `.zst`), globs (`**` for any folders), and `-`
+            for standard input.
 
     Raises:
         FileError: nothing is there.
@@ -57,7 +56,9 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
     found: dict[str, Source] = {}
     for given in paths:
         path = os.fspath(given)
-        if Path(path).is_dir():
+        if path == STDIN:
+            sources = [Source(STDIN)]
+        elif Path(path).is_dir():
             sources = [Source(file, named=False) for file in _below(path)]
         elif os.path.lexists(path):
             sources = [Source(path)]
@@ -67,7 +68,7 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
         if not sources:
             raise FileError(f"no transcript at `{path}`", help="give a file, a folder that holds .jsonl or .json files, or a glob")
         for source in sources:
-            place = os.path.realpath(source.file)
+            place = STDIN if source.file == STDIN else os.path.realpath(source.file)
             if place not in found or source.named:
                 found[place] = source
     return list(found.values())
@@ -76,7 +77,7 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
 def _below(folder: str) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
         folders.sort()
-        yield from (os.path.join(place, name) for name in sorted(files) if name.endswith(_SUFFIXES))  # noqa: PTH118 - paths as given
+        yield from (os.path.join(place, name) for name in sorted(files) if name.endswith(SUFFIXES))  # noqa: PTH118 - paths as given
 
 
 def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damage]:
@@ -88,8 +89,13 @@ def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damag
     return read_sources(find_transcripts(paths))
 
 
-def read_sources(sources: list[Source], advance: Advance | None = None) -> Iterator[Transcript | Damage]:
+def read_sources(sources: list[Source], advance: Advance | None = None, *, form: str | None = None) -> Iterator[Transcript | Damage]:
     """The same for files that were found before.
+
+    Args:
+        sources: the files.
+        advance: is told about every line.
+        form: what all of them are, one of `importers.FORMS`; their content says it, by default.
 
     Raises:
         FileError: there was nothing to judge in any of them (at the end).
@@ -97,7 +103,7 @@ def read_sources(sources: list[Source], advance: Advance | None = None) -> Itera
     anything = False
     tool_files: dict[str, Json] = {}
     for source in sources:
-        for found in read_file(source, tool_files, advance):
+        for found in read_file(source, tool_files, advance, form=form):
             anything = True
             yield found
     if not anything:
@@ -105,7 +111,11 @@ def read_sources(sources: list[Source], advance: Advance | None = None) -> Itera
 
 
 def read_file(
-    source: Source | str | Path, tool_files: dict[str, Json] | None = None, advance: Advance | None = None
+    source: Source | str | Path,
+    tool_files: dict[str, Json] | None = None,
+    advance: Advance | None = None,
+    *,
+    form: str | None = None,
 ) -> Iterator[Transcript | Damage]:
     """The transcripts of one file. One that was only found in a folder, and holds other JSON, gives nothing at all.
 
@@ -113,27 +123,19 @@ def read_file(
         source: the file.
         tool_files: remembers files with tools that transcripts name, by path. Hand in the same one for every file that is read.
         advance: is told about every line.
+        form: what it is, one of `importers.FORMS`; its content says it, by default.
     """
     if not isinstance(source, Source):
         source = Source(os.fspath(source))
     try:
-        with open_regular(source.file) as stream:
-            yield from read_stream(stream, source, {} if tool_files is None else tool_files, advance)
+        opened, advance = open_transcript(source.file, advance)
+        with opened as stream:
+            yield from read_stream(stream, source, {} if tool_files is None else tool_files, advance, form=form)
+            if isinstance(stream, Kept) and stream.failure is not None:
+                line, why = stream.failure
+                yield Damage(source.file, line, f"cannot be unpacked any further: {why}")
     except OSError as error:
         yield Damage(source.file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}")
-
-
-def open_regular(path: str) -> BinaryIO:
-    """Opens a file for reading, if it is one: a named pipe or a device would never end.
-
-    Raises:
-        OSError: it cannot be opened, or is something else.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return os.fdopen(descriptor, "rb")
 
 
 def lines_of(stream: BinaryIO, advance: Advance | None = None) -> Iterator[tuple[int, bytes]]:
@@ -152,10 +154,31 @@ def lines_of(stream: BinaryIO, advance: Advance | None = None) -> Iterator[tuple
 
 
 def read_stream(
-    stream: BinaryIO, source: Source, tool_files: dict[str, Json], advance: Advance | None = None
+    stream: BinaryIO, source: Source, tool_files: dict[str, Json], advance: Advance | None = None, *, form: str | None = None
 ) -> Iterator[Transcript | Damage]:
     """The same for a file that is open. Goes by the first line that says what it is; a document of several lines is one value."""
-    return _read_lines(_filled(stream, advance), source, tool_files, partial(_document, stream, advance))
+    lines = _filled(stream, advance)
+    if form is not None:
+        return _read_form(lines, source, tool_files, partial(_document, stream, advance), form)
+    return _read_lines(lines, source, tool_files, partial(_document, stream, advance))
+
+
+def _read_form(
+    lines: Iterator[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], document: Callable[[], bytes | None], form: str
+) -> Iterator[Transcript | Damage]:
+    """A file of which somebody says what it is."""
+    first = next(lines, None)
+    if first is None:
+        yield Damage(source.file, 1, "the file is empty")
+        return
+    whole = None if _is_json(first[1]) else document()
+    lines = chain([first], lines) if whole is None else iter([(1, whole)])
+    if form == NATIVE:
+        yield from _native(lines, source)
+    elif form in FILE_IMPORTERS:
+        yield from FILE_IMPORTERS[form].read_lines(lines, source.file)
+    else:
+        yield from _imported(lines, source, tool_files, IMPORTERS[form])
 
 
 def _read_lines(
@@ -177,6 +200,11 @@ def _read_lines(
         if is_event(value):
             yield from unknown
             yield from [Damage(source.file, number, HEADLESS)] if unknown else _native(chain([(number, line)], lines), source)
+            return
+        whole_file = file_importer_of(value)
+        if whole_file is not None:
+            yield from unknown
+            yield from whole_file.read_lines(chain([(number, line)], lines), source.file)
             return
         if importer_of(value) is not None:
             yield from unknown
@@ -200,6 +228,8 @@ def _filled(stream: BinaryIO, advance: Advance | None) -> Iterator[tuple[int, by
 
 def _document(stream: BinaryIO, advance: Advance | None) -> bytes | None:
     """The whole file, where it is one JSON value that its first line only begins."""
+    if not stream.seekable():
+        return None
     place = stream.tell()
     stream.seek(0)
     whole = stream.read(MAX_LINE + 1)
@@ -266,19 +296,21 @@ def _proposed(event: CallDecided, index: int) -> Proposed:
     return Proposed(ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments), index, event.at, event)
 
 
-def _imported(lines: Iterable[tuple[int, bytes]], source: Source, tool_files: dict[str, Json]) -> Iterator[Transcript | Damage]:
-    """What others recorded: every line is a transcript."""
+def _imported(
+    lines: Iterable[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], importer: Importer | None = None
+) -> Iterator[Transcript | Damage]:
+    """What others recorded: every line is a transcript, read by this importer or by the one that recognises it."""
     for number, line in lines:
         try:
-            yield _import(parse_line(line), source, number, tool_files)
+            yield _import(parse_line(line), source, number, tool_files, importer)
         except InvalidJson as error:
             yield Damage(source.file, number, not_json(error, line))
         except InvalidTranscript as error:
             yield Damage(source.file, number, str(error))
 
 
-def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json]) -> Transcript:
-    importer = importer_of(value)
+def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json], importer: Importer | None) -> Transcript:
+    importer = importer or importer_of(value)
     if is_event(value):
         raise InvalidTranscript("an event of a run among other transcripts")
     if importer is None:

@@ -16,7 +16,8 @@ from msgspec import Struct
 from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, RunEnded, RunStarted, ToolReturned
 from agentgate.errors import FileError
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
-from agentgate.files.transcript_reader import lines_of, open_regular
+from agentgate.files.transcript_reader import lines_of
+from agentgate.files.transcript_streams import open_regular
 
 UNENDED = "there is no `run_ended`: the run was killed, is still going, or its end was cut off; the file alone cannot tell which"
 UNPROVEN = (
