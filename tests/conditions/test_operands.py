@@ -83,3 +83,24 @@ UNKNOWN_KEYS: list[tuple[str, Json]] = [
 def test_the_schema_of_an_operand_is_closed(key: str, operand: Json) -> None:
     """Keys that nobody knows, keys that are missing and values of other types are errors of the file."""
     assert not jsonschema.Draft7Validator(OPERATORS[key].operand).is_valid(operand)
+
+
+SMALLEST: list[tuple[str, Json]] = [
+    ("path", ["x"]),
+    ("url", {"hosts": ["x"], "ports": [1, 65535]}),
+    ("email", ["x"]),
+    ("command", ["w"]),
+    ("sql", {"statements": [], "tables": ["t"], "functions": ["f"]}),
+    ("seen_in", "x"),
+    ("seen_in", ["x"]),
+    ("glob", "x"),
+    ("min_length", 0),
+    ("max_length", 0),
+    ("in", []),
+]
+
+
+@pytest.mark.parametrize(("key", "operand"), SMALLEST)
+def test_the_shortest_operand_will_do(key: str, operand: Json) -> None:
+    """One letter is a name; 0 is a length; an empty list means nothing."""
+    assert jsonschema.Draft7Validator(OPERATORS[key].operand).is_valid(operand)

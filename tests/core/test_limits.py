@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, ModelReplied, ToolReturned, Usage
@@ -276,3 +278,19 @@ def test_a_limit_may_speak_in_its_own_words() -> None:
         session = Session(policy(READ, limit(kind, 5, message="too much")))
         session.record(ModelReplied(step=1, message={}))
         assert propose(session, "read").reason == "too much"
+
+
+GROUPS = {"both": ("read", "send"), "wide": ("read", "s*"), "none": ()}
+
+
+@pytest.mark.parametrize(
+    ("tools", "counted"),
+    [("@both", {"read", "send"}), ("@wide", {"read", "send", "see"}), ("s*", {"send", "see"}), ("read", {"read"}), ("@none", set())],
+)
+def test_a_limit_of_several_tools_counts_the_calls_of_all(tools: str, counted: set[str]) -> None:
+    """Together, whichever of them is called; calls of other tools use nothing up."""
+    everything = policy(rule("allow", "*"), limit("calls", 2, tools), groups=GROUPS)
+    for names in product(("read", "send", "see", "pay"), repeat=3):
+        spent = (names[0] in counted) + (names[1] in counted)
+        last = "block" if spent == 2 and names[2] in counted else "allow"
+        assert effects(Session(everything), *names) == ["allow", "allow", last]

@@ -225,8 +225,13 @@ def test_parts_of_an_object_are_closed_together(schema: Json, value: Json, valid
 
 def test_references_that_go_round_end() -> None:
     """A schema that refers to itself is closed like any other, or refused, in bounded time."""
-    round_about = {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"$ref": "#/$defs/y"}, "y": {"$ref": "#/$defs/x"}}}
-    assert closed(round_about)["additionalProperties"] is False
+    for there, back in (
+        ({"$ref": "#/$defs/y"}, {"$ref": "#/$defs/x"}),
+        ({"allOf": [{"$ref": "#/$defs/y"}]}, {"allOf": [{}, {"$ref": "#/$defs/x"}]}),
+        ({"allOf": [{"$ref": "#/$defs/x"}]}, {}),
+    ):
+        round_about = {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": there, "y": back}}
+        assert closed(round_about)["additionalProperties"] is False
 
 
 def test_tools_have_names_of_their_own() -> None:
@@ -244,6 +249,8 @@ def test_tools_are_equal_where_their_definitions_are() -> None:
     assert ToolSet([tool("read")]) == ToolSet([tool("read")])
     assert ToolSet([tool("read")]) != ToolSet([tool("send")])
     assert ToolSet([tool("read")]) != [tool("read")]
+    assert "read" in ToolSet([tool("read")])
+    assert "send" not in ToolSet([tool("read")])
     with pytest.raises(KeyError):
         ToolSet([tool("read")]).schema("send")
 
