@@ -100,7 +100,8 @@ class Session:
             RecordError: the decision could not be recorded. The call must not be executed.
         """
         moment = at or self._clock()
-        self.state = at_time(self.state, moment)
+        if self.policy.needs_time:
+            self.state = at_time(self.state, moment)
         decision = self._decide(self.state, call, facts)
         event = CallDecided(
             at=moment,

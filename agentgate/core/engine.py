@@ -27,7 +27,7 @@ _NOWHERE = World()
 class CompiledPolicy:
     """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
 
-    __slots__ = ("asks_world", "call_limits", "default", "index", "needs_hash", "policy", "request_limits", "rules")
+    __slots__ = ("asks_world", "call_limits", "default", "index", "needs_hash", "needs_time", "policy", "request_limits", "rules")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -41,6 +41,8 @@ class CompiledPolicy:
         """Whether the judgement may look at the world."""
         self.needs_hash = any(limit.kind == "repeats" for limit in limits)
         """Whether the judgement looks at the hash of a call's arguments."""
+        self.needs_time = any(limit.kind == "seconds" for limit in limits)
+        """Whether the judgement looks at the time."""
 
 
 def _limit_order(limit: Limit) -> tuple[str, float, str]:
@@ -142,7 +144,7 @@ def _malformed(state: State, call: ToolCall) -> Decision | None:
         return _block(Code.MALFORMED_CALL, "the call has no usable id")
     if len(call.id) > MAX_ID:
         return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
-    if call.id in state.proposed:
+    if state.proposed.get(call.id) is not None:
         return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
     if type(call.name) is not str or _NAME.fullmatch(call.name) is None:
         return _block(Code.MALFORMED_CALL, "the call names no tool: a name is 1 to 64 letters, digits, `_`, `.` or `-`")
@@ -180,9 +182,10 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
 
 
 def _limited(policy: CompiledPolicy, state: State, call: ToolCall, args_hash: str) -> tuple[str, str] | None:
+    key = repeat_key(call.name, args_hash) if args_hash else ""
     for limit in policy.call_limits:
-        if limit.counts(call.name):
-            reason = limit.reached(state, repeat_key(call.name, args_hash))
+        if limit.selector is None or limit.counts(call.name):
+            reason = limit.reached(state, key)
             if reason is not None:
                 return limit.id, reason
     return None

@@ -37,7 +37,7 @@ class _ByValue:
 
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         try:
-            value = lookup(arguments, self._parts)
+            value = arguments.get(self._parts[0], ABSENT) if len(self._parts) == 1 else lookup(arguments, self._parts)
         except Unjudgeable:
             return self._wary
         return () if value is ABSENT else self._found.get(exactly(value), ())
@@ -60,7 +60,10 @@ class _ByPattern:
 
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         try:
-            value = arguments if self._parts is None else lookup(arguments, self._parts)
+            if self._parts is None:
+                value: Json = arguments
+            else:
+                value = arguments.get(self._parts[0], ABSENT) if len(self._parts) == 1 else lookup(arguments, self._parts)
             if type(value) is str and (self._kind == "full" or (value.isascii() and value.isprintable())):
                 found: Iterable[int] = self._set.matches(value)
                 if not found:

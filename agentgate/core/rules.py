@@ -56,8 +56,6 @@ def lookup(arguments: Mapping[str, Json], parts: tuple[str, ...]) -> Json:
     Raises:
         Unjudgeable: the path leads through something that is not an object.
     """
-    if len(parts) == 1:
-        return arguments.get(parts[0], ABSENT)
     value: Json = arguments
     for part in parts:
         if not isinstance(value, Mapping):
@@ -92,6 +90,8 @@ class CompiledCondition:
         """The argument that it is about: ABSENT, or for `*` the list of strings. Raises Unjudgeable like `lookup`."""
         if self.parts is None:
             return list(strings(list(arguments.values()))) or ABSENT
+        if len(self.parts) == 1:
+            return arguments.get(self.parts[0], ABSENT)
         return lookup(arguments, self.parts)
 
     def outcome(self, arguments: Mapping[str, Json], world: World, state: State) -> bool | None:
