@@ -26,6 +26,8 @@ MOST_CASES = 300
 MOST_ALIKE = 12
 """Cases that differ in nothing but their arguments; more of them show nothing new."""
 _MOST_BYTES = 900_000
+_LONGEST_NAME = 60
+"""Characters of a tool, a rule or a role in the name of a test, which may have 200."""
 _MOST_SINGLE = 10
 """How many earlier results are tried one by one, the latest ones."""
 
@@ -132,12 +134,17 @@ class Collector:
         for alike, rows in self._kept[self.flips].items():
             done = {Effect.ALLOW: "is allowed", Effect.ASK: "is asked about", Effect.BLOCK: "is blocked"}[alike.effect]
             by = alike.rule or alike.code
-            name = f"{alike.tool} {done} by {by}" + (f" for {alike.role}" if alike.role is not None else "")
+            name = f"{_short(alike.tool)} {done} by {_short(by)}" + (f" for {_short(alike.role)}" if alike.role is not None else "")
             names[name] += 1
             numbered = f"{name} ({names[name]})" if names[name] > 1 else name
             expected = Expected(alike.effect, alike.rule, None if alike.rule is not None else Code(alike.code))
             made.append(Table(numbered, alike.tool, alike.role, expected, tuple(rows)))
         return made
+
+
+def _short(name: str) -> str:
+    """A name for a test's name, which is short; models name tools at any length, and so may policies rules and roles."""
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
 
 
 def _before(transcript: Transcript, index: int) -> _Before:

@@ -33,7 +33,10 @@ class Table(Struct, frozen=True):
 
 
 def row_text(case: Case) -> str | None:
-    """A case as one line; None where YAML cannot hold it, or nobody would read it."""
+    """A case as one line; None where YAML cannot hold it or the name of its tool, or nobody would read it."""
+    tool: dict[str, Json] = {"tool": case.tool}
+    if not _reads_back(flow(tool), tool):
+        return None
     try:
         arguments: Json = parse_arguments(case.arguments)
         ascii = json.dumps(arguments).replace("\x7f", "\\u007f")

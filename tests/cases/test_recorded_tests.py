@@ -159,6 +159,15 @@ def test_a_few_of_a_kind_are_enough(tmp_path: Path) -> None:
     assert collected(tmp_path, recorded(tmp_path, "hello", *many)).cases == MOST_CASES
 
 
+def test_tools_are_called_whatever_a_model_says(tmp_path: Path) -> None:
+    """A long name is cut in the test's name alone; a name that no file can hold is left out, and the rest is written."""
+    collector = collected(tmp_path, recorded(tmp_path, "hello", ("x" * 3000, {}), ("\ud800", {}), ("db", {"action": "read"})))
+    assert (collector.cases, collector.left_out) == (2, 1)
+    text = written(tmp_path, collector)
+    assert f"name: {json.dumps('x' * 60 + '… is blocked by malformed_call', ensure_ascii=False)}\n" in text
+    assert "x" * 3000 in text
+
+
 def test_what_no_case_can_tell_is_left_out(tmp_path: Path) -> None:
     """A call that was refused because its id was used before has nothing in itself that a test could show: it is counted instead."""
     file = tmp_path / "recorded.jsonl"

@@ -48,6 +48,12 @@ def test_arguments_are_read_back_as_they_were(tmp_path_factory: pytest.TempPathF
         assert any("\ud800" <= character <= "\udfff" for character in json.dumps(arguments, ensure_ascii=False))
 
 
+@pytest.mark.parametrize("tool", ["\ud800", "a\udfffb", "a\x1bb", "a\u202eb"])
+def test_a_tool_whose_name_no_file_can_hold_gives_no_case(tool: str) -> None:
+    """Models name tools as they please; such a call is left out, and the file is written all the same."""
+    assert row_text(Case(Expected(Effect.BLOCK), tool=tool, arguments="{}")) is None
+
+
 @given(raw=st.text(max_size=20))
 def test_text_that_is_no_json_is_read_back_or_not_written(tmp_path_factory: pytest.TempPathFactory, raw: str) -> None:
     """A text that YAML cannot hold is left out rather than changed."""
