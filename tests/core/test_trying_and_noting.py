@@ -11,12 +11,23 @@ from .building import limit, policy, rule, tool
 STORY = policy(rule("allow", "read", when={"action": "read"}), limit("steps", 5))
 
 
+UNUSABLE = tool("read", {"type": "object", "unknown-keyword": 1, "properties": {"action": {}}})
+CALL = ToolCall("c", "read", '{"action": "write"}')
+
+
 def test_for_a_tool_that_cannot_be_used_nothing_changes_the_decision() -> None:
-    """No other value of an argument is valid where no value is, and no example is made up from such a schema."""
-    session = Session(STORY, tools=[tool("read", {"type": "object", "unknown-keyword": 1, "properties": {"action": {}}})])
-    said, considered, changes = session.explain(ToolCall("c", "read", '{"action": "write"}'))
+    """Every call of it is an error, whatever its arguments."""
+    said, considered, changes = Session(STORY, tools=[UNUSABLE]).explain(CALL)
     assert said.code is Code.INTERNAL_ERROR
     assert [(one.rule, one.matched) for one in considered] == [("allow-read", False)]
+    assert changes == []
+
+
+def test_no_example_is_made_up_from_a_schema_that_cannot_be_used() -> None:
+    """Where the role alone refuses the call, another role would only lead to the error."""
+    story = policy(rule("allow", "read", when={"action": "read"}, roles=("viewer",)), roles={"viewer": ()})
+    said, _, changes = Session(story, tools=[UNUSABLE]).explain(CALL)
+    assert said.code is Code.DEFAULT
     assert changes == []
 
 
