@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agentgate.replay import Judged, Replay, Tally
 
 
+_FORMS = "native, anthropic, chat, claude-code, codex, inspect, otlp or responses"
 _NARROWEST = 40
 _ROWS = 64
 """How many rows of JSON are written at once."""
@@ -51,7 +52,8 @@ def replay(
         typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
     ] = None,
     form: Annotated[
-        str | None, typer.Option("--from", help="What wrote the transcripts; by default their content tells.", metavar="FORM")
+        str | None,
+        typer.Option("--from", help=f"What the transcripts are: {_FORMS}. By default their content tells.", metavar="FORM"),
     ] = None,
 ) -> None:
     """Judges recorded runs again, and shows what is decided otherwise.

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentgate.cli.replay import _FORMS as REPLAY_FORMS
 from agentgate.core.events import Json, ToolReturned
 from agentgate.errors import UsageError
 from agentgate.files.importers import FILE_IMPORTERS, FORMS, IMPORTERS, file_importer_of, importer_of, known_form
@@ -136,7 +137,8 @@ def test_anything_under_any_name(form: str, data: bytes) -> None:
 
 
 def test_names_of_forms() -> None:
-    """A name that is none is said to be none, with those that there are."""
+    """A name that is none is said to be none, with those that there are; the help of the command knows them too."""
+    assert ", ".join(FORMS[:-1]) + f" or {FORMS[-1]}" == REPLAY_FORMS
     assert known_form("otlp") == "otlp"
     with pytest.raises(UsageError) as caught:
         known_form("telepathy")

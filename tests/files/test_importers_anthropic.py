@@ -55,13 +55,15 @@ def test_what_was_offered() -> None:
         (conversation(USE)["messages"], anthropic),
         ({"system": "be kind", "messages": [{"role": "user", "content": "hi"}]}, anthropic),
         ({"messages": [{"role": "user", "content": [RESULT]}]}, anthropic),
-        ({"messages": [{"role": "assistant", "content": [{"type": "thinking", "thinking": "…"}]}]}, anthropic),
+        ({"messages": [{"role": "assistant", "content": [USE], "tool_calls": []}]}, anthropic),
+        ({"messages": [{"role": "assistant", "content": [{"type": "thinking", "thinking": "…"}], "tool_calls": []}]}, chat),
+        ({"system": "be kind", "messages": [{"role": "tool", "content": "x", "tool_call_id": "a"}]}, chat),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}, chat),
         ({"messages": [{"role": "assistant", "content": None, "tool_calls": []}]}, chat),
     ],
 )
 def test_told_from_chat_completions(value: Json, expected: object) -> None:
-    """Blocks of calls, results and thoughts are of Anthropic, and so is a `system` beside the messages."""
+    """Calls and results as blocks are of Anthropic, and so is a `system` beside messages that are not of Chat Completions."""
     assert importer_of(value) is expected
 
 

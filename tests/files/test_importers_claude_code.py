@@ -136,6 +136,21 @@ def test_an_answer_that_was_cut_off() -> None:
     assert [item.finish_reason for item in main.items if isinstance(item, ModelReplied)][2] == "length"
 
 
+def test_answers_that_are_all_named_alike() -> None:
+    """Where a model does not name its answers apart, a call that came after somebody else's word or another request stays after it."""
+    session = lines("claude_code.jsonl")
+    for line in session:
+        if line.get("type") == "assistant":
+            line["message"]["id"], line["requestId"] = "msg_1", None
+    interrupted = {**session[4], "uuid": "i", "message": {"role": "user", "content": "wait"}}
+    told_again = story([*session[:10], interrupted, *session[10:]])
+    assert told_again.index("reply 2 +user") > told_again.index("result toolu_b: export const total = …")
+    for number, line in enumerate(session):
+        line["requestId"] = f"req_{number}"
+    calls = [line for line in story(session) if line.startswith(("call", "result"))]
+    assert calls[:2] == [MAIN[2], MAIN[4]]
+
+
 @pytest.mark.parametrize("timestamp", [None, 5, "yesterday", "0001-01-01T00:00:00+23:00"])
 def test_times_that_are_none(timestamp: Json) -> None:
     """A time that cannot be read is unknown, and no reason to refuse the session."""

@@ -23,18 +23,22 @@ _ROLES = ("system", "user", "assistant")
 
 
 def recognises(value: Json) -> bool:
-    """Whether a value is a message list with blocks of this kind, or with a `system` beside it."""
+    """Whether a value is a message list with calls or results as blocks, or with a `system` beside messages that have none."""
     messages = value.get("messages") if isinstance(value, dict) else value
     if not isinstance(messages, list):
         return False
-    if isinstance(value, dict) and "system" in value:
+    if any(isinstance(message, dict) and type(message.get("content")) is list and _has_calls(message) for message in messages):
         return True
-    return any(isinstance(message, dict) and type(message.get("content")) is list and _has_blocks(message) for message in messages)
+    return isinstance(value, dict) and "system" in value and not any(map(_of_chat, messages))
 
 
-def _has_blocks(message: dict[str, Json]) -> bool:
+def _has_calls(message: dict[str, Json]) -> bool:
     kinds = (block.get("type") for block in message["content"] if isinstance(block, dict))
-    return any(isinstance(kind, str) and (kind.endswith(("tool_use", "tool_result", "thinking"))) for kind in kinds)
+    return any(isinstance(kind, str) and kind.endswith(("tool_use", "tool_result")) for kind in kinds)
+
+
+def _of_chat(message: Json) -> bool:
+    return isinstance(message, dict) and (message.get("role") == "tool" or "tool_calls" in message or "function_call" in message)
 
 
 def read(value: Json, run_id: str, tools: Json) -> tuple[Item, ...]:

@@ -3,8 +3,8 @@
 The format is not specified by its maker; it is described for example in `docs/jsonl-format.md` of
 github.com/ticpu/claude-conversation-search-mcp and in the documentation of github.com/simonw/claude-code-transcripts. Lines of the types
 `user` and `assistant` hold a `message` of the Anthropic API beside `uuid`, `parentUuid`, `sessionId`, `timestamp`, `cwd`, `isSidechain`.
-Several lines with the same `message.id` are one answer, written block by block while its tools were already running. All other lines are
-about the session.
+Several lines with the same `message.id` and `requestId` are one answer, written block by block while its tools
+were already running. All other lines are about the session.
 
 Calls are read in the order of the file, also those of branches that somebody went back from: they happened. What a subagent did is a
 transcript of its own, whether its lines stand in the session's file (`isSidechain`, or wrapped in `progress`) or in one of theirs. What a
@@ -13,13 +13,14 @@ model told its subagent, and what the program itself put into the user's mouth (
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import cast
 
 from msgspec import Struct, field
 
-from agentgate.core.events import Json, Usage
+from agentgate.core.events import Json, ToolReturned, Usage
 from agentgate.files.importers.anthropic import add_answer, add_said
-from agentgate.files.importers.assembly import Answer, Assembly, moment, usage_of
+from agentgate.files.importers.assembly import Answer, Assembly, Piece, json_text, moment, usage_of
 from agentgate.files.importers.lines import parsed
 from agentgate.files.transcript import Damage, InvalidTranscript, Transcript
 
@@ -71,8 +72,8 @@ class _Run(Struct):
     workdir: Json
     assembly: Assembly = field(default_factory=Assembly)
     model: Json = None
-    answers: dict[str, Answer] = field(default_factory=dict)
-    """Message id → its answer."""
+    answers: dict[str, int] = field(default_factory=dict)
+    """Ids of a message and its request → where its answer stands."""
 
 
 class _Session:
@@ -130,17 +131,28 @@ class _Session:
 
 
 def _answer_of(run: _Run, message: dict[str, Json], entry: dict[str, Json]) -> Answer:
-    """The answer that a line belongs to."""
-    name = message.get("id")
-    answer = run.answers.get(name) if isinstance(name, str) else None
-    if answer is None:
+    """The answer that a line belongs to.
+
+    It goes on with one that has the same names as long as nothing but results of its own calls came since: other models behind the
+    program name all of their answers alike, and what came in between could have led to this one.
+    """
+    key = json_text([message.get("id"), entry.get("requestId")])
+    place = run.answers.get(key)
+    if place is None or message.get("id") is None or not _still_open(run.assembly.pieces[place:]):
+        run.answers[key] = len(run.assembly.pieces)
         answer = run.assembly.answer(moment(entry.get("timestamp")))
-        if isinstance(name, str):
-            run.answers[name] = answer
+    else:
+        answer = cast(Answer, run.assembly.pieces[place])
     reason = message.get("stop_reason")
     answer.finish_reason = (_FINISH.get(reason) if isinstance(reason, str) else None) or answer.finish_reason
     answer.usage = _usage(message.get("usage")) or answer.usage
     return answer
+
+
+def _still_open(pieces: Sequence[Piece]) -> bool:
+    answer, *rest = pieces
+    own = [call["id"] for call in cast(Answer, answer).calls]
+    return all(isinstance(piece, ToolReturned) and piece.call_id in own for piece in rest)
 
 
 def _usage(usage: Json) -> Usage | None:

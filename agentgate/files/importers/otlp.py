@@ -19,7 +19,7 @@ from agentgate.files.importers.genai_traces import Trace
 from agentgate.files.importers.lines import parsed
 from agentgate.files.transcript import Damage, InvalidTranscript, Transcript
 
-MAX_PENDING = 64 * 1024 * 1024
+MAX_PENDING = 32 * 1024 * 1024
 """Bytes of lines whose traces are still open, at most: then the oldest traces are read as they are."""
 
 
