@@ -68,13 +68,15 @@ class Session:
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
 
         Raises:
-            UsageError: `mode` is none of the three.
+            UsageError: `mode` is none of the three, or `allowed_tools` is a text.
         """
         self.policy = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         try:
             self.mode = Mode(mode)
         except ValueError:
             raise UsageError(f"unknown mode `{mode}`", help="one of enforce, observe, dry-run") from None
+        if isinstance(allowed_tools, str):
+            raise UsageError("`allowed_tools` is a text", help="give a list of names")
         self._record = recorder
         self._clock = clock or steady_clock()
         self._workdir = workdir
@@ -98,7 +100,10 @@ class Session:
 
         Raises:
             RecordError: the decision could not be recorded. The call must not be executed.
+            UsageError: it is no ToolCall.
         """
+        if not isinstance(call, ToolCall):
+            raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
         moment = at or self._clock()
         if self.policy.needs_time:
             self.state = at_time(self.state, moment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -207,3 +208,18 @@ def test_a_run_story_reads_like_the_product() -> None:
         session.propose(call)
     told = [(event.effect.value, event.tool, event.rule or event.reason) for event in disk.kept if isinstance(event, CallDecided)]
     assert told == [("allow", "customer_db", "read-customer"), ("block", "email_service", "tool 'email_service' is not allowed")]
+
+
+@pytest.mark.parametrize("call", [None, "t", {"id": "1", "name": "t", "arguments": "{}"}])
+def test_what_is_no_call_is_no_proposal(call: object) -> None:
+    """It is a mistake of the program that proposes it, and said as one; nothing is recorded."""
+    session = Session(Policy("p", default=Effect.ALLOW))
+    with pytest.raises(UsageError, match="is no call"):
+        session.propose(cast(Any, call))
+    assert session.state.calls == 0
+
+
+def test_names_offered_are_a_list() -> None:
+    """A text would be taken for a list of its letters."""
+    with pytest.raises(UsageError, match="is a text"):
+        Session(Policy("p"), allowed_tools="t")

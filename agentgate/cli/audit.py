@@ -59,6 +59,7 @@ def verify(
         code = max(code, 0 if verification.ok else 1)
     if unproven:
         out.write(f"note: {UNPROVEN}\n")
+    out.check()
     raise typer.Exit(code)
 
 

@@ -52,6 +52,7 @@ def check(
         from agentgate.output.codes import codes_as_json, codes_as_text
 
         out.write(codes_as_json() if shown is Format.JSON else codes_as_text())
+        out.check()
         return
     if not files:
         raise UsageError("no file is given", help="name a policy or a task, or `-` for standard input")
@@ -63,6 +64,7 @@ def check(
     out.write(_text(checks.files, shown))
     for error in checks.errors:
         print_error(error)
+    out.check()
     failed = any(one.failed(strict=strict) for one in checks.files)
     raise typer.Exit(max((error.exit_code for error in checks.errors), default=int(failed)))
 

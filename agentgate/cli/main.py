@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -11,7 +12,10 @@ import typer
 
 from agentgate import __version__
 from agentgate.cli import audit, check, convert, explain, replay, run, schema, test
-from agentgate.errors import AgentgateError, UsageError
+from agentgate.errors import AgentgateError, OutsideError, UsageError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a disk says that takes no more; pages of help are printed by a library that does not expect it."""
 
 app = typer.Typer(
     name="agentgate",
@@ -59,6 +63,13 @@ def main() -> None:
 
         print_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        from agentgate.output.errors import print_error
+
+        print_error(OutsideError(f"the result cannot be written: {(error.strerror or str(error)).lower()}"))
+        sys.exit(OutsideError.exit_code)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done, and half a second of tidying up needs no traceback
 

@@ -25,7 +25,7 @@ from agentgate.files.transcript_reader import read_file
 from agentgate.files.transcript_writer import TranscriptWriter, default_path, new_run_id
 from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
-from agentgate.models import open_model
+from agentgate.models import TIMEOUT_SECONDS, open_model
 from agentgate.models.port import Model
 from agentgate.models.prices import require_price
 from agentgate.output import open_screen
@@ -76,7 +76,7 @@ def run_task(wanted: Wanted) -> RunEnded:
     workdir = _folder(wanted.workdir)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        model = _model(wanted.task, settings)
+        model = _model(wanted.task, settings, wanted.policy)
         stack.callback(model.close)
         toolbox = _toolbox(wanted.task, workdir, interrupts)
         stack.callback(toolbox.close)
@@ -86,7 +86,9 @@ def run_task(wanted: Wanted) -> RunEnded:
         shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
         session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve)
         loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
-        return loop.run(_started(wanted, run_id, settings, toolbox, workdir))
+        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir))
+        screen.check()
+        return ended
 
 
 def _check_role(wanted: Wanted) -> None:
@@ -106,9 +108,15 @@ def chosen_model(task: Task, model: str | None) -> ModelSettings:
     return replace(task.model, provider=provider, name=name)
 
 
-def _model(task: Task, settings: ModelSettings) -> Model:
+def _model(task: Task, settings: ModelSettings, policy: Policy) -> Model:
     recording = _recording(task) if settings.provider == "recorded" else None
-    return open_model(settings, environ=os.environ, recording=recording)
+    return open_model(settings, environ=os.environ, recording=recording, timeout=_patience(policy))
+
+
+def _patience(policy: Policy) -> float:
+    """Seconds that one request may take: no more than the policy gives the whole run."""
+    seconds = [limit.value for limit in policy.limits if limit.kind == "seconds" and limit.value > 0]
+    return min(TIMEOUT_SECONDS, *seconds) if seconds else TIMEOUT_SECONDS
 
 
 def _recording(task: Task) -> list[Event]:

@@ -32,4 +32,6 @@ def schema(kind: Annotated[Kind, typer.Argument(help="Which file.", metavar="pol
         from agentgate.files.task_schema import task_schema as made
     else:
         from agentgate.files.test_schema import schema_of_tests as made
-    Sink(sys.stdout).write(json.dumps(made(), indent=2, ensure_ascii=False) + "\n")
+    out = Sink(sys.stdout)
+    out.write(json.dumps(made(), indent=2, ensure_ascii=False) + "\n")
+    out.check()

@@ -33,6 +33,9 @@ class JsonlScreen:
         """Whether the stream of events stopped taking what was written."""
         return self._sink.silenced
 
+    def check(self) -> None:
+        self._sink.check()
+
     def started(self, event: RunStarted, *, policy: str | None = None, limits: str | None = None) -> None:
         """Writes the event."""
         self._event(event)

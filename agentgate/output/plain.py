@@ -59,6 +59,9 @@ class PlainScreen:
         """Whether the stream stopped taking what was written."""
         return self._sink.silenced
 
+    def check(self) -> None:
+        self._sink.check()
+
     def started(self, event: RunStarted, *, policy: str | None = None, limits: str | None = None) -> None:
         """Writes what runs, in which mode, under which policy."""
         if self._began:

@@ -42,6 +42,14 @@ class Screen(Protocol):
         """Whether the stream stopped taking what was written."""
         ...
 
+    def check(self) -> None:
+        """Looks, at the end of a run, whether what was shown got to where it should.
+
+        Raises:
+            OutsideError: it did not, and not only because nobody reads any more.
+        """
+        ...
+
     def started(self, event: RunStarted, *, policy: str | None = None, limits: str | None = None) -> None:
         """Shows the head of a run.
 

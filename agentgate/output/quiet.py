@@ -30,6 +30,9 @@ class QuietScreen:
         """Whether the stream stopped taking what was written."""
         return self._sink.silenced
 
+    def check(self) -> None:
+        self._sink.check()
+
     def started(self, event: RunStarted, *, policy: str | None = None, limits: str | None = None) -> None:
         """Writes nothing."""
         self._seen.take(event)

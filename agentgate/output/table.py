@@ -80,6 +80,9 @@ class TableScreen:
         """Whether the stream stopped taking what was written."""
         return self._sink.silenced
 
+    def check(self) -> None:
+        self._sink.check()
+
     def started(self, event: RunStarted, *, policy: str | None = None, limits: str | None = None) -> None:
         """Prints what runs under which policy, a warning where decisions do not bind, and the head of the table."""
         if self._began:
