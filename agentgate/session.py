@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from agentgate.core.arguments import digest, digest_text
+from agentgate.core.arguments import digest, digest_arguments
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unrunnable
 from agentgate.core.events import CallDecided, Decision, Event, Json, Mode, ModelRequest, ToolCall
@@ -177,18 +177,8 @@ class Session:
 
 
 def arguments_hash(call: ToolCall, decision: Decision) -> str:
-    """The SHA-256 of a call's parsed arguments in canonical form, of the raw text where they do not parse.
-
-    A call that was refused before its arguments were looked at is hashed as if they had been.
-    """
-    if decision.arguments is not None:
-        return digest(decision.arguments)
-    from agentgate.core.arguments import InvalidJson, parse_arguments
-
-    try:
-        return digest(parse_arguments(call.arguments))
-    except InvalidJson:
-        return digest_text(call.arguments)
+    """The SHA-256 of a call's arguments: those that were parsed for the decision, or, where it fell before that, of its text."""
+    return digest_arguments(call.arguments) if decision.arguments is None else digest(decision.arguments)
 
 
 def offered_tools(policy: Policy | CompiledPolicy, role: str | None, names: Sequence[str]) -> list[str]:

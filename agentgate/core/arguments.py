@@ -109,3 +109,11 @@ def digest(value: Json) -> str:
 def digest_text(text: Json) -> str:
     """The SHA-256 of a raw text, for arguments that do not parse. Lone surrogates, and what is not text at all, have a digest too."""
     return sha256((text if isinstance(text, str) else repr(text)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_arguments(text: Json) -> str:
+    """The SHA-256 of a call's arguments, given their raw text: of what they parse to, in canonical form, else of the text."""
+    try:
+        return digest(parse_arguments(text))
+    except InvalidJson:
+        return digest_text(text)

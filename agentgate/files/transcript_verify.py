@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from agentgate.core.arguments import digest_arguments
 from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, RunEnded, RunStarted, ToolReturned
 from agentgate.errors import FileError
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
@@ -205,6 +206,8 @@ class _Calls:
             case RunStarted():
                 self._mode = event.mode
             case CallDecided():
+                if event.args_hash and event.args_hash != digest_arguments(event.arguments):
+                    yield f"the arguments of the call {_key(event.call_id)} are not those that were decided on: `args_hash` is another"
                 self._open.setdefault(_key(event.call_id), []).append(_Call(event))
             case ApprovalAnswered():
                 yield from self._approval(event)

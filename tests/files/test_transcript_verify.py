@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from agentgate.core.arguments import digest
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
@@ -254,15 +255,20 @@ START = RunStarted(run_id="r")
 END = RunEnded(status="done")
 
 
+NO_ARGUMENTS = digest({})
+
+
 def decided(effect: Effect = Effect.ALLOW, *, id: object = "c", enforced: bool = True) -> CallDecided:
-    return CallDecided(step=1, call_id=id, tool="t", arguments="{}", args_hash="h", effect=effect, code=Code.RULE, enforced=enforced)
+    return CallDecided(
+        step=1, call_id=id, tool="t", arguments="{}", args_hash=NO_ARGUMENTS, effect=effect, code=Code.RULE, enforced=enforced
+    )
 
 
 def answered(*, executed: bool = True, id: object = "c") -> ToolReturned:
     return ToolReturned(call_id=id, executed=executed, ok=executed, content="")
 
 
-def approval(answer: str = "approve", *, hash: str = "h") -> ApprovalAnswered:
+def approval(answer: str = "approve", *, hash: str = NO_ARGUMENTS) -> ApprovalAnswered:
     return ApprovalAnswered(call_id="c", args_hash=hash, answer=answer, by="terminal")
 
 
@@ -271,6 +277,11 @@ STORIES: list[tuple[str, list[Event], list[tuple[int, str]]]] = [
     ("blocked and answered", [START, decided(Effect.BLOCK), answered(executed=False), END], []),
     ("approved and executed", [START, decided(Effect.ASK), approval(), answered(), END], []),
     ("blocked, executed in observe mode", [START, decided(Effect.BLOCK, enforced=False), answered(), END], []),
+    (
+        "other arguments than were decided on",
+        [START, replace(decided(), arguments='{"to": "me"}'), answered(), END],
+        [(2, "the arguments of the call `c` are not those that were decided on: `args_hash` is another")],
+    ),
     ("the same malformed id twice", [START, decided(id=None), answered(id=None), decided(id=None), answered(id=None), END], []),
     (
         "blocked, and executed",
