@@ -85,7 +85,7 @@ def test_a_text_may_be_spelt_differently() -> None:
         ({"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {"$ref": "#/$defs/x"}}}, "a.b", shapes.UNKNOWN),
         ({"properties": {"a": {"$ref": "#/$defs/gone"}}}, "a", None),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: repr(value).split(" at 0x")[0][:40],
 )
 def test_an_argument_is_looked_up_in_its_schema(schema: Json, parts: str, found: Json) -> None:
     """Known, certainly missing, or left open."""
