@@ -70,8 +70,8 @@ class State(Struct, frozen=True):
     """What the answers cost so far, as far as it is known; None where no answer said."""
     cost_missing: bool = False
     """Whether some answer came without its cost. Unknown is not zero."""
-    proposed: Ledger[tuple[str, Effect]] = msgspec.field(default_factory=Ledger)
-    """Call id → tool and effect of the latest call that had it."""
+    proposed: Ledger[tuple[str, str | None]] = msgspec.field(default_factory=Ledger)
+    """Call id → tool of the latest call that had it, and the tool that an answer to its question would be about."""
     calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
     """Tool → calls let through."""
     repeats: HashTrieMap[str, int] = HashTrieMap()
@@ -184,7 +184,9 @@ def _decided(state: State, event: CallDecided) -> State:
     allow = effect is Effect.ALLOW
     proposed = state.proposed
     if type(call_id) is str:
-        proposed = proposed.insert(call_id, (tool if type(tool) is str else "", effect))
+        name = tool if type(tool) is str else ""
+        _, asked = proposed.get(call_id) or ("", None)
+        proposed = proposed.insert(call_id, (name, name if effect is Effect.ASK else asked))
     repeats = state.repeats
     if event.args_hash:
         key = repeat_key(tool, event.args_hash)
@@ -216,17 +218,18 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
     """An answer counts once, and only for a question that was asked."""
     if type(event.call_id) is not str:
         return state
-    tool, effect = state.proposed.get(event.call_id) or ("", None)
-    if effect is not Effect.ASK:
+    latest, asked = state.proposed.get(event.call_id) or ("", None)
+    if asked is None:
         return state
+    answered = state.proposed.insert(event.call_id, (latest, None))
     if event.answer != "approve":
-        return replace(state, refusals=state.refusals + 1, proposed=state.proposed.insert(event.call_id, (tool, Effect.BLOCK)))
+        return replace(state, refusals=state.refusals + 1, proposed=answered)
     return replace(
         state,
         let_through=state.let_through + 1,
         refusals=0,
-        proposed=state.proposed.insert(event.call_id, (tool, Effect.ALLOW)),
-        calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
+        proposed=answered,
+        calls_by_tool=state.calls_by_tool.insert(asked, (state.calls_by_tool.get(asked) or 0) + 1),
     )
 
 
