@@ -22,7 +22,7 @@ def _written(rule: Rule) -> tuple[str, ...]:
 
 AUDIT = Audit(
     code="empty-group",
-    severity=Severity.WARNING,
+    severity=Severity.NOTE,
     summary="a group has no tools in it",
     documentation="An empty group means no tool at all: a rule about it never decides, `after` it never holds, and `before` it always "
     "does. Usually its tools were forgotten or renamed.",
