@@ -505,7 +505,7 @@ def test_run_ids() -> None:
 
 def test_default_paths() -> None:
     """Runs lie in one folder, by id."""
-    assert default_path("/work", "k3v9") == Path("/work/.agentgate/runs/k3v9.jsonl")
+    assert default_path("/home/agent", "k3v9") == Path("/home/agent/.agentgate/runs/k3v9.jsonl")
 
 
 @pytest.mark.parametrize("run_id", ["", "../x", "a/b", ".", "x" * 65, "a\n", "é", "a.b"])

@@ -75,7 +75,7 @@ def resolver(random: Random) -> Any:
 
     def resolve(path: str) -> str:
         if path not in known:
-            known[path] = random.choice(("", path.replace("/..", "").rstrip("/") or "/", "/srv/docs/b", "/etc/x", "/work/docs/a"))
+            known[path] = random.choice(("", path.replace("/..", "").rstrip("/") or "/", "/srv/docs/b", "/etc/x", "/home/docs/a"))
         if not known[path]:
             raise OSError("nobody knows")
         return known[path]

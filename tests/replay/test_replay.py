@@ -121,9 +121,9 @@ def stories() -> dict[str, tuple[Policy, bytes, list[str]]]:
         "facts about paths are believed": (
             policy(rule("allow", "read", id="reads", when={"path": {"path": ["/srv"]}})),
             native(
-                started(workdir="/work"),
-                decided("1", "read", '{"path": "a"}', facts={"/work/a": "/srv/a", "/srv": "/srv"}),
-                decided("2", "read", '{"path": "b"}', "block", facts={"/work/b": "", "/srv": "/srv"}),
+                started(workdir="/home"),
+                decided("1", "read", '{"path": "a"}', facts={"/home/a": "/srv/a", "/srv": "/srv"}),
+                decided("2", "read", '{"path": "b"}', "block", facts={"/home/b": "", "/srv": "/srv"}),
                 decided("3", "read", '{"path": "c"}', "block"),
                 ENDED,
             ),
