@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import UNSET
 
 from agentgate.core.events import Code, Decision, Json
+from agentgate.core.stops import Halt
 from agentgate.tools.port import Outcome, Tool
 
 
@@ -29,6 +30,11 @@ def not_approved(decision: Decision, code: Code, why: str) -> Outcome:
 def not_reached() -> Outcome:
     """The run is being ended."""
     return _outcome({"ok": False, "error": "the run ended before this call", "code": Code.KILLED, "rule": None, "hint": None})
+
+
+def killed(halt: Halt) -> Outcome:
+    """The kill switch was thrown between the decision and the execution."""
+    return _outcome({"ok": False, "error": halt.reason, "code": Code.KILLED, "rule": None, "hint": None})
 
 
 def rehearsed(tool: Tool) -> Outcome:

@@ -6,8 +6,6 @@ Everything that happens is told to the session first, which writes it down; only
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -30,6 +28,7 @@ from agentgate.core.events import (
 )
 from agentgate.core.state import CUT_OFF
 from agentgate.errors import ModelError, RecordError
+from agentgate.executing import Executor, Watcher
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.port import Model, Reply
 from agentgate.session import Session
@@ -37,17 +36,6 @@ from agentgate.tools.port import Outcome, Toolbox
 
 DEFAULT_MAX_STEPS = 20
 """Model requests of a task that names no `max_steps`. A loop without an end is never meant."""
-
-_GRACE_SECONDS = 5.0
-"""How long a running tool may go on after the first Ctrl-C."""
-
-
-class Watcher(Protocol):
-    """Who is told what the loop waits for, and what else the user should know."""
-
-    def waiting(self, text: str) -> AbstractContextManager[None]: ...
-
-    def note(self, text: str) -> None: ...
 
 
 class Loop:
@@ -65,6 +53,7 @@ class Loop:
         self._session = session
         self._model = model
         self._toolbox = toolbox
+        self._executor = Executor(session, toolbox, watcher, interrupts)
         self._tools = {tool.name: tool for tool in toolbox.tools}
         self._approver = approver
         self._watcher = watcher
@@ -104,7 +93,7 @@ class Loop:
             if self._interrupts.count:
                 raise Interrupted
             permit = self._session.request()
-            if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or permit.rule == "max_steps"):
+            if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or _always_binds(permit)):
                 return "stopped", f"{permit.reason} ({permit.rule})" if permit.rule else permit.reason
             reply = self._ask(conversation.messages, started.tool_choice)
             calls = reply.message.get("tool_calls") or []
@@ -159,7 +148,7 @@ class Loop:
             return self._rehearsed(call, decision)
         if decision.effect is Effect.ASK:
             return self._asked(call, decision)
-        return self._execute(call, decision)
+        return self._executor.execute(call, decision)
 
     def _returned(self, call: ToolCall, outcome: Outcome) -> None:
         self._session.record(
@@ -175,10 +164,12 @@ class Loop:
         )
 
     def _observed(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome:
-        """Observe mode executes everything that can run at all."""
+        """Observe mode executes everything that can run at all, and that the kill switch does not stop."""
+        if decision.code is Code.KILLED:
+            return refused(decision)
         if runnable.effect is not Effect.ALLOW or runnable.arguments is None:
             return refused(runnable)
-        return self._execute(call, replace(decision, arguments=runnable.arguments))
+        return self._executor.execute(call, replace(decision, arguments=runnable.arguments))
 
     def _rehearsed(self, call: ToolCall, decision: Decision) -> Outcome:
         """Dry run: nothing is executed, and nobody is asked."""
@@ -200,7 +191,7 @@ class Loop:
             )
         )
         if approved:
-            return self._execute(call, decision, approved=True)
+            return self._executor.execute(call, decision, approved=True)
         if answer.stop:
             self._stop = "the person who was asked stopped the run"
         code = Code.APPROVAL_UNAVAILABLE if answer.unavailable else Code.APPROVAL_REJECTED
@@ -216,16 +207,10 @@ class Loop:
             note = f"asking failed: {type(error).__name__}"
         return Answer(approved=False, by="nobody", note=note, unavailable=True)
 
-    def _execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
-        if self._interrupts.count:  # looked at in the same breath, also after a question that took long
-            return not_reached()
-        with self._watcher.waiting("running the tool"):
-            try:
-                return self._interrupts.wait_for(
-                    lambda: self._toolbox.execute(call, decision, approved=approved), grace=_GRACE_SECONDS, give_up=self._toolbox.abandon
-                )
-            except Interrupted:
-                return may_have_run("interrupted", "tool_error")
+
+def _always_binds(permit: Decision) -> bool:
+    """Whether a refused model request is refused in observe mode, too."""
+    return permit.code is Code.KILLED or permit.rule == "max_steps"
 
 
 def _finished(reply: Reply) -> tuple[str, str]:

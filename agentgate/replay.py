@@ -12,7 +12,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import Decision, Effect, Json
+from agentgate.core.events import Code, Decision, Effect, Json
 from agentgate.core.policy import Policy
 from agentgate.files.transcript import Damage, Proposed, Transcript
 from agentgate.session import Session, prepare
@@ -55,8 +55,8 @@ class Judged(Struct, frozen=True):
 
     @property
     def before(self) -> Verdict | None:
-        """What it is compared with."""
-        return self.against or self.recorded
+        """What it is compared with; None where nothing was judged: what the kill switch stopped, no policy decided."""
+        return self.against or judgement(self.recorded)
 
     def as_object(self) -> dict[str, Json]:
         """The row of `--format jsonl`; it has `against` only where there is another policy."""
@@ -117,7 +117,7 @@ class Replay:
         decision = session.propose(item.call, at=item.at, facts=facts)
         against = None if other is None else _verdict(other.propose(item.call, at=item.at, facts=facts))
         recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code)
-        before = against or recorded
+        before = against or judgement(recorded)
         return Judged(
             transcript=transcript.id,
             index=item.index,
@@ -133,6 +133,11 @@ class Replay:
             flipped=before is not None and before.effect is not decision.effect,
             after_flip=flipped,
         )
+
+
+def judgement(recorded: Verdict | None) -> Verdict | None:
+    """A recorded decision, where a policy made it."""
+    return None if recorded is None or recorded.code == Code.KILLED else recorded
 
 
 def _verdict(decision: Decision) -> Verdict:

@@ -12,10 +12,11 @@ from msgspec.structs import replace
 from agentgate.core.arguments import digest, digest_arguments
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unrunnable
-from agentgate.core.events import CallDecided, Decision, Event, Json, Mode, ModelRequest, ToolCall
+from agentgate.core.events import CallDecided, Code, Decision, Event, Json, Mode, ModelRequest, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve
+from agentgate.core.stops import Halt, Switch
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Session:
         clock: Callable[[], datetime] | None = None,
         workdir: str = "/",
         resolve: Callable[[str], str] | None = None,
+        switch: Switch | None = None,
     ) -> None:
         """Starts a session.
 
@@ -66,6 +68,7 @@ class Session:
             clock: the time, in UTC.
             workdir: where relative paths start, absolute, unless `run_started` says otherwise.
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
+            switch: the kill switch; without one, nothing is stopped from outside.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is a text.
@@ -81,6 +84,8 @@ class Session:
         self._clock = clock or steady_clock()
         self._workdir = workdir
         self._resolve = resolve
+        self._switch = switch
+        self._ended_by: Halt | None = None
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(
             role=role,
@@ -107,7 +112,8 @@ class Session:
         moment = at or self._clock()
         if self.policy.needs_time:
             self.state = at_time(self.state, moment)
-        decision = self._decide(self.state, call, facts)
+        halt = self.halt(call)
+        decision = self._decide(self.state, call, facts, halt)
         event = CallDecided(
             at=moment,
             step=self.state.steps,
@@ -130,7 +136,24 @@ class Session:
     def request(self) -> Decision:
         """Judges the wish to ask the model once more, by the limits."""
         self.state = at_time(self.state, self._clock())
-        return decide(self.policy, self.state, ModelRequest())
+        halt = self.halt()
+        return decide(self.policy, self.state, ModelRequest(), killed=None if halt is None else halt.reason)
+
+    def halt(self, call: ToolCall | None = None) -> Halt | None:
+        """What the kill switch says right now about executing a call, or with None about going on at all.
+
+        To be asked once more immediately before each execution. A run that it has ended stays ended, also when it is switched off again.
+        A switch that fails stops everything.
+        """
+        if self._ended_by is not None or self._switch is None:
+            return self._ended_by
+        try:
+            halt = self._switch(None if call is None else call.name)
+        except Exception as error:
+            halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
+        if halt is not None and halt.ends_run:
+            self._ended_by = halt
+        return halt
 
     def runnable(self, call: ToolCall) -> Decision:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
@@ -163,9 +186,11 @@ class Session:
         """The time by this session's clock."""
         return self._clock()
 
-    def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None) -> Decision:
-        decision = decide(self.policy, state, call, self._world(facts) if self.policy.asks_world else None)
-        return replace(decision, enforced=False) if self.mode is Mode.OBSERVE else decision
+    def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
+        world = self._world(facts) if self.policy.asks_world else None
+        decision = decide(self.policy, state, call, world, killed=None if halt is None else halt.reason)
+        binds = self.mode is not Mode.OBSERVE or decision.code is Code.KILLED
+        return decision if binds else replace(decision, enforced=False)
 
     def _world(self, facts: Mapping[str, str] | None) -> World:
         return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from msgspec import UNSET, Struct, UnsetType
 
 from agentgate.core.events import Digest, Json
@@ -33,6 +35,15 @@ class ModelSettings(Struct, frozen=True):
         return f"{self.provider}:{self.name}" if self.name else self.provider
 
 
+class ToolEffect(StrEnum):
+    """What executing a tool does to the world."""
+
+    READ = "read"
+    """Nothing: it only looks."""
+    WRITE = "write"
+    """Something, or nobody knows."""
+
+
 class ToolSource(Struct, frozen=True):
     """One entry under `tools`: where a tool's code is, and what the task says about it."""
 
@@ -49,6 +60,7 @@ class ToolSource(Struct, frozen=True):
     timeout_seconds: float = 30.0
     mock: Json | UnsetType = UNSET
     """What it answers in a dry run."""
+    effect: ToolEffect = ToolEffect.WRITE
     place: Place | None = None
 
 

@@ -54,7 +54,9 @@ def compile(policy: Policy) -> CompiledPolicy:
     return CompiledPolicy(policy)
 
 
-def decide(policy: Policy | CompiledPolicy, state: State, action: Action, world: World | None = None) -> Decision:
+def decide(
+    policy: Policy | CompiledPolicy, state: State, action: Action, world: World | None = None, *, killed: str | None = None
+) -> Decision:
     """Judges one action.
 
     Total: whatever goes wrong while judging is a block with code `internal_error`.
@@ -64,13 +66,14 @@ def decide(policy: Policy | CompiledPolicy, state: State, action: Action, world:
         state: what the run has come to before this action.
         action: a tool call, or the wish to ask the model.
         world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged.
+        killed: why the kill switch stops this action, whatever the policy; None where it does not.
     """
     try:
         ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         if isinstance(action, ToolCall):
-            return _judge_call(ready, state, action, _NOWHERE if world is None else world)
+            return _malformed(state, action) or _killed(killed) or _judge_call(ready, state, action, _NOWHERE if world is None else world)
         if isinstance(action, ModelRequest):
-            return _judge_request(ready, state)
+            return _killed(killed) or _judge_request(ready, state)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
@@ -97,9 +100,6 @@ def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> l
 
 
 def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> Decision:
-    malformed = _malformed(state, call)
-    if malformed is not None:
-        return malformed
     plan = policy.index.plan(call.name, state.role)
     if not plan.named and policy.default is Effect.BLOCK:
         return _not_allowed_at_all(plan, call)
@@ -135,6 +135,10 @@ def _by_default(
     else:
         reason = f"no rule matches, and the default {'allows' if policy.default is Effect.ALLOW else 'asks for approval'}"
     return Decision(policy.default, Code.DEFAULT, None, reason, None, arguments, world.facts, trials)
+
+
+def _killed(reason: str | None) -> Decision | None:
+    return None if reason is None else _block(Code.KILLED, reason)
 
 
 def _malformed(state: State, call: ToolCall) -> Decision | None:

@@ -7,6 +7,10 @@ from typing import Protocol
 from msgspec import UNSET, Struct, UnsetType
 
 from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.task import ToolEffect
+
+IDEMPOTENCY_VARIABLE = "AGENTGATE_IDEMPOTENCY_KEY"
+"""Where a tool finds the key of the call that it executes."""
 
 
 class Tool(Struct, frozen=True):
@@ -17,6 +21,7 @@ class Tool(Struct, frozen=True):
     """In Chat Completions form, `{"type": "function", "function": {...}}`, the parameters closed against unknown arguments."""
     timeout_seconds: float = 30.0
     mock: Json | UnsetType = UNSET
+    effect: ToolEffect = ToolEffect.WRITE
 
 
 class Outcome(Struct, frozen=True):
@@ -39,7 +44,7 @@ class Toolbox(Protocol):
         """In the order of the task file."""
         ...
 
-    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False, idempotency_key: str | None = None) -> Outcome:
         """Executes a call that was decided, with exactly the arguments that were decided on. May run in any thread, one call at a time.
 
         Whatever the tool does (raise, exit, print, hang, return nonsense) is an outcome, not an exception.
@@ -48,6 +53,7 @@ class Toolbox(Protocol):
             call: as it was proposed.
             decision: what was decided about it.
             approved: whether a person approved it, where the decision is `ask`.
+            idempotency_key: the same for every try to have the same effect, so that whoever has it can tell a repeat; handed to the tool.
 
         Raises:
             UsageError: the decision does not let this call run; that is a bug of the caller.

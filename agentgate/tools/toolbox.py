@@ -79,7 +79,7 @@ class PythonToolbox:
         """The SHA-256 of every source file in the task's folder that importing the tools read, by path."""
         return dict(self._digests)
 
-    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False, idempotency_key: str | None = None) -> Outcome:
         """Executes a call that was decided; see `agentgate.tools.port.Toolbox`."""
         arguments = _permitted(call, decision, approved)
         source = self._sources.get(call.name) if isinstance(call.name, str) else None
@@ -90,17 +90,18 @@ class PythonToolbox:
                 raise UsageError(f"call `{call.id}` was executed before")
             self._executed.add(call.id)
             began = self._clock()
-            ok, executed, truncated, content = self._answer(call.name, source, arguments)
+            ok, executed, truncated, content = self._answer(call.name, source, arguments, idempotency_key)
             return Outcome(ok=ok, content=content, seconds=self._clock() - began, truncated=truncated, executed=executed)
 
-    def _answer(self, name: str, source: ToolSource, arguments: Json) -> tuple[bool, bool, bool, str]:
+    def _answer(self, name: str, source: ToolSource, arguments: Json, key: str | None) -> tuple[bool, bool, bool, str]:
         """Whether it went well, whether the tool was reached, whether its result was cut, and the text for the model."""
         try:
             worker = self._ready()
         except (Lost, OutsideError, FileError) as error:
             return False, False, False, failure_content(name, f"it could not be started: {error}")
         try:
-            answer = worker.ask({"do": "call", "name": name, "arguments": arguments}, source.timeout_seconds)
+            request = {"do": "call", "name": name, "arguments": arguments, "key": key}
+            answer = worker.ask(request, source.timeout_seconds)
         except Lost as error:
             return False, True, False, failure_content(name, str(error))
         if answer["ok"]:
@@ -227,7 +228,7 @@ def _tool(name: str, source: ToolSource, answer: Mapping[str, Json]) -> Tool:
     description = answer["description"] if source.description is None else source.description
     if description:
         function = {"name": name, "description": description, "parameters": parameters}
-    return Tool(name, {"type": "function", "function": function}, source.timeout_seconds, source.mock)
+    return Tool(name, {"type": "function", "function": function}, source.timeout_seconds, source.mock, source.effect)
 
 
 def _search_paths(environ: Mapping[str, str]) -> list[str]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from agentgate.core.events import Json
 from agentgate.tools.frames import HEADER, frame
+from agentgate.tools.port import IDEMPOTENCY_VARIABLE
 from agentgate.tools.results import Unusable, error_text, sound, to_json
 from agentgate.tools.sources import Sources, import_error_text
 
@@ -115,10 +116,13 @@ class Worker:
         described = {"description": description.summary, "parameters": description.parameters}
         return _said({"ok": True, "sources": self._sources.digests, **described})
 
-    def _call(self, name: str, arguments: dict[str, Json]) -> bytes:
-        """Executes a tool."""
+    def _call(self, name: str, arguments: dict[str, Json], key: str | None) -> bytes:
+        """Executes a tool, with the idempotency key of the call in its environment."""
         from agentgate.tools.describe import InvalidArgument
 
+        os.environ.pop(IDEMPOTENCY_VARIABLE, None)
+        if key is not None:
+            os.environ[IDEMPOTENCY_VARIABLE] = key
         function, description = self._tools[name]
         try:
             converted = description.convert(arguments)

@@ -27,6 +27,7 @@ from agentgate.core.events import (
     ToolReturned,
     Usage,
 )
+from agentgate.core.stops import Switch
 from agentgate.errors import ModelError, RecordError
 from agentgate.files.policy_file import load_policy
 from agentgate.interrupts import Interrupts
@@ -114,7 +115,7 @@ class Tools:
         self._said = tools
         self._recorder = recorder
 
-    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False, idempotency_key: str | None = None) -> Outcome:
         assert _let_through(call, approved, self._recorder.events)
         assert decision.arguments == json.loads(call.arguments or "{}")
         self.executed.append(call.id)
@@ -176,6 +177,7 @@ class Play:
         model: Model | None = None,
         toolbox: Toolbox | None = None,
         approver: Approver | None = None,
+        switch: Switch | None = None,
     ) -> None:
         """Brings the parts together.
 
@@ -188,6 +190,7 @@ class Play:
             model: in place of the scripted one.
             toolbox: in place of the story's tools.
             approver: in place of the scripted people.
+            switch: the kill switch.
         """
         self.clock = Clock()
         self.recorder = recorder or Recorder()
@@ -200,6 +203,7 @@ class Play:
             mode=story.get("mode", "enforce"),
             recorder=self.recorder,
             clock=self.clock,
+            switch=switch,
         )
         people = approver or People([PEOPLE[answer] if isinstance(answer, str) else answer for answer in story.get("people", ())])
         self.loop = Loop(self.session, model or self.model, toolbox or self.tools, people, self.notes, interrupts or Interrupts())

@@ -131,7 +131,7 @@ class BlockedTools(Blocked):
         self.tools = tuple(tool(name, {}) for name in ("read", "pay"))
         self.executed = 0
 
-    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False, idempotency_key: str | None = None) -> Outcome:
         self.executed += 1
         self.wait()
         return Outcome(ok=True, content="{}", seconds=0.0)

@@ -1,0 +1,55 @@
+"""The one way from a decision to a tool. Whoever lets a call run (the policy, a person, observe mode) comes through here."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from agentgate.answers import killed, may_have_run, not_reached
+from agentgate.core.events import Decision, ToolCall
+from agentgate.interrupts import Interrupted, Interrupts
+from agentgate.session import Session
+from agentgate.tools.port import Outcome, Toolbox
+
+_GRACE_SECONDS = 5.0
+"""How long a running tool may go on after the first Ctrl-C."""
+
+
+class Watcher(Protocol):
+    """Who is told what is being waited for, and what else the user should know."""
+
+    def waiting(self, text: str) -> AbstractContextManager[None]: ...
+
+    def note(self, text: str) -> None: ...
+
+
+class Executor:
+    """Executes the calls of one run."""
+
+    def __init__(self, session: Session, toolbox: Toolbox, watcher: Watcher, interrupts: Interrupts) -> None:
+        self._session = session
+        self._toolbox = toolbox
+        self._watcher = watcher
+        self._interrupts = interrupts
+
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
+        """Executes a call that was let through, unless somebody wants to stop.
+
+        In this order, and with nothing in between that could take long: Ctrl-C, the kill switch, the tool. Both are looked at here again
+        because a question to a person may have taken its time.
+        """
+        if self._interrupts.count:
+            return not_reached()
+        halt = self._session.halt(call)
+        if halt is not None:
+            return killed(halt)
+        return self._run(call, decision, approved=approved)
+
+    def _run(self, call: ToolCall, decision: Decision, *, approved: bool) -> Outcome:
+        with self._watcher.waiting("running the tool"):
+            try:
+                return self._interrupts.wait_for(
+                    lambda: self._toolbox.execute(call, decision, approved=approved), grace=_GRACE_SECONDS, give_up=self._toolbox.abandon
+                )
+            except Interrupted:
+                return may_have_run("interrupted", "tool_error")
