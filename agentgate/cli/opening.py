@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -86,7 +86,7 @@ def run_task(wanted: Wanted) -> RunEnded:
         shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
         session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve)
         loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
-        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir))
+        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now()))
         screen.check()
         return ended
 
@@ -161,11 +161,11 @@ def _approver(wanted: Wanted) -> Approver:
     return _APPROVERS[wanted.approve]()
 
 
-def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str) -> RunStarted:
+def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str, at: datetime) -> RunStarted:
     task, policy = wanted.task, wanted.policy
     system = [{"role": "system", "content": task.system}] if task.system else []
     return RunStarted(
-        at=datetime.now(UTC),
+        at=at,
         run_id=run_id,
         agentgate=__version__,
         task=task.digest,

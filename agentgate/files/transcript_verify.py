@@ -6,7 +6,6 @@ events that contradict each other. What no look at the file alone can find is sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,6 +17,7 @@ from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, 
 from agentgate.errors import FileError
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
 from agentgate.files.transcript_reader import lines_of
+from agentgate.files.transcript_story import Progress, Proposals, call_name
 from agentgate.files.transcript_streams import open_regular
 
 UNENDED = "there is no `run_ended`: the run was killed, is still going, or its end was cut off; the file alone cannot tell which"
@@ -107,10 +107,14 @@ class _Audit:
         self._wanted_at = 0
         self._chain = Chain()
         self._calls = _Calls()
+        self._proposals = Proposals()
+        self._progress = Progress()
         self._problems: list[Problem] = []
         self._events = 0
         self._head: str | None = None
         self._recognised = self._torn = False
+        self._damaged = False
+        """Whether some line cannot be believed: what follows from its absence is then not told as well."""
         self._without_hashes = False
         self._respelled = 0
         self._line = 0
@@ -126,6 +130,7 @@ class _Audit:
         link = self._chain.follow(line)
         self._recognise(link.raw, line)
         if link.problem is not None:
+            self._damaged = True
             self._problem(link.problem)
         event = link.event
         if event is None:
@@ -139,7 +144,9 @@ class _Audit:
             self._started = event
         elif isinstance(event, RunEnded):
             self._ended = event
-        for what in self._calls.take(event):
+        whole = not self._damaged
+        findings = [*self._progress.take(event, whole=whole), *self._calls.take(event), *(self._proposals.take(event) if whole else ())]
+        for what in findings:
             self._problem(what)
 
     def verdict(self) -> Verification:
@@ -147,6 +154,7 @@ class _Audit:
         if not self._recognised and not self._torn and self._line > 0:
             raise self._not_ours()
         notes = [RESPELLED.format(f"{self._respelled} lines are" if self._respelled > 1 else "1 line is")] if self._respelled else []
+        notes += self._progress.notes
         if self._ended is None:
             self._problem(UNENDED)
         if self._wanted is None:
@@ -207,8 +215,8 @@ class _Calls:
                 self._mode = event.mode
             case CallDecided():
                 if event.args_hash and event.args_hash != digest_arguments(event.arguments):
-                    yield f"the arguments of the call {_key(event.call_id)} are not those that were decided on: `args_hash` is another"
-                self._open.setdefault(_key(event.call_id), []).append(_Call(event))
+                    yield f"the arguments of the call {call_name(event.call_id)} are not those that were decided on: `args_hash` is another"
+                self._open.setdefault(call_name(event.call_id), []).append(_Call(event))
             case ApprovalAnswered():
                 yield from self._approval(event)
             case ToolReturned():
@@ -221,28 +229,23 @@ class _Calls:
                 pass
 
     def _approval(self, event: ApprovalAnswered) -> Iterator[str]:
-        asking = [call for call in self._open.get(_key(event.call_id), ()) if call.decided.effect is Effect.ASK and not call.asked]
+        asking = [call for call in self._open.get(call_name(event.call_id), ()) if call.decided.effect is Effect.ASK and not call.asked]
         if not asking or asking[0].decided.args_hash != event.args_hash:
-            yield f"an approval that nothing asked for, of the call {_key(event.call_id)}"
+            yield f"an approval that nothing asked for, of the call {call_name(event.call_id)}"
             return
         asking[0].asked = True
         asking[0].approved = event.answer == "approve"
 
     def _answer(self, event: ToolReturned) -> Iterator[str]:
-        waiting = self._open.get(_key(event.call_id))
+        waiting = self._open.get(call_name(event.call_id))
         if not waiting:
-            yield f"an answer to the call {_key(event.call_id)}, which no decision waits for"
+            yield f"an answer to the call {call_name(event.call_id)}, which no decision waits for"
             return
         call = waiting.pop(0)
         decided = call.decided
         if not event.executed:
             return
         if self._mode is Mode.DRY_RUN:
-            yield f"the call {_key(event.call_id)} was executed in a dry run"
+            yield f"the call {call_name(event.call_id)} was executed in a dry run"
         elif decided.enforced and not (decided.effect is Effect.ALLOW or call.approved):
-            yield f"the call {_key(event.call_id)} was executed, and its decision is {decided.effect.value}"
-
-
-def _key(call_id: Json) -> str:
-    """A call id as text: ids of malformed calls can be any JSON."""
-    return f"`{call_id}`" if isinstance(call_id, str) else json.dumps(call_id, sort_keys=True)
+            yield f"the call {call_name(event.call_id)} was executed, and its decision is {decided.effect.value}"

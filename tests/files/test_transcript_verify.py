@@ -24,6 +24,7 @@ from agentgate.core.events import (
     RunStarted,
     ToolReturned,
 )
+from agentgate.core.state import State, evolve
 from agentgate.errors import FileError
 from agentgate.files.transcript_chain import ZEROS, decode_event, parse_line, seal
 from agentgate.files.transcript_verify import UNENDED, UNPROVEN, Verification, verify, verify_stream
@@ -48,10 +49,12 @@ def found(verification: Verification) -> list[tuple[int, str]]:
 
 
 def written(*events: Event) -> list[bytes]:
-    """The lines of a run, chained, whatever it says."""
-    lines, prev = [], ZEROS
+    """The lines of a run, chained, whatever it says; but for its totals, which are those of the events."""
+    lines, prev, state = [], ZEROS, State()
     for seq, event in enumerate(events, 1):
-        sealed = seal(replace(event, at=AT), seq, prev)
+        moved = replace(event, at=AT)
+        state = evolve(state, moved)
+        sealed = seal(replace(moved, totals=state.totals) if isinstance(moved, RunEnded) else moved, seq, prev)
         lines.append(sealed.line)
         prev = sealed.hash
     return lines
