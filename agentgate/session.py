@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
 from agentgate.core.arguments import digest, digest_arguments
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unrunnable
-from agentgate.core.events import CallDecided, Code, Decision, Event, Json, Mode, ModelRequest, ToolCall
+from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Decision, Effect, Event, Json, Mode, ModelRequest, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve
@@ -22,6 +22,10 @@ from agentgate.errors import UsageError
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
     from agentgate.core.explain import Considered
+
+
+Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
+"""Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
 
 
 class Recorder(Protocol):
@@ -107,31 +111,53 @@ class Session:
             RecordError: the decision could not be recorded. The call must not be executed.
             UsageError: it is no ToolCall.
         """
-        if not isinstance(call, ToolCall):
-            raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
-        moment = at or self._clock()
-        if self.policy.needs_time:
-            self.state = at_time(self.state, moment)
-        halt = self.halt(call)
-        decision = self._decide(self.state, call, facts, halt)
-        event = CallDecided(
-            at=moment,
-            step=self.state.steps,
-            call_id=call.id,
-            tool=call.name,
-            arguments=call.arguments,
-            args_hash=arguments_hash(call, decision) if self._hashing else "",
-            effect=decision.effect,
-            code=decision.code,
-            rule=decision.rule,
-            reason=decision.reason,
-            hint=decision.hint,
-            enforced=decision.enforced,
-            facts=decision.facts,
-            trials=decision.trials,
-        )
+        decision, event = self._judged(call, at or self._clock(), facts)
         self._keep(event)
         return decision
+
+    def propose_together(self, calls: Sequence[ToolCall], *, approve: Approve | None = None) -> tuple[list[Decision], bool]:
+        """Judges the calls of one answer, of which all are let through or none, one after the other, and records the decisions.
+
+        Where one is not let through, all are recorded as withheld: nobody ever saw them, so they used up nothing.
+
+        Args:
+            calls: as the model proposed them, in order.
+            approve: is asked about calls that a person must decide; gives the answer where there is one already.
+
+        Returns:
+            The decisions, and whether all calls are let through. In observe mode they are, but for the kill switch.
+
+        Raises:
+            RecordError: a decision could not be recorded. None of the calls may be executed.
+            UsageError: one is no ToolCall.
+        """
+        before = self.state
+        decisions: list[Decision] = []
+        events: list[CallDecided | ApprovalAnswered] = []
+        passed = True
+        try:
+            for call in calls:
+                decision, decided = self._judged(call, self._clock(), None)
+                answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None
+                approved = answered is not None and answered.answer == "approve"
+                passed = passed and (decision.effect is Effect.ALLOW or approved or not decision.enforced)
+                decisions.append(decision)
+                for event in (decided, answered):
+                    if event is not None:
+                        events.append(event)
+                        self.state = evolve(self.state, event)
+        finally:
+            after, self.state = self.state, before
+        if not passed:
+            for event in events:
+                if isinstance(event, CallDecided):
+                    self._keep(replace(event, withheld=True))
+            return decisions, False
+        for event in events:
+            if self._record is not None:
+                self._record(event)
+        self.state = after
+        return decisions, True
 
     def request(self) -> Decision:
         """Judges the wish to ask the model once more, by the limits."""
@@ -185,6 +211,31 @@ class Session:
     def now(self) -> datetime:
         """The time by this session's clock."""
         return self._clock()
+
+    def _judged(self, call: ToolCall, moment: datetime, facts: Mapping[str, str] | None) -> tuple[Decision, CallDecided]:
+        """The decision, and the event that tells of it; nothing is recorded yet."""
+        if not isinstance(call, ToolCall):
+            raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
+        if self.policy.needs_time:
+            self.state = at_time(self.state, moment)
+        decision = self._decide(self.state, call, facts, self.halt(call))
+        event = CallDecided(
+            at=moment,
+            step=self.state.steps,
+            call_id=call.id,
+            tool=call.name,
+            arguments=call.arguments,
+            args_hash=arguments_hash(call, decision) if self._hashing else "",
+            effect=decision.effect,
+            code=decision.code,
+            rule=decision.rule,
+            reason=decision.reason,
+            hint=decision.hint,
+            enforced=decision.enforced,
+            facts=decision.facts,
+            trials=decision.trials,
+        )
+        return decision, event
 
     def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
         world = self._world(facts) if self.policy.asks_world else None

@@ -170,6 +170,15 @@ class RunStarted(Recorded, frozen=True, tag="run_started", kw_only=True):
     """The task's own limit of model requests; unlike the policy's it binds in observe mode too."""
 
 
+class Offer(Struct, frozen=True):
+    """What one request offered to the model."""
+
+    tools: tuple[dict[str, Json], ...]
+    """In Chat Completions form."""
+    tool_choice: Json = "auto"
+    """A word, or a mapping as in `run_started`."""
+
+
 class ModelReplied(Recorded, frozen=True, tag="model_replied", kw_only=True):
     """The model answered."""
 
@@ -186,6 +195,8 @@ class ModelReplied(Recorded, frozen=True, tag="model_replied", kw_only=True):
     """Why nothing in this answer may be executed (cut off, or a shape that is not understood); None where its calls may be judged."""
     messages: tuple[dict[str, Json], ...] = ()
     """User messages that came in since the answer before this one (imported conversations have them)."""
+    offered: Offer | None = None
+    """What this answer was asked with, from here on; None where nothing changed. Applications behind a gateway offer what they like."""
 
 
 class CallDecided(Recorded, frozen=True, tag="call_decided", kw_only=True):
@@ -208,6 +219,9 @@ class CallDecided(Recorded, frozen=True, tag="call_decided", kw_only=True):
     enforced: bool = True
     facts: Mapping[str, str] = NO_FACTS
     trials: tuple[Trial, ...] = ()
+    withheld: bool = False
+    """Whether the whole answer was held back, for this call or for another one in it: nobody ever saw the call, so its id stays free, and
+    it used up nothing."""
 
 
 class ApprovalAnswered(Recorded, frozen=True, tag="approval_answered", kw_only=True):

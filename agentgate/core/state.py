@@ -166,6 +166,9 @@ def _replied(state: State, event: ModelReplied) -> State:
         usage, missing = None, True
     if cost is not None and not (isfinite(cost) and cost >= 0):
         cost = None
+    if event.offered is not None:
+        offered = event.offered
+        state = replace(state, tools=tool_set(offered.tools), allowed_tools=names_offered(offered.tool_choice))
     return replace(
         state,
         steps=state.steps + 1,
@@ -183,7 +186,7 @@ def _decided(state: State, event: CallDecided) -> State:
     effect, tool, call_id = event.effect, event.tool, event.call_id
     allow = effect is Effect.ALLOW
     proposed = state.proposed
-    if type(call_id) is str:
+    if type(call_id) is str and not event.withheld:
         name = tool if type(tool) is str else ""
         _, asked = proposed.get(call_id) or ("", None)
         proposed = proposed.insert(call_id, (name, name if effect is Effect.ASK else asked))
@@ -191,12 +194,13 @@ def _decided(state: State, event: CallDecided) -> State:
     if event.args_hash:
         key = repeat_key(tool, event.args_hash)
         repeats = repeats.insert(key, (repeats.get(key) or 0) + 1)
-    if not allow:
+    if not allow or event.withheld:
         blocked = effect is Effect.BLOCK
         return replace(
             state,
             calls=state.calls + 1,
-            asked=state.asked + (not blocked),
+            allowed=state.allowed + allow,
+            asked=state.asked + (effect is Effect.ASK),
             blocked=state.blocked + blocked,
             refusals=state.refusals + blocked,
             proposed=proposed,
