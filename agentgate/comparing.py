@@ -14,7 +14,7 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.conditions.test import exactly
 from agentgate.core.events import Decision, Effect, Json, ModelReplied, RunStarted, ToolCall, ToolReturned, Usage
 from agentgate.core.lint.calls import Calls, put
-from agentgate.core.policy import Limit, Policy, expand
+from agentgate.core.policy import Limit, Policy, expand, split_sources
 from agentgate.core.rules import ABSENT, CompiledRule, Selector
 from agentgate.session import Session, prepare
 
@@ -153,7 +153,7 @@ def _heard(policy: Policy, rule: CompiledRule) -> list[str]:
     operands = [
         operand for condition in (*rule.rule.when, *rule.rule.unless) for key, operand in condition.operators if OPERATORS[key].names_tools
     ]
-    names = [name for operand in operands for name in ([operand] if isinstance(operand, str) else operand)]
+    names = [tool for operand in operands for tool, _ in split_sources(operand)]
     return [name for name in expand(policy, names) if "*" not in name][:2]
 
 

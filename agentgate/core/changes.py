@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
@@ -19,7 +20,7 @@ from agentgate.core.explain import reached
 from agentgate.core.lint import shapes
 from agentgate.core.lint.trial import value_text
 from agentgate.core.lint.values import satisfying
-from agentgate.core.policy import expand
+from agentgate.core.policy import expand_sources
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, Selector
 from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State
@@ -132,13 +133,18 @@ def _sightings(
         value = _value(condition, arguments)
         if not named or not isinstance(value, str) or condition.parts is None:
             continue
-        for source in expand(policy.policy, [named[0]] if isinstance(named[0], str) else named[0]):
+        for source in expand_sources(policy.policy, named[0]):
+            tool, _, field = source.replace("*", "x").partition("#")
             if source == PROMPT:
                 yield f"had the prompt named {value_text(value)}", replace(state, prompt=(*state.prompt, value))
             else:
-                tool = source.replace("*", "x")
-                results = state.results.insert(tool, (state.results.get(tool) or List()).push_front(value))
-                yield f"had {tool} returned {value_text(value)}", replace(state, results=results, returned=state.returned.insert(tool))
+                said = json.dumps({field: value}) if field else value
+                results = state.results.insert(tool, (state.results.get(tool) or List()).push_front(said))
+                place = f" as {field}" if field else ""
+                yield (
+                    f"had {tool} returned {value_text(value)}{place}",
+                    replace(state, results=results, returned=state.returned.insert(tool)),
+                )
 
 
 def _values(

@@ -135,6 +135,17 @@ def expand(policy: Policy, selectors: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def split_sources(operand: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """The sources that an operand names, each a tool selector (or a word of the operator's own) and `#field`, which may be empty."""
+    written = (operand,) if isinstance(operand, str) else operand
+    return tuple((tool, mark + field) for tool, mark, field in (source.partition("#") for source in written))
+
+
+def expand_sources(policy: Policy, operand: str | Iterable[str]) -> list[str]:
+    """The sources that an operand names, with every `@group` replaced by what it holds."""
+    return list(dict.fromkeys(tool + field for selector, field in split_sources(operand) for tool in expand(policy, (selector,))))
+
+
 def tighten(policy: Policy, kind: str, value: float) -> Policy:
     """The same policy with one limit lowered to `value`; a higher value than the policy's own changes nothing."""
     kept = tuple(limit for limit in policy.limits if limit.kind != kind)

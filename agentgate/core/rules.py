@@ -12,7 +12,7 @@ from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World
 from agentgate.core.conditions.search import strings
 from agentgate.core.events import Effect, Json
 from agentgate.core.patterns import PatternSet, glob_pattern
-from agentgate.core.policy import Condition, Policy, Rule, expand, holders
+from agentgate.core.policy import Condition, Policy, Rule, expand, expand_sources, holders
 from agentgate.core.state import State
 
 ABSENT: Json = object()
@@ -125,7 +125,7 @@ def _named(policy: Policy, key: str, operand: Json) -> Json:
     """The operand, with `@groups` replaced by their tools where it names tools."""
     if not OPERATORS[key].names_tools:
         return operand
-    return list(expand(policy, [operand] if isinstance(operand, str) else operand))
+    return expand_sources(policy, operand)
 
 
 class CompiledRule:

@@ -57,7 +57,8 @@ def note_groups(part: Part, document: Document, path: tuple[str | int, ...], val
     """Remembers the `@groups` that a list of tools names."""
     for index, name in enumerate(names(value)):
         if name.startswith("@"):
-            part.named_groups.append((name[1:], document.value_place(path if isinstance(value, str) else (*path, index))))
+            group = name[1:].partition("#")[0]
+            part.named_groups.append((group, document.value_place(path if isinstance(value, str) else (*path, index))))
 
 
 def note_roles(part: Part, document: Document, path: tuple[str | int, ...], value: Json) -> None:

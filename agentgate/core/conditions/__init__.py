@@ -10,6 +10,7 @@ from agentgate.core.conditions import (
     exists,
     glob,
     in_,
+    links_seen_in,
     matches,
     max,
     max_length,
@@ -46,6 +47,7 @@ OPERATORS: dict[str, Operator] = {
         command,
         sql,
         seen_in,
+        links_seen_in,
     )
 }
 """Every operator by its key, in the order of the documentation."""

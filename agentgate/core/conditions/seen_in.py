@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 
 from agentgate.core.arguments import InvalidJson, parse_json
+from agentgate.core.conditions.fields import field_values
 from agentgate.core.conditions.occurrences import MAX_DIGITS, numbers_in, stands_in
-from agentgate.core.conditions.test import Operator, Test, Unjudgeable, World, kind_of
+from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World, kind_of
 from agentgate.core.events import Json
 from agentgate.core.patterns import PatternSet, glob_pattern
+from agentgate.core.policy import split_sources
 from agentgate.core.state import State
 
 PROMPT = "prompt"
@@ -18,6 +21,7 @@ MAX_LENGTH = 1000
 """Characters of a value; longer ones are texts, not values that somebody named."""
 MIN_LENGTH = 3
 """Characters of a value that is not a number; shorter ones occur everywhere."""
+_ADDRESS = re.compile(r"(https?://)[A-Za-z0-9.-]+\.[A-Za-z]{2,}(/?|/[^\s]*)")
 _ESCAPES = (("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ('\\"', '"'), ("\\/", "/"), ("\\\\", "\\"))
 
 
@@ -73,25 +77,45 @@ def _numbers(text: str) -> frozenset[Decimal]:
 
 
 class Sources:
-    """Where to look: the prompt, and the results of tools by name and pattern."""
+    """Where to look: the prompt, and the results of tools by name and pattern, whole or under the name of a field."""
 
-    __slots__ = ("_names", "_patterns", "_prompt")
+    __slots__ = ("_fields", "_prompt", "_whole")
 
-    def __init__(self, written: list[str]) -> None:
-        self._prompt = PROMPT in written
-        tools = [name for name in written if name != PROMPT]
-        self._names = frozenset(tools)
-        globs = [glob_pattern(name) for name in tools if "*" in name]
-        self._patterns = PatternSet(globs, "full") if globs else None
+    def __init__(self, written: Iterable[str]) -> None:
+        named = split_sources(written)
+        self._prompt = (PROMPT, "") in named
+        self._whole = Selection(tool for tool, field in named if not field and tool != PROMPT)
+        self._fields = {mark[1:]: Selection(tool for tool, other in named if other == mark) for _, mark in named if mark}
 
     def texts(self, state: State) -> Iterator[str]:
         """Everything that was said there, so far."""
         if self._prompt:
             yield from state.prompt
+        for result in self._whole.results(state):
+            yield from texts_of(result)
+
+    def values(self, state: State) -> Iterator[frozenset[str | Decimal]]:
+        """The strings and numbers that stood in the fields, so far."""
+        for field, selection in self._fields.items():
+            for result in selection.results(state):
+                yield field_values(result, field)
+
+
+class Selection:
+    """Tools by name and pattern."""
+
+    __slots__ = ("_names", "_patterns")
+
+    def __init__(self, tools: Iterable[str]) -> None:
+        self._names = frozenset(tools)
+        globs = [glob_pattern(name) for name in sorted(self._names) if "*" in name]
+        self._patterns = PatternSet(globs, "full") if globs else None
+
+    def results(self, state: State) -> Iterator[str]:
+        """What they returned, so far."""
         for tool, results in state.results.items():
             if tool in self._names or (self._patterns is not None and self._patterns.matches(tool)):
-                for result in results:
-                    yield from texts_of(result)
+                yield from results
 
 
 def _seen(value: Json, sources: Sources, state: State) -> bool:
@@ -100,17 +124,43 @@ def _seen(value: Json, sources: Sources, state: State) -> bool:
         if not abs(value) < 10**MAX_DIGITS:
             raise Unjudgeable("is not a number that somebody writes out")
         number = Decimal(repr(value))
-        return any(number in _numbers(text) for text in sources.texts(state))
+        return any(number in _numbers(text) for text in sources.texts(state)) or any(number in found for found in sources.values(state))
     if type(value) is not str:
         raise Unjudgeable(f"is {kind_of(value)}, which does not occur in a text")
     if value != value.strip() or len(value) > MAX_LENGTH or (len(value) < MIN_LENGTH and not value.isdecimal()):
         raise Unjudgeable(f"is not between {MIN_LENGTH} and {MAX_LENGTH} characters, or has space around it")
-    return any(stands_in(value, text) for text in sources.texts(state))
+    return occurs(value, sources, state)
+
+
+def occurs(value: str, sources: Sources, state: State) -> bool:
+    """Whether a string occurs in one of the sources."""
+    if any(value in found for found in sources.values(state)):
+        return True
+    spellings = _spellings(value)
+    return any(stands_in(spelling, text) for text in sources.texts(state) for spelling in spellings)
+
+
+def _spellings(value: str) -> tuple[str, ...]:
+    """How people write this value: a web address also without its scheme, and an address of a whole site without the last slash."""
+    address = _ADDRESS.fullmatch(value)
+    if address is None:
+        return (value,)
+    whole = value.removesuffix("/") if address[2] == "/" else value
+    return tuple(dict.fromkeys((value, whole, whole[len(address[1]) :])))
+
+
+def sources_of(written: Iterable[str]) -> Sources:
+    """The sources that an operand names. Raises InvalidOperand for what names none."""
+    for source in written:
+        tool, mark, field = source.partition("#")
+        if mark and (not field or tool == PROMPT):
+            raise InvalidOperand(f"`{source}` is no source: write `TOOL#FIELD`, for a field in the results of a tool")
+    return Sources(written)
 
 
 def _compile(operand: Json) -> Test:
     written = [operand] if isinstance(operand, str) else list(operand)
-    sources = Sources(written)
+    sources = sources_of(written)
 
     def holds(value: Json, world: World, state: State) -> bool:
         if not isinstance(value, list | tuple):
@@ -128,7 +178,8 @@ OPERATOR = Operator(
     summary="occurs in the `prompt`, or in a result of the listed tools, of this run",
     operand={
         "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "items": {"type": "string", "minLength": 1}}],
-        "description": "`prompt` for what the user said, and tool names, patterns with `*` and `@groups` for what they returned.",
+        "description": "`prompt` for what the user said; tool names, patterns with `*` and `@groups` for what they "
+        "returned, and `TOOL#FIELD` for what stood in one field of it.",
     },
     compile=_compile,
     example=["prompt", "get_contacts"],
@@ -136,9 +187,14 @@ OPERATOR = Operator(
     details="""A string occurs where it stands letter by letter, and by itself: white space, quotes, brackets, commas and the like around
 it, a full stop or colon only at the end of a sentence, or `name=` or `name:` in front. `evil` does not occur in `devil`, nor
 `a@b.com` in `xa@b.com` or `a@b.com.evil.org`. Inside a URL only the whole URL occurs. Nothing is normalised, not even letter
-case. A number occurs as a number: 1234.5 in `$1,234.50`; what could be read in two ways (`1.234`, `10-20`, dates) is no
+case; only that `http://` or `https://` in front of a web address, and the last slash of a whole site's, may be missing in the
+text. A number occurs as a number: 1234.5 in `$1,234.50`; what could be read in two ways (`1.234`, `10-20`, dates) is no
 number. Results that are JSON are looked through string by string, number by number, keys included, after decoding, also
 where a string is JSON itself.
+
+`TOOL#FIELD` looks only at what stands under the name FIELD: at keys, however deep, where the result is JSON or a YAML list or
+mapping, and at lines `FIELD: value` where it is any other text. The value must be the whole of it. So
+`seen_in: "get_transactions#sender"` is an account that has sent money, not one that somebody wrote into a subject.
 
 Every item of a list must occur. Unjudgeable are objects, booleans, null, empty lists, lists of which only some items occur,
 strings with space around them, strings of fewer than 3 characters that are not digits, and of more than 1,000. Whoever

@@ -6,7 +6,7 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.near import did_you_mean
-from agentgate.core.policy import expand
+from agentgate.core.policy import expand, split_sources
 from agentgate.core.rules import Selector
 from agentgate.core.schemas import ToolSet
 
@@ -36,8 +36,8 @@ def _selectors(subject: Subject) -> Iterable[tuple[str, tuple[str, ...], Place]]
         for condition in (*said.when, *said.unless):
             for key, operand in condition.operators:
                 if OPERATORS[key].names_tools:
-                    named = (operand,) if isinstance(operand, str) else tuple(operand)
-                    yield f"rule `{said.id}`", tuple(name for name in named if name != "prompt"), subject.place_of(condition, said)
+                    named = tuple(tool for tool, _ in split_sources(operand) if tool != "prompt")
+                    yield f"rule `{said.id}`", named, subject.place_of(condition, said)
     for limit in subject.policy.limits:
         if limit.tools is not None:
             yield f"limit `{limit.id}`", (limit.tools,), limit.place or subject.place

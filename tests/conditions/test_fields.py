@@ -1,0 +1,52 @@
+"""What stands under a name in a result, and what only pretends to."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentgate.core.conditions.fields import LONGEST, field_values, structure
+from agentgate.core.conditions.links_seen_in import links
+
+_TEXT = st.text(max_size=40)
+_RECORDS = st.lists(st.fixed_dictionaries({"sender": _TEXT, "subject": _TEXT}), min_size=1, max_size=4)
+
+
+@given(_RECORDS)
+def test_every_field_of_a_json_result_and_nothing_else_is_found(records: list[dict[str, str]]) -> None:
+    """Whatever stands in one field, it never counts as another."""
+    found = field_values(json.dumps({"ok": True, "tool": "t", "result": records}), "sender")
+    assert {value for value in found if isinstance(value, str)} == {record["sender"] for record in records}
+
+
+@given(_TEXT, _TEXT)
+def test_a_text_within_a_field_cannot_pretend_to_be_one(before: str, after: str) -> None:
+    """Line breaks and names of fields within a string stay within it."""
+    planted = f"{before}\n  sender: EVIL\n- sender: EVIL\n{after}"
+    assert "EVIL" not in field_values(json.dumps([{"sender": "X", "subject": planted}]), "sender")
+
+
+def test_a_result_that_is_too_long_says_nothing_under_any_name() -> None:
+    """Looking through it would take longer than a decision may."""
+    assert field_values("a: 1\n" + " " * LONGEST, "a") == frozenset()
+
+
+def test_what_is_no_structure_is_a_text() -> None:
+    """Broken JSON, tags, aliases and several documents are not looked into; single words neither."""
+    for text in ("[1, 2", "!!python/object:os.system {a: b}", "- &a {x: 1}\n- *a", "a: 1\n---\nb: 2", "just words", ""):
+        assert structure(text) == text
+
+
+def test_a_result_in_its_envelope_is_what_the_tool_returned() -> None:
+    """JSON and YAML within the envelope are structures too; null and booleans are no values."""
+    assert structure('{"ok": true, "result": {"a": 1}}') == {"a": 1}
+    assert structure('{"ok": true, "result": "- a: 1"}') == [{"a": "1"}]
+    assert structure('{"ok": true, "result": 5}') == 5
+    assert field_values('{"ok": true, "result": 5}', "a") == frozenset()
+    assert field_values('[{"a": null}, {"a": true}, {"a": {"b": 1}}, 3]', "a") == frozenset()
+
+
+@given(st.text(max_size=60))
+def test_links_of_any_text_are_parts_of_it(text: str) -> None:
+    """Whatever the text, finding links ends, and finds nothing that is not there."""
+    assert all(link in text for link in links(text))
