@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
 from agentgate.core.conditions import World
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
 from agentgate.core.index import Index, Plan
-from agentgate.core.limits import OF_CALLS, OF_REQUESTS, CompiledLimit
-from agentgate.core.policy import Limit, Policy
+from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_REQUESTS, CompiledLimit
+from agentgate.core.once import ONCE, repeated
+from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.reasons import not_allowed
-from agentgate.core.rules import CompiledRule, ranked
+from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key
+from agentgate.core.windows import Window
 
 MAX_ID = 256
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -27,21 +29,38 @@ _NOWHERE = World()
 class CompiledPolicy:
     """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
 
-    __slots__ = ("asks_world", "call_limits", "default", "index", "needs_hash", "needs_time", "policy", "request_limits", "rules")
+    __slots__ = (
+        "asks_world",
+        "call_limits",
+        "default",
+        "index",
+        "needs_hash",
+        "needs_time",
+        "once",
+        "policy",
+        "request_limits",
+        "rules",
+        "windows",
+    )
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.default = policy.default
         self.rules: tuple[CompiledRule, ...] = tuple(ranked(CompiledRule(rule, policy) for rule in policy.rules))
         self.index = Index(self.rules)
-        limits = [CompiledLimit(limit, policy) for limit in sorted(policy.limits, key=_limit_order)]
+        in_order = sorted(policy.limits, key=_limit_order)
+        limits = [CompiledLimit(limit, policy) for limit in in_order if limit.window is None]
+        self.windows = tuple(Window(limit, policy) for limit in in_order if limit.window is not None)
+        """The limits per hour and per day; they come after those of the run."""
+        self.once = Selector(expand(policy, policy.once), policy.once) if policy.once else None
+        """The tools whose calls are executed once for the same arguments."""
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
-        self.asks_world = any(rule.asks_world for rule in self.rules)
+        self.asks_world = any(rule.asks_world for rule in self.rules) or bool(self.windows) or self.once is not None
         """Whether the judgement may look at the world."""
-        self.needs_hash = any(limit.kind == "repeats" for limit in limits)
+        self.needs_hash = any(limit.kind == "repeats" for limit in limits) or self.once is not None
         """Whether the judgement looks at the hash of a call's arguments."""
-        self.needs_time = any(limit.kind == "seconds" for limit in limits)
+        self.needs_time = any(limit.kind == "seconds" for limit in limits) or bool(self.windows)
         """Whether the judgement looks at the time."""
 
 
@@ -65,7 +84,8 @@ def decide(
         policy: the rules and limits. What is judged more than once had better be compiled once.
         state: what the run has come to before this action.
         action: a tool call, or the wish to ask the model.
-        world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged.
+        world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged. Also tells what
+            limits per hour and per day have used up, and what other runs have executed; without it, this run alone counts.
         killed: why the kill switch stops this action, whatever the policy; None where it does not.
     """
     try:
@@ -73,7 +93,7 @@ def decide(
         if isinstance(action, ToolCall):
             return _malformed(state, action) or _killed(killed) or _judge_call(ready, state, action, _NOWHERE if world is None else world)
         if isinstance(action, ModelRequest):
-            return _killed(killed) or _judge_request(ready, state)
+            return _killed(killed) or _judge_request(ready, state, action, _NOWHERE if world is None else world)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
@@ -110,9 +130,14 @@ def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: Wor
     arguments = _arguments(state, call)
     if isinstance(arguments, Decision):
         return arguments
-    args_hash = digest(arguments) if policy.needs_hash else ""
-    limited = _limited(policy, state, call, args_hash)
+    key = repeat_key(call.name, digest(arguments)) if policy.needs_hash else ""
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
+    if policy.once is not None and call.name in policy.once:
+        # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.
+        why = repeated(state, key, world)
+        if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
+            return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
+    limited = _limited(policy, state, call, key, world)
     if limited is not None:
         return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=arguments, facts=world.facts, trials=trials)
     for rule in plan.candidates(arguments):
@@ -139,6 +164,12 @@ def _by_default(
 
 def _killed(reason: str | None) -> Decision | None:
     return None if reason is None else _block(Code.KILLED, reason)
+
+
+def _effect(policy: CompiledPolicy, plan: Plan, arguments: Mapping[str, Json], world: World, state: State) -> Effect:
+    """What the rules alone make of a call."""
+    matching = (rule.rule.effect for rule in plan.candidates(arguments) if rule.matches(arguments, world, state))
+    return next(matching, policy.default)
 
 
 def _malformed(state: State, call: ToolCall) -> Decision | None:
@@ -185,13 +216,17 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
     return arguments
 
 
-def _limited(policy: CompiledPolicy, state: State, call: ToolCall, args_hash: str) -> tuple[str, str] | None:
-    key = repeat_key(call.name, args_hash) if args_hash else ""
+def _limited(policy: CompiledPolicy, state: State, call: ToolCall, key: str, world: World) -> tuple[str, str] | None:
     for limit in policy.call_limits:
         if limit.selector is None or limit.counts(call.name):
             reason = limit.reached(state, key)
             if reason is not None:
                 return limit.id, reason
+    for window in policy.windows:
+        if window.selector is None or window.counts(call.name):
+            reason = window.full(state, world)
+            if reason is not None:
+                return window.id, reason
     return None
 
 
@@ -199,14 +234,29 @@ def _trials(plan: Plan, arguments: Mapping[str, Json], world: World, state: Stat
     return tuple(Trial(rule.rule.id, rule.rule.effect) for rule in plan.trials if rule.matches(arguments, world, state))
 
 
-def _judge_request(policy: CompiledPolicy, state: State) -> Decision:
+def _judge_request(policy: CompiledPolicy, state: State, request: ModelRequest, world: World) -> Decision:
     if state.max_steps is not None and state.steps >= state.max_steps:
         return Decision(Effect.BLOCK, Code.LIMIT, "max_steps", f"limit of {state.max_steps} steps reached")
-    for limit in policy.request_limits:
-        reason = limit.reached(state)
+    rooms: list[int] = []
+    for limit, reason, used in _of_request(policy, state, world):
         if reason is not None:
-            return Decision(Effect.BLOCK, Code.LIMIT, limit.id, reason)
-    return Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits")
+            return Decision(Effect.BLOCK, Code.LIMIT, limit.id, reason, facts=world.facts)
+        room = limit.room(used, request)
+        if room is not None and room < LEAST_ANSWER:
+            return Decision(Effect.BLOCK, Code.LIMIT, limit.id, limit.too_much(used, request), facts=world.facts)
+        if room is not None:
+            rooms.append(room)
+    return Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits", facts=world.facts, room=min(rooms, default=None))
+
+
+def _of_request(policy: CompiledPolicy, state: State, world: World) -> Iterator[tuple[CompiledLimit, str | None, float]]:
+    """Each limit that bounds requests, why it is reached, and what is used of it."""
+    for limit in policy.request_limits:
+        yield limit, limit.reached(state), limit.of_run(state)
+    for window in policy.windows:
+        if window.kind in OF_REQUESTS:
+            used = window.used(state, world)
+            yield window, window.full(state, world), 0.0 if used is None else used.amount
 
 
 def _block(code: Code, reason: str) -> Decision:

@@ -64,7 +64,24 @@ class ToolCall(Struct, frozen=True):
 
 
 class ModelRequest(Struct, frozen=True):
-    """The wish to ask the model once more; judged by the limits alone."""
+    """The wish to ask the model once more; judged by the limits alone.
+
+    What it may take is estimated before it is sent, never too low, and None where nobody estimates: a recorded request took what it took.
+    """
+
+    input_tokens: int | None = None
+    """What is sent."""
+    output_tokens: int | None = None
+    """The longest answer that the task itself wants; None where it does not say."""
+    input_usd: float | None = None
+    """What sending it costs."""
+    output_usd: float | None = None
+    """What one token of the answer costs."""
+
+    @property
+    def reserve_usd(self) -> float:
+        """What is set aside for it in US dollars: what is sent, and the answer as far as the task bounds it."""
+        return (self.input_usd or 0.0) + (self.output_usd or 0.0) * (self.output_tokens or 0)
 
 
 Action: TypeAlias = ToolCall | ModelRequest
@@ -91,11 +108,14 @@ class Decision(Struct, frozen=True):
     arguments: Mapping[str, Json] | None = None
     """The parsed arguments, where the judgement got as far as parsing them. This is what is executed."""
     facts: Mapping[str, str] = NO_FACTS
-    """What was looked up in the world for this decision: path as written → path with links resolved."""
+    """What was looked up for this decision: absolute path → path with links resolved, id of a limit per hour or day → what was used of it,
+    `once` → the same call in another run."""
     trials: tuple[Trial, ...] = ()
     """Rules on trial that matched."""
     enforced: bool = True
     """False in observe mode, for allowed calls too."""
+    room: int | None = None
+    """For a model request: how many tokens of an answer the limits have room for; None where nothing bounds it."""
 
 
 class Digest(Struct, frozen=True):

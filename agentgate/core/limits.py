@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import floor
 
+from agentgate.core.events import ModelRequest
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.rules import Selector
 from agentgate.core.state import State
@@ -13,7 +15,9 @@ OF_REQUESTS = frozenset(("steps", "tokens", "cost_usd", "seconds", "refusals"))
 """The kinds that keep the model from being asked again; reaching one of them ends the run."""
 OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "cost_usd", "seconds", "repeats", "refusals"))
 """The kinds that block a tool call."""
-
+LEAST_ANSWER = 16
+"""Tokens of output for which alone a request is worth sending; fewer are refused by some servers, and say nothing."""
+_ROUNDING = 1e-9
 
 _USED: dict[str, Callable[[State, str], float]] = {
     "steps": lambda state, key: state.steps,
@@ -52,34 +56,67 @@ class CompiledLimit:
 
     def reached(self, state: State, key: str = "") -> str | None:
         """Why it blocks, or None where it does not."""
-        if self.kind == "tokens" and state.usage_missing:
-            return self.limit.message or f"the model did not report its usage, so the limit of {int(self.value)} tokens cannot be kept"
-        if self.kind == "cost_usd" and state.cost_missing:
-            why = f"an answer of the model came without its cost, so the limit of {dollars(self.value)} cannot be kept"
-            return self.limit.message or why
+        unknown = self.unknown(state)
+        if unknown is not None:
+            return unknown
         used = self._used(state, key)
         if used < self.value:
             return None
         return self.limit.message or self._sentence(used)
 
+    def unknown(self, state: State) -> str | None:
+        """Why it cannot be kept: an answer did not say what it took."""
+        if self.kind == "tokens" and state.usage_missing:
+            return self.limit.message or f"the model did not report its usage, so the limit of {int(self.value)} tokens cannot be kept"
+        if self.kind == "cost_usd" and state.cost_missing:
+            why = f"an answer of the model came without its cost, so the limit of {dollars(self.value)} cannot be kept"
+            return self.limit.message or why
+        return None
+
+    def of_run(self, state: State, key: str = "") -> float:
+        """How much of it this run has used up."""
+        return self._used(state, key)
+
+    def room(self, used: float, request: ModelRequest) -> int | None:
+        """How many tokens of an answer it has room for after a request; None where it does not bound them, or nobody estimates."""
+        if self.kind == "tokens" and request.input_tokens is not None:
+            return int(self.value - used - request.input_tokens)
+        if self.kind == "cost_usd" and request.input_usd is not None:
+            left = self.value - used - request.input_usd
+            if request.output_usd:
+                return floor(left / request.output_usd + _ROUNDING)
+            return None if left > 0 else -1
+        return None
+
+    def too_much(self, used: float, request: ModelRequest) -> str:
+        """What is said where a request has no room."""
+        if self.limit.message:
+            return self.limit.message
+        if self.kind == "tokens":
+            return f"the next request may take {request.input_tokens} tokens, and of the limit of {int(self.value)} {int(used)} are used"
+        return (
+            f"the next request may cost {dollars(round(request.input_usd or 0.0, 6))}, "
+            f"and of the limit of {dollars(self.value)} {dollars(round(used, 6))} are spent"
+        )
+
     def _sentence(self, used: float) -> str:
         value = int(self.value) if float(self.value).is_integer() else self.value
         match self.kind:
             case "calls":
-                return f"limit of {value} {_plural(value, 'call')} of '{self.limit.tools}' reached"
+                return f"limit of {value} {plural(value, 'call')} of '{self.limit.tools}' reached"
             case "repeats":
-                return f"the same call was already made {int(used)} {_plural(used, 'time')}"
+                return f"the same call was already made {int(used)} {plural(used, 'time')}"
             case "refusals":
-                return f"{int(used)} refused {_plural(used, 'call')} in a row"
+                return f"{int(used)} refused {plural(used, 'call')} in a row"
             case "tokens":
                 return f"limit of {value} tokens reached: {int(used)} used"
             case "cost_usd":
                 return f"limit of {dollars(self.value)} reached: {dollars(round(used, 6))} spent"
             case "seconds":
-                return f"limit of {value} {_plural(value, 'second')} reached"
+                return f"limit of {value} {plural(value, 'second')} reached"
             case "tool_calls":
-                return f"limit of {value} tool {_plural(value, 'call')} reached"
-        return f"limit of {value} {_plural(value, 'step')} reached"
+                return f"limit of {value} tool {plural(value, 'call')} reached"
+        return f"limit of {value} {plural(value, 'step')} reached"
 
 
 def dollars(amount: float) -> str:
@@ -88,5 +125,6 @@ def dollars(amount: float) -> str:
     return f"${whole}.{rest:0<2}"
 
 
-def _plural(count: float, word: str) -> str:
+def plural(count: float, word: str) -> str:
+    """The word, as so many of it are called."""
     return word if count == 1 else word + "s"

@@ -81,8 +81,12 @@ class Limit(Struct, frozen=True):
     id: str = ""
     """`limits.steps`, `limits.tools.email_service`; the entry's name in the flat form."""
     place: Place | None = None
+    window: str | None = None
+    """`per_hour` or `per_day`: over so much time and all runs of the policy, rather than over one run."""
 
 
+WINDOWS = {"per_hour": 3600, "per_day": 86_400}
+"""Window → its length in seconds. It slides: it ends now."""
 LIMIT_KINDS = ("steps", "tool_calls", "tokens", "cost_usd", "seconds", "repeats", "refusals")
 
 
@@ -97,6 +101,8 @@ class Policy(Struct, frozen=True):
     """Role → the roles it includes directly."""
     groups: Mapping[str, tuple[str, ...]] = {}
     """Group → its tools; a group may name patterns and other groups."""
+    once: tuple[str, ...] = ()
+    """Tool names, patterns with `*`, and `@groups`, whose calls are executed once for the same arguments."""
     description: str | None = None
     sha256: str = ""
     """Over the digests of the files, in the order of their digests, so that the order of files does not matter."""
@@ -147,8 +153,8 @@ def expand_sources(policy: Policy, operand: str | Iterable[str]) -> list[str]:
 
 
 def tighten(policy: Policy, kind: str, value: float) -> Policy:
-    """The same policy with one limit lowered to `value`; a higher value than the policy's own changes nothing."""
-    kept = tuple(limit for limit in policy.limits if limit.kind != kind)
-    same = [limit for limit in policy.limits if limit.kind == kind]
+    """The same policy with one limit of a run lowered to `value`; a higher value than the policy's own changes nothing."""
+    kept = tuple(limit for limit in policy.limits if limit.kind != kind or limit.window is not None)
+    same = [limit for limit in policy.limits if limit.kind == kind and limit.window is None]
     lowered = tuple(limit if limit.value <= value else replace(limit, value=value) for limit in same)
     return replace(policy, limits=kept + (lowered or (Limit(kind=kind, value=value, id=f"limits.{kind}"),)))

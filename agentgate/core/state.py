@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from math import isfinite
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +25,7 @@ from agentgate.core.events import (
     Totals,
 )
 from agentgate.core.ledger import Ledger
+from agentgate.core.once import Made, begun, ended
 from agentgate.core.schemas import ToolSet, tool_set
 
 CUT_OFF = {
@@ -38,9 +39,16 @@ _COST_DIGITS = 12
 """Ten answers of ten cents are a dollar, which floats added up are not. A token costs more than a millionth of a millionth of a dollar."""
 
 
+Named: TypeAlias = tuple[str, str, str | None, str]
+"""What goes by one call id: the tool of the latest call that had it; the `repeat_key` of its only call, empty where there were several or
+nobody hashes arguments; the tool that an answer to its question would be about, and the `repeat_key` of that."""
+_NOBODY: Named = ("", "", None, "")
+
+
 class State(Struct, frozen=True):
     """A persistent value: `evolve` makes a new one and shares what did not change, so call 10,000 costs as much as call 10."""
 
+    run_id: str = ""
     role: str | None = None
     tools: ToolSet | None = None
     """None where nobody says which tools there are; the checks that need them are then left out."""
@@ -70,12 +78,14 @@ class State(Struct, frozen=True):
     """What the answers cost so far, as far as it is known; None where no answer said."""
     cost_missing: bool = False
     """Whether some answer came without its cost. Unknown is not zero."""
-    proposed: Ledger[tuple[str, str | None]] = msgspec.field(default_factory=Ledger)
-    """Call id → tool of the latest call that had it, and the tool that an answer to its question would be about."""
+    proposed: Ledger[Named] = msgspec.field(default_factory=Ledger)
+    """Call id → what goes by it."""
     calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
     """Tool → calls let through."""
     repeats: HashTrieMap[str, int] = HashTrieMap()
     """`repeat_key` → how often proposed."""
+    made: Made = HashTrieMap()
+    """`repeat_key` → the call that was made, or may have been; only where the hashes of arguments are known."""
     returned: HashTrieSet[str] = HashTrieSet()
     """Tools that have returned."""
     prompt: tuple[str, ...] = ()
@@ -147,6 +157,7 @@ def evolve(state: State, event: Event) -> State:
 
 def _started(event: RunStarted) -> State:
     return State(
+        run_id=event.run_id,
         role=event.role,
         tools=None if event.tools is None else tool_set(event.tools),
         allowed_tools=names_offered(event.tool_choice),
@@ -185,15 +196,19 @@ def _replied(state: State, event: ModelReplied) -> State:
 def _decided(state: State, event: CallDecided) -> State:
     effect, tool, call_id = event.effect, event.tool, event.call_id
     allow = effect is Effect.ALLOW
-    proposed = state.proposed
-    if type(call_id) is str and not event.withheld:
-        name = tool if type(tool) is str else ""
-        _, asked = proposed.get(call_id) or ("", None)
-        proposed = proposed.insert(call_id, (name, name if effect is Effect.ASK else asked))
-    repeats = state.repeats
+    proposed, repeats, key = state.proposed, state.repeats, ""
     if event.args_hash:
         key = repeat_key(tool, event.args_hash)
         repeats = repeats.insert(key, (repeats.get(key) or 0) + 1)
+    if type(call_id) is str and not event.withheld:
+        name = tool if type(tool) is str else ""
+        before = proposed.get(call_id)
+        if effect is Effect.ASK:
+            proposed = proposed.insert(call_id, (name, "" if before else key, name, key))
+        elif before is None:
+            proposed = proposed.insert(call_id, (name, key, None, ""))
+        else:
+            proposed = proposed.insert(call_id, (name, "", before[2], before[3]))
     if not allow or event.withheld:
         blocked = effect is Effect.BLOCK
         return replace(
@@ -215,6 +230,7 @@ def _decided(state: State, event: CallDecided) -> State:
         proposed=proposed,
         repeats=repeats,
         calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
+        made=begun(state.made, key, call_id) if key else state.made,
     )
 
 
@@ -222,10 +238,10 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
     """An answer counts once, and only for a question that was asked."""
     if type(event.call_id) is not str:
         return state
-    latest, asked = state.proposed.get(event.call_id) or ("", None)
+    tool, key, asked, asked_key = state.proposed.get(event.call_id) or _NOBODY
     if asked is None:
         return state
-    answered = state.proposed.insert(event.call_id, (latest, None))
+    answered = state.proposed.insert(event.call_id, (tool, key, None, ""))
     if event.answer != "approve":
         return replace(state, refusals=state.refusals + 1, proposed=answered)
     return replace(
@@ -234,18 +250,23 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
         refusals=0,
         proposed=answered,
         calls_by_tool=state.calls_by_tool.insert(asked, (state.calls_by_tool.get(asked) or 0) + 1),
+        made=begun(state.made, asked_key, event.call_id),
     )
 
 
 def _returned(state: State, event: ToolReturned) -> State:
-    if not (event.executed or event.ok) or type(event.call_id) is not str:
+    if type(event.call_id) is not str:
         return state
-    tool, _ = state.proposed.get(event.call_id) or ("", None)
+    tool, key, *_ = state.proposed.get(event.call_id) or _NOBODY
+    made = ended(state.made, key, event)
+    if not (event.executed or event.ok):
+        return state if made is state.made else replace(state, made=made)
     if not tool:
         return replace(state, executed=state.executed + event.executed)
     return replace(
         state,
         executed=state.executed + event.executed,
+        made=made,
         returned=state.returned.insert(tool),
         results=state.results.insert(tool, (state.results.get(tool) or List()).push_front(event.content)),
     )

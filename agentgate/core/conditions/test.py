@@ -47,7 +47,14 @@ class World:
         self.known = known or {}
         """Facts recorded earlier."""
         self.facts: dict[str, str] = {}
-        """What was asked for in this judgement: an absolute path → the same with links resolved, or NOWHERE."""
+        """What was asked for in this judgement: an absolute path → the same with links resolved, or NOWHERE; and what was told."""
+
+    def told(self, name: str) -> str | None:
+        """What is known under a name that is no path, None where nobody says; see `agentgate.core.windows` and `agentgate.core.once`."""
+        found = self.known.get(name)
+        if found is not None:
+            self.facts[name] = found
+        return found
 
     def real_path(self, path: str) -> str:
         """The absolute path with `..` and symbolic links resolved.
