@@ -6,13 +6,13 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from agentgate.answers import killed, may_have_run, not_reached
-from agentgate.core.events import Decision, ToolCall
+from agentgate.core.events import Code, Decision, ToolCall
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.session import Session
 from agentgate.tools.port import Outcome, Toolbox
 
 _GRACE_SECONDS = 5.0
-"""How long a running tool may go on after the first Ctrl-C."""
+"""How long a running tool may go on after the first Ctrl-C, or once the kill switch ends the run."""
 
 
 class Watcher(Protocol):
@@ -49,7 +49,11 @@ class Executor:
         with self._watcher.waiting("running the tool"):
             try:
                 return self._interrupts.wait_for(
-                    lambda: self._toolbox.execute(call, decision, approved=approved), grace=_GRACE_SECONDS, give_up=self._toolbox.abandon
+                    lambda: self._toolbox.execute(call, decision, approved=approved),
+                    grace=_GRACE_SECONDS,
+                    give_up=self._toolbox.abandon,
+                    unless=self._session.halt,
                 )
             except Interrupted:
-                return may_have_run("interrupted", "tool_error")
+                halt = self._session.halt()
+                return may_have_run("interrupted", "tool_error") if halt is None else may_have_run(halt.reason, Code.KILLED)

@@ -54,11 +54,19 @@ class Interrupts:
     def _arrived(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
 
-    def wait_for(self, work: Callable[[], T], *, grace: float, give_up: Callable[[], None]) -> T:
+    def wait_for(
+        self, work: Callable[[], T], *, grace: float, give_up: Callable[[], None], unless: Callable[[], object | None] = lambda: None
+    ) -> T:
         """Does `work` in a thread and waits for it.
 
         After a first signal it is waited for `grace` seconds longer, after a second not at all; then `give_up` is called, which must make
         the work end or not matter.
+
+        Args:
+            work: what to do.
+            grace: seconds.
+            give_up: safe to call while the work goes on.
+            unless: asked again and again in this thread; anything but None counts like a first signal.
 
         Raises:
             Interrupted: the work was given up.
@@ -79,7 +87,7 @@ class Interrupts:
         threading.Thread(target=working, daemon=True).start()
         until: float | None = None
         while not done.wait(_LOOK_EVERY):
-            if self.count and until is None:
+            if until is None and (self.count or unless() is not None):
                 until = self._clock() + grace
             if self.count > 1 or (until is not None and self._clock() >= until):
                 give_up()

@@ -73,7 +73,8 @@ class Loop:
         except ModelError as error:
             status, reason = "failed", f"{error.message}: {error.help}" if error.help else error.message
         except Interrupted:
-            status, reason = "interrupted", "interrupted"
+            halt = None if self._interrupts.count else self._session.halt()
+            status, reason = ("interrupted", "interrupted") if halt is None else ("stopped", halt.reason)
         except RecordError:
             raise
         except Exception as error:  # a bug: told as one, after the record is complete
@@ -106,7 +107,9 @@ class Loop:
     def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json) -> Reply:
         tools = [tool.definition for tool in self._toolbox.tools]
         with self._watcher.waiting("waiting for the model"):
-            reply = self._interrupts.wait_for(lambda: self._model.ask(messages, tools, tool_choice), grace=0.0, give_up=self._model.close)
+            reply = self._interrupts.wait_for(
+                lambda: self._model.ask(messages, tools, tool_choice), grace=0.0, give_up=self._model.close, unless=self._session.halt
+            )
         for note in reply.notes:
             self._watcher.note(note)
         self._session.record(
@@ -200,7 +203,9 @@ class Loop:
 
     def _ask_somebody(self, call: ToolCall, decision: Decision) -> Answer:
         try:
-            return self._interrupts.wait_for(lambda: self._approver.ask(call, decision), grace=0.0, give_up=self._approver.close)
+            return self._interrupts.wait_for(
+                lambda: self._approver.ask(call, decision), grace=0.0, give_up=self._approver.close, unless=self._session.halt
+            )
         except Interrupted:
             note = "interrupted"
         except Exception as error:  # whoever cannot be asked has not said yes

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from agentgate import __version__
-from agentgate.cli import audit, check, convert, explain, replay, run, schema, test
+from agentgate.cli import audit, check, convert, explain, replay, run, schema, stop, test
 from agentgate.errors import AgentgateError, OutsideError, UsageError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -32,6 +32,7 @@ app.command("check")(check.check)
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
 app.command("test")(test.run_tests)
+app.command("stop")(stop.stop)
 app.command("convert")(convert.convert)
 app.add_typer(audit.app, name="audit")
 app.command("schema")(schema.schema)

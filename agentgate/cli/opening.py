@@ -20,9 +20,11 @@ from agentgate.core.events import Digest, Event, Json, Mode, ModelReplied, Polic
 from agentgate.core.policy import Policy
 from agentgate.errors import FileError, UsageError
 from agentgate.files.links import resolve
+from agentgate.files.state_folder import StateFolder
+from agentgate.files.stops import FileSwitch
 from agentgate.files.transcript import Damage
 from agentgate.files.transcript_reader import read_file
-from agentgate.files.transcript_writer import TranscriptWriter, default_path, new_run_id
+from agentgate.files.transcript_writer import TranscriptWriter, new_run_id
 from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
 from agentgate.models import TIMEOUT_SECONDS, open_model
@@ -33,7 +35,7 @@ from agentgate.output.policy_view import deciding, limits_text, places
 from agentgate.output.port import Screen, View
 from agentgate.output.sink import Sink
 from agentgate.session import Session, offered_tools
-from agentgate.task import ModelSettings, Task
+from agentgate.task import ModelSettings, Task, ToolEffect
 from agentgate.tools import open_toolbox
 from agentgate.tools.port import Toolbox
 
@@ -51,6 +53,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """In place of the task's."""
     max_steps: int | None
     transcript: str | None
+    state: StateFolder
     workdir: str | None
     format: str | None
     approve: str
@@ -81,14 +84,21 @@ def run_task(wanted: Wanted) -> RunEnded:
         toolbox = _toolbox(wanted.task, workdir, interrupts)
         stack.callback(toolbox.close)
         run_id = new_run_id()
-        writer = stack.enter_context(TranscriptWriter(wanted.transcript or default_path(".", run_id)))
+        writer = stack.enter_context(TranscriptWriter(wanted.transcript or wanted.state.runs / f"{run_id}.jsonl"))
         screen = _screen(wanted, writer)
         shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
-        session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve)
+        switch = open_switch(wanted.state, run_id, toolbox)
+        session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve, switch=switch)
         loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
         ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now()))
         screen.check()
         return ended
+
+
+def open_switch(state: StateFolder, run_id: str, toolbox: Toolbox) -> FileSwitch:
+    """The kill switch of a run."""
+    reads = [tool.name for tool in toolbox.tools if tool.effect is ToolEffect.READ]
+    return FileSwitch(state, run_id, reads=reads)
 
 
 def _check_role(wanted: Wanted) -> None:

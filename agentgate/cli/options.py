@@ -13,3 +13,7 @@ Policies: TypeAlias = Annotated[
     ),
 ]
 Role: TypeAlias = Annotated[str | None, typer.Option("--role", help="The role that calls are judged in.", metavar="ROLE")]
+State: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--state", help="The folder with transcripts, stops and what limits remember; .agentgate by default.", metavar="FOLDER"),
+]

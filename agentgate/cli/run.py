@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentgate.cli.options import Policies, Role
+from agentgate.cli.options import Policies, Role, State
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def run(
     model: _Model = None,
     max_steps: _MaxSteps = None,
     transcript: _Transcript = None,
+    state: State = None,
     workdir: _Workdir = None,
     format: _Format = None,
     approve: _Approve = Approve.PROMPT,
@@ -85,6 +86,7 @@ def run(
     from agentgate.cli.opening import Wanted, run_task
     from agentgate.core.events import Mode
     from agentgate.files.policy_file import load_policy
+    from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.files.task_file import load_task
     from agentgate.interrupts import Interrupted
 
@@ -96,6 +98,7 @@ def run(
         model=model,
         max_steps=max_steps,
         transcript=transcript,
+        state=StateFolder(state or DEFAULT),
         workdir=workdir,
         format=format.value if format else None,
         approve=approve.value,

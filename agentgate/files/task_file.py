@@ -23,7 +23,7 @@ from agentgate.files.tool_choice import choice_findings
 from agentgate.files.validation import Path, Validator
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document, parse
-from agentgate.task import Task, ToolSource
+from agentgate.task import Task, ToolEffect, ToolSource
 
 _SCOPES = (
     ((), "task"),
@@ -171,6 +171,7 @@ def _tool(document: Document, path: Path, entry: dict[str, Any], file: str, func
         parameters=entry.get("parameters"),
         timeout_seconds=float(entry.get("timeout_seconds", 30.0)),
         mock=entry.get("mock", UNSET),
+        effect=ToolEffect(entry.get("effect", "write")),
         place=document.value_place((*path, "python")),
     )
 

@@ -117,6 +117,11 @@ def _tool() -> dict[str, Json]:
             "description": "How long one call may take; 30 by default.",
         },
         "mock": {"description": "What it answers in a dry run."},
+        "effect": {
+            "title": "what it does to the world",
+            "enum": ["read", "write"],
+            "description": "`read`: it only looks. `write`, the default: it changes something, or nobody knows.",
+        },
     }
     return mapping(
         properties,

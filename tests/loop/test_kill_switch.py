@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,10 @@ import pytest
 from agentgate.approvers.port import Answer
 from agentgate.core.events import CallDecided, Code, Decision, Event, Json, ToolCall, ToolReturned
 from agentgate.core.stops import Halt
-from tests.loop.playing import Play, Recorder
+from agentgate.interrupts import Interrupts
+from agentgate.models.port import Reply
+from agentgate.tools.port import Outcome
+from tests.loop.playing import Play, Recorder, tool
 
 STORY: dict[str, Any] = {
     "policy": {"rules": [{"id": "read", "allow": "read"}, {"id": "big", "ask": "pay"}]},
@@ -135,6 +141,53 @@ def test_thrown_at_any_moment(tmp_path: Path, moment: int) -> None:
     assert end.status == ("stopped" if moment < 9 else "done")
 
 
+class Hanging:
+    """A tool, and a model, that do not come back before they are given up; the switch is thrown meanwhile."""
+
+    def __init__(self, switch: Switch) -> None:
+        self.tools = tuple(tool(name, {}) for name in ("read", "pay"))
+        self._switch = switch
+        self._given_up = threading.Event()
+
+    def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False, idempotency_key: str | None = None) -> Outcome:
+        self._hang()
+        return Outcome(ok=True, content="{}", seconds=0.0)
+
+    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+        self._hang()
+        raise AssertionError("nobody listens any more")
+
+    def _hang(self) -> None:
+        self._switch.on = True
+        assert self._given_up.wait(30)
+
+    def abandon(self) -> None:
+        self._given_up.set()
+
+    def close(self) -> None:
+        self._given_up.set()
+
+
+def test_thrown_while_a_tool_hangs(tmp_path: Path) -> None:
+    """It has its grace, like after Ctrl-C; then it is killed, and its answer says that it may have run."""
+    switch = Switch()
+    clock = itertools.count(step=10)
+    play = Play(STORY, tmp_path, interrupts=Interrupts(clock=lambda: float(next(clock))), toolbox=Hanging(switch), switch=switch)
+    end = play.run()
+    assert (end.status, end.reason) == ("stopped", HALT.reason)
+    first = next(event for event in play.events if isinstance(event, ToolReturned))
+    assert (first.executed, first.ok) == (True, False)
+    assert json.loads(first.content)["error"] == "the kill switch is on: incident, may have run"
+    assert codes(play) == ["killed"] * 3
+
+
+def test_thrown_while_the_model_hangs(tmp_path: Path) -> None:
+    """The request is given up at once."""
+    switch = Switch()
+    end = Play(STORY, tmp_path, model=Hanging(switch), switch=switch).run()
+    assert (end.status, end.reason) == ("stopped", HALT.reason)
+
+
 def test_a_stop_that_is_taken_back_ended_the_run_all_the_same(tmp_path: Path) -> None:
     """Whoever threw it wanted this run to end."""
     switch = Switch()
@@ -190,4 +243,4 @@ def test_it_is_looked_at_before_every_request_decision_and_execution(tmp_path: P
     """Two requests, three decisions, three executions."""
     switch = Switch()
     played(tmp_path, switch)
-    assert switch.looks == 8
+    assert switch.looks >= 8
