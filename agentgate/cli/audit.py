@@ -1,4 +1,4 @@
-"""`agentgate audit`: whether transcripts are what was written, and what stands in them."""
+"""`agentgate audit`: whether transcripts are what was written, and what stands in them. Listing many is `audit_list`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentgate.cli.audit_list import list_runs
+
 if TYPE_CHECKING:
     from agentgate.core.events import Event
     from agentgate.files.transcript import Item, Transcript
     from agentgate.files.transcript_verify import Verification
 
-app = typer.Typer(help="Verify and show transcripts.", no_args_is_help=True)
+app = typer.Typer(help="Verify, show and list transcripts.", no_args_is_help=True)
+app.command("list")(list_runs)
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
