@@ -46,8 +46,9 @@ def rehearsed(tool: Tool) -> Outcome:
 
 def may_have_run(reason: str, code: str) -> Outcome:
     """An execution that was given up; nobody knows how far it got."""
-    return _outcome({"ok": False, "error": f"{reason}, may have run", "code": code}, executed=True)
+    return _outcome({"ok": False, "error": f"{reason}, may have run", "code": code}, executed=True, unknown=True)
 
 
-def _outcome(content: Mapping[str, Json], *, executed: bool = False) -> Outcome:
-    return Outcome(ok=bool(content["ok"]), content=json.dumps(content, ensure_ascii=False), seconds=0.0, executed=executed)
+def _outcome(content: Mapping[str, Json], *, executed: bool = False, unknown: bool = False) -> Outcome:
+    text = json.dumps(content, ensure_ascii=False)
+    return Outcome(ok=bool(content["ok"]), content=text, seconds=0.0, executed=executed, unknown=unknown)

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from agentgate.answers import may_have_run, not_approved, not_reached, refused, rehearsed
-from agentgate.approvers.port import Answer, Approver
+from agentgate.approvers.port import Approver
+from agentgate.asking import Asking
 from agentgate.conversation import Conversation, tool_call
-from agentgate.core.arguments import digest
 from agentgate.core.events import (
-    ApprovalAnswered,
     Code,
     Decision,
     Effect,
@@ -31,6 +30,7 @@ from agentgate.errors import ModelError, RecordError
 from agentgate.executing import Executor, Watcher
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.port import Model, Reply
+from agentgate.output.summary import plural
 from agentgate.session import Session
 from agentgate.tools.port import Outcome, Toolbox
 
@@ -55,9 +55,11 @@ class Loop:
         self._toolbox = toolbox
         self._executor = Executor(session, toolbox, watcher, interrupts)
         self._tools = {tool.name: tool for tool in toolbox.tools}
-        self._approver = approver
+        self._asking = Asking(session, approver, interrupts)
         self._watcher = watcher
         self._interrupts = interrupts
+        self._pending: list[ToolCall] = []
+        """Calls of this answer that wait: for somebody to approve them, or for one before them to be approved."""
         self._stop: str | None = None
         """Why nothing more shall be done, where a person said so."""
 
@@ -100,7 +102,10 @@ class Loop:
             calls = reply.message.get("tool_calls") or []
             if not calls:
                 return _finished(reply)
-            conversation.add(reply, [(call, self._answer(call)) for call in map(tool_call, calls)])
+            answers = [(call, self._answer(call)) for call in map(tool_call, calls)]
+            if self._pending:
+                return "waiting", f"{plural(len(self._pending), 'call')} to be approved"
+            conversation.add(reply, [(call, content) for call, content in answers if content is not None])
             if self._stop is not None:
                 return "stopped", self._stop
 
@@ -121,12 +126,13 @@ class Loop:
                 usage=reply.usage,
                 cost_usd=reply.cost_usd,
                 unusable=reply.unusable,
+                items=reply.items,
             )
         )
         return reply
 
-    def _answer(self, call: ToolCall) -> str:
-        """Judges one call and sees to its one answer: the text for the model."""
+    def _answer(self, call: ToolCall) -> str | None:
+        """Judges one call and sees to its one answer: the text for the model. None where it waits."""
         runnable = self._session.runnable(call)
         decision = self._session.propose(call)
         try:
@@ -136,12 +142,17 @@ class Loop:
         except Exception as error:  # a bug, and of executing alone: the call still gets its answer
             self._returned(call, may_have_run(f"internal error: {type(error).__name__}", Code.INTERNAL_ERROR))
             raise
+        if outcome is None:
+            return None
         self._returned(call, outcome)
         return outcome.content
 
-    def _outcome(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome:
-        """What comes of a decision: a refusal, or an execution."""
-        if self._stop is not None or self._interrupts.count:
+    def _outcome(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome | None:
+        """What comes of a decision: a refusal, or an execution. None where the call waits.
+
+        Nothing is executed after a call that waits, because it may build on what that one does.
+        """
+        if self._stop is not None or (self._interrupts.count and not self._pending):
             return not_reached()
         if self._session.mode is Mode.OBSERVE:
             return self._observed(call, decision, runnable)
@@ -149,6 +160,9 @@ class Loop:
             return refused(decision)
         if self._session.mode is Mode.DRY_RUN:
             return self._rehearsed(call, decision)
+        if self._pending:
+            self._pending.append(call)
+            return None
         if decision.effect is Effect.ASK:
             return self._asked(call, decision)
         return self._executor.execute(call, decision)
@@ -163,6 +177,7 @@ class Loop:
                 content=outcome.content,
                 seconds=outcome.seconds,
                 truncated=outcome.truncated,
+                unknown=outcome.unknown,
             )
         )
 
@@ -180,37 +195,18 @@ class Loop:
             return not_approved(decision, Code.APPROVAL_UNAVAILABLE, "; nobody is asked in a dry run")
         return rehearsed(self._tools[call.name])
 
-    def _asked(self, call: ToolCall, decision: Decision) -> Outcome:
-        answer = self._ask_somebody(call, decision)
-        approved = answer.approved and not answer.stop
-        self._session.record(
-            ApprovalAnswered(
-                at=self._session.now(),
-                call_id=call.id,
-                args_hash=digest(decision.arguments),
-                answer="approve" if approved else "reject",
-                by=answer.by,
-                note=answer.note,
-            )
-        )
-        if approved:
+    def _asked(self, call: ToolCall, decision: Decision) -> Outcome | None:
+        answer = self._asking.ask(call, decision)
+        if answer is None:
+            self._pending.append(call)
+            return None
+        if answer.approved and not answer.stop:
             return self._executor.execute(call, decision, approved=True)
         if answer.stop:
             self._stop = "the person who was asked stopped the run"
         code = Code.APPROVAL_UNAVAILABLE if answer.unavailable else Code.APPROVAL_REJECTED
         said = "nobody could approve it" if answer.unavailable else "a person rejected it"
         return not_approved(decision, code, f": {said} ({answer.note})" if answer.note else f": {said}")
-
-    def _ask_somebody(self, call: ToolCall, decision: Decision) -> Answer:
-        try:
-            return self._interrupts.wait_for(
-                lambda: self._approver.ask(call, decision), grace=0.0, give_up=self._approver.close, unless=self._session.halt
-            )
-        except Interrupted:
-            note = "interrupted"
-        except Exception as error:  # whoever cannot be asked has not said yes
-            note = f"asking failed: {type(error).__name__}"
-        return Answer(approved=False, by="nobody", note=note, unavailable=True)
 
 
 def _always_binds(permit: Decision) -> bool:

@@ -15,7 +15,7 @@ from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unru
 from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Decision, Effect, Event, Json, Mode, ModelRequest, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, at_time, evolve
+from agentgate.core.state import State, at_time, evolve, repeat_key
 from agentgate.core.stops import Halt, Switch
 from agentgate.errors import UsageError
 
@@ -184,6 +184,10 @@ class Session:
     def runnable(self, call: ToolCall) -> Decision:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
         return unrunnable(self.state, call)
+
+    def standing(self, call: ToolCall, decision: Decision) -> str | None:
+        """The id of the call whose approval stands for this one too: the same tool, with exactly the same arguments, in this run."""
+        return self.state.standing.get(repeat_key(call.name, digest(decision.arguments)))
 
     def explain(
         self, call: ToolCall, *, at: datetime | None = None, facts: Mapping[str, str] | None = None

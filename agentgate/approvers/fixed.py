@@ -1,11 +1,10 @@
-"""Approvers that need nobody: `--approve never` and `--approve always`."""
+"""Approvers that need nobody: `--approve never`, `--approve always` and `--approve later`."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from agentgate.approvers.port import Answer
-from agentgate.core.events import Decision, ToolCall
+from agentgate.approvers.port import Answer, Question
 
 
 class Fixed(Struct, frozen=True):
@@ -13,7 +12,7 @@ class Fixed(Struct, frozen=True):
 
     answer: Answer
 
-    def ask(self, call: ToolCall, decision: Decision) -> Answer:
+    def ask(self, question: Question) -> Answer:
         return self.answer
 
     def close(self) -> None:
@@ -22,3 +21,4 @@ class Fixed(Struct, frozen=True):
 
 NEVER = Fixed(Answer(approved=False, by="--approve never", note="nobody is asked in this run", unavailable=True))
 ALWAYS = Fixed(Answer(approved=True, by="--approve always"))
+LATER = Fixed(Answer(approved=False, by="--approve later", later=True))

@@ -6,7 +6,19 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from agentgate.core.events import Decision, ToolCall
+from agentgate.core.events import Decision, Scope, ToolCall
+
+ASK_SECONDS = 300.0
+"""How long an answer is waited for."""
+
+
+class Question(Struct, frozen=True):
+    """What somebody is asked."""
+
+    call: ToolCall
+    decision: Decision
+    may_have_run: bool = False
+    """Whether the call was let through before, and nobody knows if it ran: then the question is whether to run it once more."""
 
 
 class Answer(Struct, frozen=True):
@@ -21,12 +33,16 @@ class Answer(Struct, frozen=True):
     """Nobody could be asked, or nobody answered in time. Then it is a no."""
     stop: bool = False
     """And the run shall end."""
+    scope: Scope = Scope.CALL
+    """Whether a yes is for the rest of the run."""
+    later: bool = False
+    """There is no answer yet: the run shall wait for it."""
 
 
 class Approver(Protocol):
     """Asks for one call. Anything but a clear yes is a no."""
 
-    def ask(self, call: ToolCall, decision: Decision) -> Answer:
+    def ask(self, question: Question) -> Answer:
         """Waits for an answer. Never raises for what a person, or nobody, does."""
         ...
 

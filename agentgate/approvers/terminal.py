@@ -10,20 +10,21 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from agentgate.approvers.port import Answer
-from agentgate.core.events import Decision, ToolCall
+from agentgate.approvers.port import ASK_SECONDS, Answer, Question
+from agentgate.core.events import Scope
 from agentgate.output.calls import call_text
 from agentgate.output.safe import safe
 
-_ASK_SECONDS = 300.0
 _LOOK_EVERY = 0.1
 _MOST_BYTES = 4096
+_LONGEST_REASON = 500
+"""Characters of a reason for the model; what is longer is cut."""
 
 
 class TerminalApprover:
     """Shows the whole call and waits for a clear yes. No terminal, no answer in time, anything else: no."""
 
-    def __init__(self, *, open_terminal: Callable[[], int] | None = None, seconds: float = _ASK_SECONDS) -> None:
+    def __init__(self, *, open_terminal: Callable[[], int] | None = None, seconds: float = ASK_SECONDS) -> None:
         """Opens nothing yet.
 
         Args:
@@ -34,14 +35,14 @@ class TerminalApprover:
         self._seconds = seconds
         self._closed = False
 
-    def ask(self, call: ToolCall, decision: Decision) -> Answer:
+    def ask(self, question: Question) -> Answer:
         """Waits for an answer to this one call."""
         try:
             terminal = self._open()
         except OSError:  # also where there is one, but not for this process
             return Answer(approved=False, by="nobody", note="there is no terminal to ask on", unavailable=True)
         try:
-            return self._asked(terminal, call, decision)
+            return self._asked(terminal, question)
         except (OSError, termios.error) as error:
             return Answer(approved=False, by="nobody", note=f"the terminal failed: {error.args[-1]}", unavailable=True)
         finally:
@@ -52,24 +53,37 @@ class TerminalApprover:
         """Ends a waiting question as a no."""
         self._closed = True
 
-    def _asked(self, terminal: int, call: ToolCall, decision: Decision) -> Answer:
-        _write(terminal, _case(call, decision))
+    def _asked(self, terminal: int, question: Question) -> Answer:
+        until = time.monotonic() + self._seconds
+        _write(terminal, _case(question))
         _forget_typed(terminal)
-        _write(terminal, _question(self._seconds))
-        line, missing = self._line(terminal)
+        _write(terminal, _question(question, self._seconds))
+        line, missing = self._line(terminal, until)
         if missing:
             _write(terminal, "\n")
             return Answer(approved=False, by="nobody", note=missing, unavailable=True)
         match line.strip().lower():
             case "y" | "yes":
                 return Answer(approved=True, by="terminal")
+            case "s" if not question.may_have_run:
+                return Answer(approved=True, by="terminal", scope=Scope.RUN)
+            case "r":
+                return Answer(approved=False, by="terminal", note=self._reason(terminal, until))
             case "x":
                 return Answer(approved=False, by="terminal", stop=True)
         return Answer(approved=False, by="terminal")
 
-    def _line(self, terminal: int) -> tuple[str, str]:
+    def _reason(self, terminal: int, until: float) -> str | None:
+        """A line for the model. It is a no already, with or without one."""
+        _write(terminal, "  Reason for the model: ")
+        line, missing = self._line(terminal, until)
+        if missing:
+            _write(terminal, "\n")
+        return "".join(character for character in line.strip() if character.isprintable())[:_LONGEST_REASON] or None
+
+    def _line(self, terminal: int, until: float) -> tuple[str, str]:
         """One line that somebody typed, or why there is none. One that never ends is as good as empty."""
-        until, typed = time.monotonic() + self._seconds, b""
+        typed = b""
         poll = select.poll()
         poll.register(terminal, select.POLLIN)
         while not typed.endswith((b"\n", b"\r")):
@@ -87,19 +101,27 @@ class TerminalApprover:
         return typed.decode("utf-8", "replace"), ""
 
 
-def _case(call: ToolCall, decision: Decision) -> str:
+def _case(question: Question) -> str:
     """The whole call, and why somebody is asked about it."""
     ascii = not locale.getencoding().lower().startswith("utf")
+    decision = question.decision
     reason = safe(f"{decision.reason} ({decision.rule or decision.code})", ascii=ascii)
-    return f"\n  {call_text(call.name, decision.arguments, ascii=ascii)}\n  {reason}\n\n"
+    if question.may_have_run:
+        reason = "was let through before the run broke off, and may have run"
+    return f"\n  {call_text(question.call.name, decision.arguments, ascii=ascii)}\n  {reason}\n\n"
 
 
-def _question(seconds: float) -> str:
+def _question(question: Question, seconds: float) -> str:
     """Comes last, so that no call can scroll it away."""
     minutes, rest = divmod(int(seconds), 60)
+    asked = "Run this call, perhaps for the second time?" if question.may_have_run else "Approve this call?"
+    tool = safe(str(question.call.name), ascii=True)
+    standing = "" if question.may_have_run else f"    s  yes, for the rest of this run: {tool} with exactly these arguments\n"
     return (
-        f"  Approve this call?   (no answer in {minutes}:{rest:02} = no)\n"
-        "    y  yes, once        n  no, tell the model [default]        x  no, and stop the run\n"
+        f"  {asked}   (no answer in {minutes}:{rest:02} = no)\n"
+        "    y  yes, once        n  no, tell the model [default]        r  no, with a reason\n"
+        f"{standing}"
+        "    x  no, and stop the run\n"
         "  > "
     )
 

@@ -1,4 +1,4 @@
-"""What is decided about, what is decided, and the six events that a run consists of.
+"""What is decided about, what is decided, and the seven events that a run consists of.
 
 Frozen `msgspec.Struct`s rather than dataclasses: they are made ten times as fast, and a transcript decodes straight into them.
 """
@@ -133,6 +133,17 @@ class PolicyDigest(Struct, frozen=True):
     files: tuple[Digest, ...] = ()
 
 
+class Sources(Struct, frozen=True, kw_only=True):
+    """Where the files of a run lay, and what the code of its tools was: what it takes to go on with it later."""
+
+    task: str | None = None
+    """Its absolute path; None where it came from standard input."""
+    policy: tuple[str, ...] = ()
+    """The absolute paths of the files that were named; empty where one came from standard input."""
+    code: tuple[Digest, ...] = ()
+    """The files that the tools were imported from, by their paths."""
+
+
 class Usage(Struct, frozen=True):
     """Tokens of one model answer."""
 
@@ -188,6 +199,25 @@ class RunStarted(Recorded, frozen=True, tag="run_started", kw_only=True):
     """Whether this was made from what somebody else recorded, which tells less than a run of ours."""
     max_steps: int | None = None
     """The task's own limit of model requests; unlike the policy's it binds in observe mode too."""
+    sources: Sources | None = None
+
+
+class RunResumed(Recorded, frozen=True, tag="run_resumed", kw_only=True):
+    """A run goes on that waited, was interrupted, failed, or was killed. Role and mode stay those of `run_started`."""
+
+    task: Digest | None = None
+    """In force from here on."""
+    policy: PolicyDigest | None = None
+    """In force from here on."""
+    tools: tuple[dict[str, Json], ...] | None = None
+    """As offered from here on; None where they are those of before."""
+    max_steps: int | None = None
+    """None where it is that of before."""
+    overrides: tuple[str, ...] = ()
+    """What has changed and was accepted by the operator: `task`, `policy`, `tools`."""
+    retry_unknown: bool = False
+    """Whether calls that may have run are to be executed again."""
+    sources: Sources | None = None
 
 
 class Offer(Struct, frozen=True):
@@ -213,6 +243,8 @@ class ModelReplied(Recorded, frozen=True, tag="model_replied", kw_only=True):
     cost_usd: float | None = None
     unusable: str | None = None
     """Why nothing in this answer may be executed (cut off, or a shape that is not understood); None where its calls may be judged."""
+    items: tuple[Json, ...] = ()
+    """What the provider wants to see again in place of `message` (output items of the Responses API)."""
     messages: tuple[dict[str, Json], ...] = ()
     """User messages that came in since the answer before this one (imported conversations have them)."""
     offered: Offer | None = None
@@ -244,13 +276,30 @@ class CallDecided(Recorded, frozen=True, tag="call_decided", kw_only=True):
     it used up nothing."""
 
 
-class ApprovalAnswered(Recorded, frozen=True, tag="approval_answered", kw_only=True):
-    """Somebody, or nobody in time, answered an `ask`."""
+class Scope(StrEnum):
+    """How far an approval goes."""
 
+    CALL = "call"
+    """This one call."""
+    RUN = "run"
+    """And every later call in this run that is exactly the same."""
+    RETRY = "retry"
+    """One more execution of a call that was let through, and of which nobody knows whether it ran."""
+
+
+class ApprovalAnswered(Recorded, frozen=True, tag="approval_answered", kw_only=True):
+    """Somebody, or nobody in time, answered an `ask`. It counts once, and for nothing else than what it names."""
+
+    run_id: str | None = None
+    """None, here and below, where an older version recorded it."""
     call_id: str
+    tool: str | None = None
     args_hash: str
+    policy: str | None = None
+    """The SHA-256 of the policy that asked."""
     answer: str
     """`approve` or `reject`."""
+    scope: Scope = Scope.CALL
     by: str
     note: str | None = None
 
@@ -265,15 +314,17 @@ class ToolReturned(Recorded, frozen=True, tag="tool_returned", kw_only=True):
     """The text given to the model."""
     seconds: float = 0.0
     truncated: bool = False
+    unknown: bool = False
+    """Whether nobody knows if the tool ran: it was given up, or the run was killed."""
 
 
 class RunEnded(Recorded, frozen=True, tag="run_ended", kw_only=True):
-    """A run is over."""
+    """A run is over, unless it is resumed."""
 
     status: str
-    """`done`, `stopped` (by the policy), `failed` (something outside) or `interrupted`."""
+    """`done`, `stopped` (by the policy), `failed` (something outside), `interrupted`, or `waiting` (for somebody to approve a call)."""
     reason: str = ""
     totals: Totals = Totals()
 
 
-Event: TypeAlias = RunStarted | ModelReplied | CallDecided | ApprovalAnswered | ToolReturned | RunEnded
+Event: TypeAlias = RunStarted | RunResumed | ModelReplied | CallDecided | ApprovalAnswered | ToolReturned | RunEnded

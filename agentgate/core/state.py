@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import TypeAlias, assert_never
 
@@ -20,7 +20,9 @@ from agentgate.core.events import (
     Json,
     ModelReplied,
     RunEnded,
+    RunResumed,
     RunStarted,
+    Scope,
     ToolReturned,
     Totals,
 )
@@ -49,6 +51,8 @@ class State(Struct, frozen=True):
     """A persistent value: `evolve` makes a new one and shares what did not change, so call 10,000 costs as much as call 10."""
 
     run_id: str = ""
+    policy: str | None = None
+    """The SHA-256 of the policy, as it was recorded."""
     role: str | None = None
     tools: ToolSet | None = None
     """None where nobody says which tools there are; the checks that need them are then left out."""
@@ -80,6 +84,8 @@ class State(Struct, frozen=True):
     """Whether some answer came without its cost. Unknown is not zero."""
     proposed: Ledger[Named] = msgspec.field(default_factory=Ledger)
     """Call id → what goes by it."""
+    standing: HashTrieMap[str, str] = HashTrieMap()
+    """`repeat_key` of what was approved for the whole run → id of the call that it was approved for."""
     calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
     """Tool → calls let through."""
     repeats: HashTrieMap[str, int] = HashTrieMap()
@@ -97,13 +103,17 @@ class State(Struct, frozen=True):
     started: datetime | None = None
     now: datetime | None = None
     """The latest moment known; never goes back."""
+    ended: datetime | None = None
+    """When it ended; None while it goes on."""
+    idle: timedelta = timedelta()
+    """For how long nothing ran, between an end (or the last event before a crash) and going on."""
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken, in seconds."""
+        """How long the run has run, in seconds. The time while it waited to be resumed does not count."""
         if self.started is None or self.now is None:
             return 0.0
-        return (self.now - self.started).total_seconds()
+        return ((self.ended or self.now) - self.started - self.idle).total_seconds()
 
     @property
     def totals(self) -> Totals:
@@ -136,7 +146,7 @@ def repeat_key(tool: Json, args_hash: str) -> str:
 
 def evolve(state: State, event: Event) -> State:
     """The state after one more event. Pure: the same events give the same state, live or replayed."""
-    if type(event) is not RunStarted:
+    if type(event) is not RunStarted and type(event) is not RunResumed:
         state = at_time(state, event.at)
     match event:
         case CallDecided():
@@ -150,7 +160,9 @@ def evolve(state: State, event: Event) -> State:
         case RunStarted():
             return _started(event)
         case RunEnded():
-            return state
+            return replace(state, ended=state.now)
+        case RunResumed():
+            return _resumed(state, event)
         case _:
             assert_never(event)
 
@@ -158,6 +170,7 @@ def evolve(state: State, event: Event) -> State:
 def _started(event: RunStarted) -> State:
     return State(
         run_id=event.run_id,
+        policy=None if event.policy is None else event.policy.sha256,
         role=event.role,
         tools=None if event.tools is None else tool_set(event.tools),
         allowed_tools=names_offered(event.tool_choice),
@@ -168,6 +181,22 @@ def _started(event: RunStarted) -> State:
         started=event.at,
         now=event.at,
     )
+
+
+def _resumed(state: State, event: RunResumed) -> State:
+    """What was spent stays spent. What was approved for the whole run was approved under the policy that asked."""
+    since = state.ended or state.now or event.at
+    policy = state.policy if event.policy is None else event.policy.sha256
+    resumed = replace(
+        state,
+        policy=policy,
+        tools=state.tools if event.tools is None else tool_set(event.tools),
+        max_steps=state.max_steps if event.max_steps is None else event.max_steps,
+        standing=state.standing if policy == state.policy else HashTrieMap(),
+        ended=None,
+        idle=state.idle + max(event.at - since, timedelta()),
+    )
+    return at_time(resumed, event.at)
 
 
 def _replied(state: State, event: ModelReplied) -> State:
@@ -235,15 +264,18 @@ def _decided(state: State, event: CallDecided) -> State:
 
 
 def _answered(state: State, event: ApprovalAnswered) -> State:
-    """An answer counts once, and only for a question that was asked."""
-    if type(event.call_id) is not str:
+    """An answer counts once, and only for the question that it names."""
+    if type(event.call_id) is not str or event.scope is Scope.RETRY:
         return state
     tool, key, asked, asked_key = state.proposed.get(event.call_id) or _NOBODY
-    if asked is None:
+    if asked is None or not _fits(state, asked, asked_key, event):
         return state
     answered = state.proposed.insert(event.call_id, (tool, key, None, ""))
     if event.answer != "approve":
         return replace(state, refusals=state.refusals + 1, proposed=answered)
+    standing = state.standing
+    if event.scope is Scope.RUN and asked_key:
+        standing = standing.insert(asked_key, event.call_id)
     return replace(
         state,
         let_through=state.let_through + 1,
@@ -251,7 +283,15 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
         proposed=answered,
         calls_by_tool=state.calls_by_tool.insert(asked, (state.calls_by_tool.get(asked) or 0) + 1),
         made=begun(state.made, asked_key, event.call_id),
+        standing=standing,
     )
+
+
+def _fits(state: State, asked: str, key: str, event: ApprovalAnswered) -> bool:
+    """Whether an answer names nothing else than the question did; what one of them leaves open binds nothing."""
+    named = repeat_key(asked, event.args_hash) if event.args_hash else ""
+    pairs = ((event.tool, asked), (named, key), (event.run_id, state.run_id), (event.policy, state.policy))
+    return all(not said or not wanted or said == wanted for said, wanted in pairs)
 
 
 def _returned(state: State, event: ToolReturned) -> State:

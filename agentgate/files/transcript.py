@@ -10,7 +10,17 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, ModelReplied, RunEnded, RunStarted, ToolCall, ToolReturned
+from agentgate.core.events import (
+    EPOCH,
+    ApprovalAnswered,
+    CallDecided,
+    ModelReplied,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    ToolCall,
+    ToolReturned,
+)
 
 
 class Proposed(Struct, frozen=True):
@@ -24,7 +34,7 @@ class Proposed(Struct, frozen=True):
     """None in imported transcripts: nobody decided anything there."""
 
 
-Item: TypeAlias = RunStarted | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded
+Item: TypeAlias = RunStarted | RunResumed | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded
 """What a session is fed with, in order: `propose` for a Proposed, `record` for everything else."""
 
 

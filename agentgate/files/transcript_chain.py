@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson, digest
-from agentgate.core.events import Event, Json, ModelReplied, RunEnded, RunStarted
+from agentgate.core.events import ApprovalAnswered, Event, Json, ModelReplied, RunEnded, RunResumed, RunStarted
 from agentgate.core.state import State, evolve
 
 ZEROS = "0" * 64
@@ -137,7 +137,7 @@ def _unsound(event: Event) -> str | None:
             return "`usage` is negative"
         if event.cost_usd is not None and event.cost_usd < 0:
             return "`cost_usd` is negative"
-    if isinstance(event, RunStarted | ModelReplied):
+    if isinstance(event, RunStarted | RunResumed | ModelReplied):
         try:
             evolve(State(), event)
         except (AttributeError, TypeError, ValueError) as error:
@@ -223,7 +223,9 @@ class Chain:
         self._prev: str | None = ZEROS
         """What the next line must name; None where that cannot be known."""
         self._seq: int | None = None
-        self._started = self._ended = self._headless = False
+        self._started = self._headless = False
+        self.ended = False
+        """Whether the latest word is that the run is over."""
 
     def follow(self, line: bytes) -> Link:
         """Looks at the next line, with its line feed."""
@@ -260,12 +262,12 @@ class Chain:
         return self._read(raw, problem)
 
     def _read(self, raw: Json, problem: str | None) -> Link:
-        """The event, if it may stand there: a run has one beginning, before everything, and one end, after everything."""
+        """The event, if it may stand there: a run has one beginning, and after an end only answers that it waited for, or going on."""
         try:
             event = decode_event(raw)
         except InvalidEvent as error:
             return Link(problem=problem or str(error), raw=raw)
-        if self._ended:
+        if self.ended and not isinstance(event, ApprovalAnswered | RunResumed):
             return Link(problem=problem or "stands after the end of the run", raw=raw)
         if isinstance(event, RunStarted):
             if self._started:
@@ -274,7 +276,7 @@ class Chain:
         elif not self._started and not self._headless:
             self._headless = True
             problem = problem or HEADLESS
-        self._ended = isinstance(event, RunEnded)
+        self.ended = isinstance(event, RunEnded) or (self.ended and isinstance(event, ApprovalAnswered))
         return Link(event, problem, raw)
 
 

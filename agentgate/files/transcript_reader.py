@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson
-from agentgate.core.events import CallDecided, Json, ModelReplied, RunEnded, RunStarted, ToolCall
+from agentgate.core.events import CallDecided, Json, ModelReplied, RunStarted, ToolCall
 from agentgate.errors import FileError
 from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, Importer, file_importer_of, importer_of
 from agentgate.files.importers.chat import calls_of
@@ -277,7 +277,7 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
         file=source.file,
         hashed=chain_of.hashed,
         intact=intact,
-        complete=isinstance(items[-1], RunEnded),
+        complete=chain_of.ended,
     )
 
 

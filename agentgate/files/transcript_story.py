@@ -7,14 +7,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from agentgate.core.events import CallDecided, Event, Json, ModelReplied, RunEnded, ToolCall, Totals
+from agentgate.core.events import ApprovalAnswered, CallDecided, Event, Json, ModelReplied, RunEnded, RunResumed, ToolCall, Totals
 from agentgate.core.state import State, evolve
 
 _ROUNDED = 2e-6
 """Seconds by which totals may be off: they are rounded to microseconds."""
-_NEW_PROCESS = "run_resumed"
-"""The event that another process begins with, whose clock need not be the first one's."""
-
 _BREAKS_OFF = ("waiting", "failed")
 """Ends of a run that can leave calls undecided: a person is to be asked first, or something broke."""
 
@@ -78,6 +75,8 @@ class Progress:
     def __init__(self) -> None:
         self._state = State()
         self._latest: datetime | None = None
+        self._ended = False
+        """Whether what comes now is written by another process, whose clock need not be the first one's."""
         self.notes: list[str] = []
         """What was seen without being a problem."""
 
@@ -90,11 +89,12 @@ class Progress:
         """
         if whole and self._latest is not None and event.at < self._latest:
             back = f"the time goes back, from {_moment(self._latest)} to {_moment(event.at)}"
-            if event.__struct_config__.tag == _NEW_PROCESS:
-                self.notes.append(f"{back}, where the run was resumed: by the clock of another process")
+            if self._ended or isinstance(event, RunResumed):
+                self.notes.append(f"{back}, where the run goes on: by the clock of another process")
             else:
                 yield back
         self._latest = event.at
+        self._ended = isinstance(event, RunEnded) or (self._ended and isinstance(event, ApprovalAnswered))
         before = self._state
         self._state = evolve(before, event)
         if isinstance(event, RunEnded) and whole:

@@ -6,18 +6,17 @@ events that contradict each other. What no look at the file alone can find is sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
 
-from agentgate.core.arguments import digest_arguments
-from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, RunEnded, RunStarted, ToolReturned
+from agentgate.core.events import Json, RunEnded, RunResumed, RunStarted
 from agentgate.errors import FileError
+from agentgate.files.transcript_calls import Calls
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
 from agentgate.files.transcript_reader import lines_of
-from agentgate.files.transcript_story import Progress, Proposals, call_name
+from agentgate.files.transcript_story import Progress, Proposals
 from agentgate.files.transcript_streams import open_regular
 
 UNENDED = "there is no `run_ended`: the run was killed, is still going, or its end was cut off; the file alone cannot tell which"
@@ -106,7 +105,7 @@ class _Audit:
         self._wanted = head
         self._wanted_at = 0
         self._chain = Chain()
-        self._calls = _Calls()
+        self._calls = Calls()
         self._proposals = Proposals()
         self._progress = Progress()
         self._problems: list[Problem] = []
@@ -144,6 +143,8 @@ class _Audit:
             self._started = event
         elif isinstance(event, RunEnded):
             self._ended = event
+        elif isinstance(event, RunResumed):
+            self._ended = None
         whole = not self._damaged
         findings = [*self._progress.take(event, whole=whole), *self._calls.take(event), *(self._proposals.take(event) if whole else ())]
         for what in findings:
@@ -191,61 +192,3 @@ class _Audit:
             self._problem("the head is not that of this transcript: it was cut off, rewritten, or is another one")
         elif place < self._events:
             self._problem(f"the head is that of event {place} of {self._events}: what follows was written later, or by somebody else")
-
-
-class _Call(Struct):
-    """A decided call that has no answer yet."""
-
-    decided: CallDecided
-    approved: bool = False
-    asked: bool = False
-
-
-class _Calls:
-    """Follows calls from their decision to their one answer."""
-
-    def __init__(self) -> None:
-        self._open: dict[str, list[_Call]] = {}
-        self._mode = Mode.ENFORCE
-
-    def take(self, event: Event) -> Iterator[str]:
-        """What contradicts the events before."""
-        match event:
-            case RunStarted():
-                self._mode = event.mode
-            case CallDecided():
-                if event.args_hash and event.args_hash != digest_arguments(event.arguments):
-                    yield f"the arguments of the call {call_name(event.call_id)} are not those that were decided on: `args_hash` is another"
-                self._open.setdefault(call_name(event.call_id), []).append(_Call(event))
-            case ApprovalAnswered():
-                yield from self._approval(event)
-            case ToolReturned():
-                yield from self._answer(event)
-            case RunEnded():
-                for key, calls in self._open.items():
-                    if calls:
-                        yield f"the run ended without an answer to the call {key}"
-            case _:
-                pass
-
-    def _approval(self, event: ApprovalAnswered) -> Iterator[str]:
-        asking = [call for call in self._open.get(call_name(event.call_id), ()) if call.decided.effect is Effect.ASK and not call.asked]
-        if not asking or asking[0].decided.args_hash != event.args_hash:
-            yield f"an approval that nothing asked for, of the call {call_name(event.call_id)}"
-            return
-        asking[0].asked = True
-        asking[0].approved = event.answer == "approve"
-
-    def _answer(self, event: ToolReturned) -> Iterator[str]:
-        waiting = self._open.get(call_name(event.call_id))
-        if not waiting:
-            yield f"an answer to the call {call_name(event.call_id)}, which no decision waits for"
-            return
-        call = waiting.pop(0)
-        decided = call.decided
-        if not event.executed:
-            return
-        if self._mode is Mode.DRY_RUN:
-            yield f"the call {call_name(event.call_id)} was executed in a dry run"
-        elif decided.enforced and not (decided.effect is Effect.ALLOW or call.approved):
-            yield f"the call {call_name(event.call_id)} was executed, and its decision is {decided.effect.value}"

@@ -40,11 +40,16 @@ class JsonlScreen:
         """Writes the event."""
         self._event(event)
 
+    def remember(self, event: Event) -> None:
+        """Writes nothing: that event was written before."""
+        self._seen.take(event)
+
     def show(self, event: Event) -> None:
         """Writes the event."""
         if isinstance(event, RunEnded):
             self.finished(event)
         else:
+            self._ended = False
             self._event(event)
 
     @contextmanager
@@ -65,7 +70,7 @@ class JsonlScreen:
         ascii = self._talk.ascii
         if self._view.verbosity >= 0:
             self._say("  ".join([outcome(event, self._seen, self._view.places, ascii=ascii), *counts(event, self._seen.mode)]))
-            for name, text in ways_on(self._seen, transcript, ascii=ascii):
+            for name, text in ways_on(event, self._seen, transcript, ascii=ascii):
                 self._say(f"  {name:<5}  {text}")
 
     def _event(self, event: Event) -> None:

@@ -17,6 +17,7 @@ from agentgate.core.events import (
     Event,
     ModelReplied,
     RunEnded,
+    RunResumed,
     RunStarted,
     ToolReturned,
 )
@@ -33,7 +34,9 @@ from agentgate.output.summary import (
     outcome,
     plural,
     policy_text,
+    resumed_text,
     rule_label,
+    scope_text,
     size_text,
     time_text,
     ways_on,
@@ -84,14 +87,21 @@ class PlainScreen:
                 self._seen.take(event)
                 self._decided(event)
             case ToolReturned():
+                self._seen.take(event)
                 self._returned(event)
             case ApprovalAnswered():
                 self._seen.take(event)
-                note = f"note {self._safe(event.note)}" if event.note else ""
-                self._line("approve" if event.answer == "approve" else "reject", *self._whose(event), f"by {self._safe(event.by)}", note)
+                self._approval(event)
             case ModelReplied():
                 self._seen.take(event)
                 self._replied(event)
+            case RunResumed():
+                self._began, self._ended = True, False
+                self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started)))
+
+    def remember(self, event: Event) -> None:
+        """Writes nothing."""
+        self._seen.take(event)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -111,7 +121,7 @@ class PlainScreen:
             for line in safe(self._seen.answer.strip("\n"), newlines=True, ascii=self._ascii).split("\n"):
                 self._line("answer", line)
         self._line("end", outcome(event, self._seen, self._view.places, ascii=self._ascii), *counts(event, self._seen.mode))
-        for name, text in ways_on(self._seen, transcript, ascii=self._ascii):
+        for name, text in ways_on(event, self._seen, transcript, ascii=self._ascii):
             self._line(name, text)
 
     def _decided(self, event: CallDecided) -> None:
@@ -129,6 +139,11 @@ class PlainScreen:
         error = None if event.executed or event.ok else error_text(event.content)
         text = result_text(event.content, longest=self._longest, ascii=self._ascii) if error is None else self._safe(error)
         self._line("result", *self._whose(event), *state, text)
+
+    def _approval(self, event: ApprovalAnswered) -> None:
+        note = f"note {self._safe(event.note)}" if event.note else ""
+        far = scope_text(event)
+        self._line("approve" if event.answer == "approve" else "reject", *self._whose(event), f"by {self._safe(event.by)}", far, note)
 
     def _replied(self, event: ModelReplied) -> None:
         calls = event.message.get("tool_calls")

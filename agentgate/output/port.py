@@ -60,6 +60,10 @@ class Screen(Protocol):
         """
         ...
 
+    def remember(self, event: Event) -> None:
+        """Takes in what was shown before, when the run began or went on the last time. Shows nothing."""
+        ...
+
     def show(self, event: Event) -> None:
         """Shows an event. `RunStarted` and `RunEnded` may be given here too; they look as in `started` and `finished` without extras."""
         ...

@@ -37,11 +37,16 @@ class QuietScreen:
         """Writes nothing."""
         self._seen.take(event)
 
+    def remember(self, event: Event) -> None:
+        """Writes nothing."""
+        self._seen.take(event)
+
     def show(self, event: Event) -> None:
         """Writes nothing before the end."""
         if isinstance(event, RunEnded):
             self.finished(event)
         else:
+            self._ended = False
             self._seen.take(event)
 
     @contextmanager

@@ -7,13 +7,17 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from agentgate.core.events import CallDecided, Code, Effect, Mode, RunEnded, RunStarted, Totals
+from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Effect, Mode, RunEnded, RunResumed, RunStarted, Scope, Totals
 from agentgate.core.findings import Place
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
 
 _STOPPED_BY = re.compile(r"(?P<reason>.*) \((?P<rule>[^()\s]+)\)", re.DOTALL)
 """How the reason of a stopped run names the limit: `limit of 6 steps reached (limits.steps)`."""
+
+
+_GO_ON = ("waiting", "interrupted", "failed")
+"""Ends after which it is likely that somebody wants to go on."""
 
 
 def plural(count: int, word: str) -> str:
@@ -91,7 +95,8 @@ def policy_text(event: RunStarted, name: str | None = None) -> str | None:
 def outcome(event: RunEnded, seen: Seen, places: Mapping[str, Place], *, ascii: bool = False) -> str:
     """How the run ended, in a few words and with the place of the limit that stopped it. Safe to show.
 
-    `Done, 2 calls blocked`, `Stopped by limits.tool_calls (strict.yaml:30)`, `Failed: connection refused`, `Interrupted`.
+    `Done, 2 calls blocked`, `Stopped by limits.tool_calls (strict.yaml:30)`, `Failed: connection refused`, `Interrupted`,
+    `Waiting: 2 calls need approval`.
     """
     reason = safe(event.reason, ascii=ascii)
     match event.status:
@@ -104,6 +109,8 @@ def outcome(event: RunEnded, seen: Seen, places: Mapping[str, Place], *, ascii: 
             return f"Failed: {reason}" if reason else "Failed"
         case "interrupted":
             return "Interrupted"
+        case "waiting":
+            return f"Waiting: {reason}" if reason else "Waiting"
         case status:
             return f"Ended as {safe(status, ascii=ascii)}: {reason}"
 
@@ -140,11 +147,37 @@ def counts(event: RunEnded, mode: Mode) -> list[str]:
     return parts
 
 
-def ways_on(seen: Seen, transcript: Path | None, *, ascii: bool = False) -> list[tuple[str, str]]:
-    """Where the run is kept, and the command that explains its first blocked call."""
+def resumed_text(event: RunResumed, started: RunStarted | None) -> list[str]:
+    """What goes on, under which policy, and what is not as it was. Not yet safe to show."""
+    task = event.task or (started and started.task)
+    parts = [PurePath(task.name).name if task else started.run_id if started else "", (started and started.model) or ""]
+    parts.append(started.mode.value if started else "")
+    if event.policy is not None:
+        parts.append(f"policy {event.policy.name}@{event.policy.sha256[:7]}")
+    if event.overrides:
+        parts.append(f"changed and accepted: {', '.join(event.overrides)}")
+    if event.retry_unknown:
+        parts.append("calls that may have run are run again")
+    return [part for part in parts if part]
+
+
+def scope_text(event: ApprovalAnswered) -> str:
+    """How far an approval goes, where it is not for the one call."""
+    if event.answer != "approve":
+        return ""
+    return {Scope.CALL: "", Scope.RUN: "for the rest of this run", Scope.RETRY: "to be run again"}[event.scope]
+
+
+def ways_on(event: RunEnded, seen: Seen, transcript: Path | None, *, ascii: bool = False) -> list[tuple[str, str]]:
+    """Where the run is kept, and the commands that explain its first blocked call, answer what it waits for, and go on with it."""
     if transcript is None:
         return []
+    named = safe(shlex.quote(str(transcript)), ascii=ascii)
     lines = [("saved", safe(str(transcript), ascii=ascii))]
     if seen.first_refused is not None:
-        lines.append(("why", f"agentgate explain {safe(shlex.quote(str(transcript)), ascii=ascii)}#{seen.first_refused}"))
+        lines.append(("why", f"agentgate explain {named}#{seen.first_refused}"))
+    if event.status == "waiting":
+        lines.append(("decide", f"agentgate approve {named}"))
+    if event.status in _GO_ON:
+        lines.append(("resume", f"agentgate resume {named}"))
     return lines

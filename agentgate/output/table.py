@@ -22,6 +22,7 @@ from agentgate.core.events import (
     Mode,
     ModelReplied,
     RunEnded,
+    RunResumed,
     RunStarted,
     ToolReturned,
 )
@@ -33,7 +34,19 @@ from agentgate.output.port import View
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen, said
 from agentgate.output.sink import Sink
-from agentgate.output.summary import counts, decision_word, label, outcome, policy_text, rule_label, size_text, time_text, ways_on
+from agentgate.output.summary import (
+    counts,
+    decision_word,
+    label,
+    outcome,
+    policy_text,
+    resumed_text,
+    rule_label,
+    scope_text,
+    size_text,
+    time_text,
+    ways_on,
+)
 
 _STACKED_BELOW = 72
 """Cells; a narrower screen gets a list in place of columns."""
@@ -104,6 +117,17 @@ class TableScreen:
         self._paper.listing([part for part in parts if part], self._marks["dot"])
         if event.mode is Mode.DRY_RUN:
             self._paper.paragraph("dry run: calls are decided, nothing is executed, nobody is asked", _WARNING)
+        self._head()
+
+    def _resumed(self, event: RunResumed) -> None:
+        """Prints that the run goes on, and the head of the table once more."""
+        self._began, self._ended = True, False
+        self._lay_out(self._seen.mode)
+        parts = [self._safe(part) for part in resumed_text(event, self._seen.started)]
+        self._paper.listing([f"agentgate resume  {parts[0]}", *parts[1:]], self._marks["dot"], "bold")
+        self._head()
+
+    def _head(self) -> None:
         if not self._stacked:
             self._rule_line()
             self._row(" #", ("decision", "bold"), ["call"], ["rule"], "bold")
@@ -120,6 +144,7 @@ class TableScreen:
                 self._seen.take(event)
                 self._decided(event)
             case ToolReturned():
+                self._seen.take(event)
                 self._returned(event)
             case ApprovalAnswered():
                 self._seen.take(event)
@@ -127,7 +152,13 @@ class TableScreen:
             case ModelReplied():
                 self._seen.take(event)
                 self._replied(event)
+            case RunResumed():
+                self._resumed(event)
         return None
+
+    def remember(self, event: Event) -> None:
+        """Prints nothing."""
+        self._seen.take(event)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -153,7 +184,7 @@ class TableScreen:
             self._paper.quoted(self._marks["bar"], text.split("\n"))
         self._paper.line()
         self._totals(event)
-        for name, text in ways_on(self._seen, transcript, ascii=self._ascii):
+        for name, text in ways_on(event, self._seen, transcript, ascii=self._ascii):
             # never broken: these are for copying
             self._paper.line(("  " + pad(name, 7), "dim"), (text, ""))
 
@@ -205,8 +236,8 @@ class TableScreen:
                 self._below(f"{arrow} told the model: {self._result(event)}", "dim")
             return
         lead, style = f"{arrow} ", "dim" if event.ok else "red"
-        if self._seen.is_elsewhere(event) and decided is not None:
-            lead += f"{call_text(decided.tool, {}, longest=_SHORTEST_LINE, ascii=self._ascii)}: "
+        if self._seen.is_elsewhere(event):
+            lead += self._whose(event)
         if not event.executed:
             lead += "not executed: "
         elif decided is not None and not decided.enforced and decided.effect is not Effect.ALLOW:
@@ -238,7 +269,14 @@ class TableScreen:
     def _approval(self, event: ApprovalAnswered) -> None:
         approved = event.answer == "approve"
         note = f": {self._safe(event.note)}" if event.note else ""
-        self._below(f"{'approved' if approved else 'rejected'} by {self._safe(event.by)}{note}", "green" if approved else "yellow")
+        word = " ".join(part for part in ("approved" if approved else "rejected", scope_text(event)) if part)
+        where = self._whose(event) if self._seen.is_elsewhere(event) else ""
+        self._below(f"{where}{word} by {self._safe(event.by)}{note}", "green" if approved else "yellow")
+
+    def _whose(self, event: ApprovalAnswered | ToolReturned) -> str:
+        """The call that a remark is about, where it does not stand right below it."""
+        decided = self._seen.decision(event)
+        return "" if decided is None else f"{call_text(decided.tool, {}, longest=_SHORTEST_LINE, ascii=self._ascii)}: "
 
     def _replied(self, event: ModelReplied) -> None:
         if event.unusable:

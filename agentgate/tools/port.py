@@ -34,6 +34,8 @@ class Outcome(Struct, frozen=True):
     truncated: bool = False
     executed: bool = True
     """False where the call certainly never reached the tool."""
+    unknown: bool = False
+    """Whether nobody knows if the tool ran."""
 
 
 class Toolbox(Protocol):

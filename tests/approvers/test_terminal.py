@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from agentgate.approvers.port import Answer
+from agentgate.approvers.port import Answer, Question
 from agentgate.approvers.terminal import TerminalApprover
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
 
@@ -62,7 +62,7 @@ class Asking:
 
     def __init__(self, approver: TerminalApprover, call: ToolCall = CALL, decision: Decision = ASK) -> None:
         self._answers: list[Answer] = []
-        self._thread = threading.Thread(target=lambda: self._answers.append(approver.ask(call, decision)), daemon=True)
+        self._thread = threading.Thread(target=lambda: self._answers.append(approver.ask(Question(call, decision))), daemon=True)
         self._thread.start()
 
     def answer(self) -> Answer:
@@ -125,7 +125,7 @@ def test_a_terminal_that_goes_away_is_a_no(person: Person) -> None:
 
 def test_no_answer_in_time_is_a_no(person: Person) -> None:
     """Whatever is typed later."""
-    answer = person.approver(seconds=0).ask(CALL, ASK)
+    answer = person.approver(seconds=0).ask(Question(CALL, ASK))
     assert answer == Answer(approved=False, by="nobody", note="no answer in time", unavailable=True)
 
 
@@ -157,7 +157,7 @@ def test_without_a_terminal_nobody_is_asked(failure: int) -> None:
     def opening() -> int:
         raise OSError(failure, os.strerror(failure))
 
-    answer = TerminalApprover(open_terminal=opening).ask(CALL, ASK)
+    answer = TerminalApprover(open_terminal=opening).ask(Question(CALL, ASK))
     assert answer == Answer(approved=False, by="nobody", note="there is no terminal to ask on", unavailable=True)
 
 
@@ -166,7 +166,7 @@ def test_a_pipe_cannot_answer() -> None:
     ours, theirs = os.pipe()
     os.write(theirs, b"y\n")
     try:
-        answer = TerminalApprover(open_terminal=lambda: os.dup(ours), seconds=60).ask(CALL, ASK)
+        answer = TerminalApprover(open_terminal=lambda: os.dup(ours), seconds=60).ask(Question(CALL, ASK))
     finally:
         os.close(ours)
         os.close(theirs)
@@ -181,7 +181,7 @@ def test_every_question_gives_its_terminal_back(person: Person) -> None:
         opened.append(os.dup(person.terminal))
         return opened[-1]
 
-    TerminalApprover(open_terminal=opening, seconds=0).ask(CALL, ASK)
+    TerminalApprover(open_terminal=opening, seconds=0).ask(Question(CALL, ASK))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(opened[0])
 
@@ -220,7 +220,7 @@ def test_no_call_can_hide_the_question(person: Person, text: Json) -> None:
     assert all(character.isprintable() or character in "\r\n" for character in shown)
     assert "\r" not in shown.replace("\r\n", "")
     lines = shown.split("\r\n")
-    assert len(lines) == 7
+    assert len(lines) == 9
     assert lines[1].startswith("  write(")
     assert lines[2].startswith("  about ")
     assert lines[4].startswith("  Approve this call?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate.core.events import ApprovalAnswered, Json, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
 from agentgate.core.state import State, at_time, evolve
@@ -63,12 +64,12 @@ def test_time_never_goes_back() -> None:
 
 
 def test_the_end_of_a_run_leaves_everything_as_it_was() -> None:
-    """Except for the time."""
+    """Except for the time, and that it is over."""
     session = Session(STORY, clock=lambda: START)
     propose(session, "read")
     before = session.state
     session.record(RunEnded(at=START, status="done"))
-    assert session.state == before
+    assert session.state == replace(before, ended=START)
 
 
 @pytest.mark.parametrize(

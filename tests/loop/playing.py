@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from msgspec import UNSET
 
-from agentgate.approvers.port import Answer, Approver
+from agentgate.approvers.port import Answer, Approver, Question
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
@@ -22,7 +22,9 @@ from agentgate.core.events import (
     Mode,
     ModelReplied,
     RunEnded,
+    RunResumed,
     RunStarted,
+    Scope,
     ToolCall,
     ToolReturned,
     Usage,
@@ -140,7 +142,7 @@ class People:
     def __init__(self, answers: Sequence[Answer | Exception]) -> None:
         self._answers = list(answers)
 
-    def ask(self, call: ToolCall, decision: Decision) -> Answer:
+    def ask(self, question: Question) -> Answer:
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -272,10 +274,13 @@ def _line(event: Event) -> str:
             why = "" if event.effect is Effect.ALLOW else f": {event.reason}"
             return f"{word:<7} {event.tool} {event.arguments}".rstrip() + f"  {event.rule or event.code.value}{why}"
         case ApprovalAnswered():
-            return f"{event.answer:<7} {event.by}{f': {event.note}' if event.note else ''}"
+            far = "" if event.scope is Scope.CALL else f" ({event.scope.value})"
+            return f"{event.answer:<7}{far} {event.by}{f': {event.note}' if event.note else ''}"
         case ToolReturned():
             content = json.loads(event.content)
             said = json.dumps(content.get("result", content), ensure_ascii=False) if event.ok else content["error"]
             return f"{'ran' if event.executed else 'told':<7} {said}"
         case RunEnded():
             return f"end     {event.status}{f': {event.reason}' if event.reason else ''}"
+        case RunResumed():
+            return " ".join(["resume", *event.overrides, *(["retry"] if event.retry_unknown else [])])

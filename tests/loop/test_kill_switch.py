@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentgate.approvers.port import Answer
+from agentgate.approvers.port import Answer, Question
 from agentgate.core.events import CallDecided, Code, Decision, Event, Json, ToolCall, ToolReturned
 from agentgate.core.stops import Halt
 from agentgate.interrupts import Interrupts
@@ -102,7 +102,7 @@ def test_thrown_while_a_person_is_asked(tmp_path: Path) -> None:
     switch = Switch()
 
     class Thrower:
-        def ask(self, call: ToolCall, decision: Decision) -> Answer:
+        def ask(self, question: Question) -> Answer:
             switch.on = True
             return Answer(approved=True, by="terminal")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agentgate.approvers.port import Question
 from agentgate.core.events import ApprovalAnswered, Decision, Event, Json, RunEnded, ToolCall, ToolReturned
 from agentgate.files.transcript_verify import verify
 from agentgate.files.transcript_writer import TranscriptWriter
@@ -146,7 +147,7 @@ class BlockedTools(Blocked):
 class BlockedPeople(Blocked):
     """A person who thinks about it, and says yes once nobody waits any more."""
 
-    def ask(self, call: ToolCall, decision: Decision) -> Any:
+    def ask(self, question: Question) -> Any:
         self.wait()
         raise AssertionError("nobody listens any more")
 

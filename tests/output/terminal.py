@@ -16,7 +16,7 @@ RUNS = sorted(path.stem for path in (DATA / "runs").glob("*.jsonl"))
 TRANSCRIPT = Path(".agentgate/runs/k3v9.jsonl")
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
-_FOR_COPYING = re.compile(r"  (saved|why) ")
+_FOR_COPYING = re.compile(r"  (saved|why|decide|resume) ")
 """Paths and commands are never broken by us."""
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

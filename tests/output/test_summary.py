@@ -111,12 +111,12 @@ def test_a_policy_is_named_by_its_file_or_its_name() -> None:
 
 def test_ways_on_can_be_copied_into_a_shell() -> None:
     """The line that explains the first blocked call counts calls from 1 and quotes what a shell would split."""
-    seen = Seen()
-    assert ways_on(seen, None) == []
+    seen, done = Seen(), RunEnded(status="done")
+    assert ways_on(done, seen, None) == []
     seen.take(decided(Effect.ALLOW))
     seen.take(decided(Effect.BLOCK))
     seen.take(decided(Effect.BLOCK))
-    assert ways_on(seen, Path("my runs/r.jsonl")) == [("saved", "my runs/r.jsonl"), ("why", "agentgate explain 'my runs/r.jsonl'#2")]
+    assert ways_on(done, seen, Path("my runs/r.jsonl")) == [("saved", "my runs/r.jsonl"), ("why", "agentgate explain 'my runs/r.jsonl'#2")]
 
 
 @pytest.mark.parametrize(
