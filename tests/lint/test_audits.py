@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
+from rpds import HashTrieSet
 
 from agentgate import Session, ToolCall, load_policy
 from agentgate.core.findings import Severity
@@ -15,9 +17,10 @@ from agentgate.files.codes import CODES
 from agentgate.files.policy_file import read_policy
 from tests.lint.cases import CASES, FOLDER, WITH_TOOLS, findings_of, shown, tools
 
-_CALL = re.compile(r"this call (?P<fate>passes|is only asked about|is blocked): (?P<tool>[\w.-]+)\((?P<arguments>.*)\)", re.DOTALL)
-_SETTING = re.compile(r"(?P<call>.*\)) \((?P<setting>[^()]*)\)$", re.DOTALL)
-_EFFECTS = {"passes": "allow", "is only asked about": "ask", "is blocked": "block"}
+_CALL = re.compile(r"this call (?P<words>[^:]*): (?P<tool>[\w.-]+)\((?P<arguments>.*)\)", re.DOTALL)
+_SETTING = re.compile(r"(?P<call>.*\)) \((?P<setting>(?:role|after) [^()]*)\)$", re.DOTALL)
+_EFFECTS = {"passes": "allow", "asked about": "ask", "blocked": "block", "blocks": "block"}
+_REQUEST = re.compile(r"the first request to the model is blocked: (?P<reason>.*)|the model is still asked again")
 _POLICIES = sorted(path for path in (Path(__file__).parents[2] / "policies").glob("*.yaml") if not path.name.endswith(".test.yaml"))
 
 
@@ -46,6 +49,14 @@ def test_every_code_is_documented(code: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
+def test_every_warning_shows_a_call(case: str) -> None:
+    """What is only a warning, and no error, is proven by a call with its fate, or by a request to the model."""
+    for finding in findings_of(case)[0]:
+        if finding.severity is Severity.WARNING:
+            assert _CALL.search(finding.help or "") or _REQUEST.search(finding.help or ""), finding
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_the_calls_that_are_shown_have_the_fate_that_is_claimed(case: str) -> None:
     """Every call in a help text, judged anew through a session, passes, is asked about or is blocked as the text says."""
     findings, reading = findings_of(case)
@@ -56,14 +67,20 @@ def test_the_calls_that_are_shown_have_the_fate_that_is_claimed(case: str) -> No
             continue
         whole = f"{found['tool']}({found['arguments']})"
         setting = _SETTING.fullmatch(whole)
-        session = Session(reading.policy, role=_role(setting["setting"] if setting else ""), tools=tools() if case in WITH_TOOLS else None)
+        role, after = _role_and_history(setting["setting"] if setting else "")
+        session = Session(reading.policy, role=role, tools=tools() if case in WITH_TOOLS else None)
+        session.state = replace(session.state, returned=HashTrieSet(after))
         arguments = _arguments((setting["call"] if setting else whole).removeprefix(f"{found['tool']}(").removesuffix(")"))
         decision = session.propose(ToolCall(id="call_1", name=found["tool"], arguments=json.dumps(arguments)))
-        assert decision.effect == _EFFECTS[found["fate"]], finding.help
+        assert decision.effect == next(effect for words, effect in _EFFECTS.items() if words in found["words"]), finding.help
+        for rule in re.findall("by rule `(.*)`", found["words"]):
+            assert decision.rule == rule
 
 
-def _role(setting: str) -> str | None:
-    return setting.removeprefix("role ").split(",")[0] if setting.startswith("role ") else None
+def _role_and_history(setting: str) -> tuple[str | None, list[str]]:
+    """Reads `role viewer, after login, logout` back."""
+    role, _, after = setting.partition("after ")
+    return (role.removeprefix("role ").removesuffix(", ") or None) if role else None, after.split(", ") if after else []
 
 
 def _arguments(text: str) -> dict[str, object]:

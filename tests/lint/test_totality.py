@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
-from agentgate.core.findings import Place
+from agentgate.core.findings import Place, Severity
 from agentgate.core.lint import AUDITS, Protected, lint
 from agentgate.core.policy import LIMIT_KINDS, Condition, Limit, Policy, Rule
 
@@ -117,6 +117,8 @@ def test_lint_has_something_to_say_about_everything(seed: int) -> None:
         )
         assert {finding.code for finding in findings} <= AUDITS.keys()
         assert all(finding.message and not finding.message.endswith(".") for finding in findings)
+        warnings = [finding for finding in findings if finding.severity is Severity.WARNING]
+        assert all("this call " in (one.help or "") or "the model is " in (one.help or "") for one in warnings)
         assert findings == sorted(findings, key=lambda finding: (finding.place.file, finding.place.line, finding.place.column))
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.calls import Calls
+from agentgate.core.lint.trial import Trial
 from agentgate.core.policy import Condition, Policy, Rule
 from agentgate.core.rules import CompiledRule
 from agentgate.core.schemas import ToolSet
@@ -72,7 +73,7 @@ class Audit(Struct, frozen=True):
 
 
 class Report:
-    """Makes findings of one audit."""
+    """Makes findings of one audit. A warning shows what proves it; what cannot be shown is no more than a note."""
 
     __slots__ = ("_audit",)
 
@@ -84,8 +85,25 @@ class Report:
         place: Place,
         message: str,
         *,
+        proof: Trial | str | None = None,
         help: str | None = None,
         related: Iterable[tuple[Place, str]] = (),
         severity: Severity | None = None,
     ) -> Finding:
-        return Finding(self._audit.code, severity or self._audit.severity, place, message, help, tuple(related))
+        """Makes one.
+
+        Args:
+            place: what it is about.
+            message: one sentence in lower case, without a full stop.
+            proof: a call that was judged, or a sentence that ends with one.
+            help: the way on; the proof is put behind it.
+            related: other places that matter.
+            severity: in place of the audit's own.
+        """
+        shown = proof.says if isinstance(proof, Trial) else proof
+        severity = severity or self._audit.severity
+        if shown is None and severity is Severity.WARNING:
+            severity = Severity.NOTE
+        between = " " if help and help.endswith("?") else "; "
+        whole = between.join(text for text in (help, shown) if text) or None
+        return Finding(self._audit.code, severity, place, message, whole, tuple(related))

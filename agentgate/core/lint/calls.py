@@ -75,6 +75,10 @@ class Calls:
             found.update((name, None) for name in map(_made_up, rule.selector.globs))
         return [name for name in found if name not in rule.excepted and _NAME.fullmatch(name)]
 
+    def possible_names(self, rule: CompiledRule) -> list[str]:
+        """The same, and where the task has no such tool, names that it might have."""
+        return self.tool_names(rule) or [*sorted(rule.selector.exact), *filter(_NAME.fullmatch, map(_made_up, rule.selector.globs))]
+
     def roles(self, rule: CompiledRule) -> list[str | None]:
         """The roles that the rule is for; None stands for everybody without one."""
         return [role for role in (None, *self.policy.roles) if rule.binds(role)]
@@ -127,15 +131,34 @@ class Calls:
         state = self.state(role, self.history(rule))
         if not rule.binds(role) or not rule.in_time(state):
             return
-        options = [self._options(condition, tool, state) for condition in rule.when]
         seen: set[Json] = set()
-        for choice in islice(_nearest_first(options), _MOST_TRIES):
-            arguments = self.least(tool)
-            for condition, value in zip(rule.when, choice, strict=True):
-                arguments = self.with_value(tool, arguments, condition, value)
+        for arguments in islice(self.satisfying_all(rule, tool, role), _MOST_TRIES):
             if exactly(arguments) not in seen and rule.matches(arguments, self.world, state) and self.valid(tool, arguments):
                 seen.add(exactly(arguments))
                 yield arguments
+
+    def satisfying_all(self, rule: CompiledRule, tool: str, role: str | None = None) -> Iterator[dict[str, Json]]:
+        """Arguments that probably satisfy every condition under `when`, whoever calls and whenever."""
+        state = self.state(role, self.history(rule))
+        options = [self._options(condition, tool, state) for condition in rule.when]
+        for choice in _nearest_first(options):
+            arguments = self.least(tool)
+            for condition, value in zip(rule.when, choice, strict=True):
+                arguments = self.with_value(tool, arguments, condition, value)
+            yield arguments
+
+    def let_through(self) -> Iterator[Trial]:
+        """Calls that an allow or ask rule matches, as they are decided with the limits; after them such that the default lets through."""
+        for rule in self.rules:
+            if rule.rule.effect is Effect.BLOCK or rule.rule.observe:
+                continue
+            for tool in self.tool_names(rule):
+                for role in self.roles(rule)[:1]:
+                    for arguments in self.matching(rule, tool, role, most=1):
+                        yield self.judge(tool, arguments, role=role, after=self.history(rule))
+        if self.policy.default is not Effect.BLOCK:
+            for tool in (*(self.tools.names if self.tools is not None else ()), "any_tool"):
+                yield self.judge(tool, self.least(tool))
 
     def _options(self, condition: CompiledCondition, tool: str, state: State) -> list[Json]:
         schema = self.argument(tool, condition.condition.argument) if condition.parts is not None else shapes.UNKNOWN

@@ -134,7 +134,7 @@ def _goes_on(trial: Trial, rule: CompiledRule) -> bool:
 def says(trial: Trial) -> str:
     """The sentence that shows a call which got past a rule."""
     if trial.decision.effect is Effect.BLOCK:
-        return f"this call gets past it, and only the default blocks it: {trial}"
+        return trial.told("gets past it, and only the default blocks it")
     return trial.says
 
 

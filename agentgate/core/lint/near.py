@@ -10,9 +10,14 @@ PATHS = frozenset((
 """What arguments are called that lead to a file or folder."""
 
 
+def nearest(name: str, possible: Iterable[str]) -> str | None:
+    """The one of the possible names that was probably meant, or None where none is near."""
+    lowered = {other.lower(): other for other in possible}
+    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
+    return lowered[near[0]] if near else None
+
+
 def did_you_mean(name: str, possible: Iterable[str]) -> str | None:
     """`did you mean …?` with the nearest of the possible names, or None where none is near."""
-    names = list(possible)
-    lowered = {other.lower(): other for other in names}
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
-    return f"did you mean `{lowered[near[0]]}`?" if near else None
+    near = nearest(name, possible)
+    return f"did you mean `{near}`?" if near is not None else None

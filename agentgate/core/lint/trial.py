@@ -12,6 +12,7 @@ from agentgate.core.events import Decision, Effect, Json
 
 Arguments: TypeAlias = Mapping[str, Json]
 _LONGEST_VALUE = 100
+_FATES = {Effect.ALLOW: "passes", Effect.ASK: "is only asked about", Effect.BLOCK: "is blocked"}
 
 
 class Trial(Struct, frozen=True):
@@ -36,14 +37,18 @@ class Trial(Struct, frozen=True):
         return call_text(self.tool, self.arguments) + (f" ({', '.join(extra)})" if extra else "")
 
     @property
+    def fate(self) -> str:
+        """What becomes of the call, as a verb."""
+        return _FATES[self.decision.effect]
+
+    @property
     def says(self) -> str:
         """The call with its fate: the sentence that goes under a warning."""
-        match self.decision.effect:
-            case Effect.ALLOW:
-                return f"this call passes: {self}"
-            case Effect.ASK:
-                return f"this call is only asked about: {self}"
-        return f"this call is blocked: {self}"
+        return self.told(self.fate)
+
+    def told(self, what: str) -> str:
+        """The same with other words for what the call does."""
+        return f"this call {what}: {self}"
 
 
 def call_text(tool: str, arguments: Arguments) -> str:

@@ -21,7 +21,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(rule.rule),
                 f"rule `{rule.rule.id}` allows every tool with any arguments",
-                help=f"name the tools that are needed; {trial.says}",
+                help="name the tools that are needed",
+                proof=trial,
             )
 
 

@@ -5,24 +5,22 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import gets_past, restricting, says
+from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import overlooked
 
 _BEGINNING = re.compile(r"(\(\?[imsU]+\))?(\^|\\A)")
 _END = re.compile(r"(?<!\\)(\$|\\z)$")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in restricting(subject):
-        if pattern.operator != "search" or not (_BEGINNING.match(pattern.text) or _END.search(pattern.text)):
-            continue
-        trial = gets_past(subject.calls, pattern, _padded)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: the pattern is only looked for at the {'beginning' if _BEGINNING.match(pattern.text) else 'end'}",
-                help=f"take the anchor away, or write `\\b`; {says(trial)}",
-            )
+    return overlooked(subject, report, _wrong, _padded, "take the anchor away, or write `\\b`")
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    if pattern.operator != "search" or not (_BEGINNING.match(pattern.text) or _END.search(pattern.text)):
+        return None
+    return f"the pattern is only looked for at the {'beginning' if _BEGINNING.match(pattern.text) else 'end'}"
 
 
 def _padded(sample: Sample) -> Iterable[str]:

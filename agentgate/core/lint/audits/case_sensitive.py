@@ -4,20 +4,15 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import gets_past, restricting, says
 from agentgate.core.lint.patterns import other_case
+from agentgate.core.lint.weaknesses import overlooked
+
+_WRONG = "the pattern depends on upper and lower case"
 
 
 def case_sensitive(subject: Subject, report: Report) -> Iterable[Finding]:
     """What both the native and the flat form say about it."""
-    for pattern in restricting(subject):
-        trial = gets_past(subject.calls, pattern, other_case)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: the pattern depends on upper and lower case",
-                help=f"put `(?i)` in front of it; {says(trial)}",
-            )
+    return overlooked(subject, report, lambda pattern: _WRONG, other_case, "put `(?i)` in front of it")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:

@@ -32,12 +32,11 @@ def _beside(subject: Subject) -> list[str]:
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     if subject.policy.default is not Effect.ALLOW or subject.flat:
         return
-    trial = unforeseen(subject)
-    proof = f"; {trial.says}" if trial is not None else ""
     yield report(
         subject.place,
         "what no rule matches is allowed",
-        help=f"say `default: block`, and allow what is needed{proof}",
+        help="say `default: block`, and allow what is needed",
+        proof=unforeseen(subject),
     )
 
 

@@ -4,19 +4,14 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import gets_past, restricting, says
 from agentgate.core.lint.patterns import broken_line
+from agentgate.core.lint.weaknesses import overlooked
+
+_WRONG = "`.` does not stand for a line break"
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in restricting(subject):
-        trial = gets_past(subject.calls, pattern, broken_line)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: `.` does not stand for a line break",
-                help=f"put `(?s)` in front of the pattern; {says(trial)}",
-            )
+    return overlooked(subject, report, lambda pattern: _WRONG, broken_line, "put `(?s)` in front of the pattern")
 
 
 AUDIT = Audit(

@@ -7,6 +7,9 @@ from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.implies import core
 from agentgate.core.rules import CompiledRule
 
+_MOST = 4
+"""Tools and roles with which a call is looked for."""
+
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     first: dict[object, CompiledRule] = {}
@@ -17,18 +20,19 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         yield report(
             subject.place_of(rule.rule),
             f"rule `{rule.rule.id}` says the same as rule `{other.rule.id}`",
-            help=_proof(subject, rule, other) or "take one of them away",
+            help="take one of them away",
+            proof=_proof(subject, rule, other),
             related=[(subject.place_of(other.rule), "the same rule")],
         )
 
 
 def _proof(subject: Subject, rule: CompiledRule, other: CompiledRule) -> str | None:
-    for tool in subject.calls.tool_names(rule)[:1]:
-        for role in subject.calls.roles(rule)[:1]:
+    for tool in subject.calls.tool_names(rule)[:_MOST]:
+        for role in subject.calls.roles(rule)[:_MOST]:
             for arguments in subject.calls.matching(rule, tool, role, most=1):
                 trial = subject.calls.judge(tool, arguments, role=role, after=subject.calls.history(rule))
                 if trial.decision.rule in (rule.rule.id, other.rule.id):
-                    return f"take one of them away; both match this call: {trial}"
+                    return trial.told(f"matches both and {trial.fate}")
     return None
 
 

@@ -5,23 +5,20 @@ from collections.abc import Iterable
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
-from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
+from agentgate.core.lint.escapes import TEXTS, Pattern
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import let_in
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject, TEXTS):
-        # `search` is worse than this, and reported as such.
-        if "@" not in pattern.text or pattern.operator == "search" or (pattern.operator == "matches" and anything(pattern)):
-            continue
-        trial = lets_in(subject.calls, pattern, _one_more)
-        if trial is not None:
-            way_on = "use `email`: `email: [example.com]`"
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: a pattern does not know where one mail address ends and the next begins",
-                help=f"{way_on}; {trial.says}",
-            )
+    return let_in(subject, report, _wrong, _one_more, "use `email`: `email: [example.com]`", TEXTS)
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    # `search` is worse than this, and reported as such.
+    if "@" not in pattern.text or pattern.operator == "search" or (pattern.operator == "matches" and anything(pattern)):
+        return None
+    return "a pattern does not know where one mail address ends and the next begins"
 
 
 def _one_more(sample: Sample) -> Iterable[str]:

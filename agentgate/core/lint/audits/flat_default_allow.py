@@ -16,7 +16,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         yield report(
             subject.place,
             "the flat form allows whatever its entries do not block",
-            help=f"add a `tool_filter` entry with `action: allow` and the tools that are needed; {trial.says}",
+            help="add a `tool_filter` entry with `action: allow` and the tools that are needed",
+            proof=trial,
         )
 
 

@@ -1,11 +1,15 @@
 """A limit that is reached before anything has happened."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from agentgate.core.events import Code
+from msgspec.structs import replace
+
+from agentgate.core.engine import compile, decide
+from agentgate.core.events import Code, Effect, ModelRequest
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.trial import Trial
+from agentgate.core.lint.calls import Calls
+from agentgate.core.policy import Limit
 
 _MEANT = {
     "steps": "a run needs at least one step",
@@ -15,29 +19,39 @@ _MEANT = {
     "refusals": "0 ends the run before the first call; 1 ends it after the first refused call",
     "repeats": "0 blocks every call, the first included; 1 lets each call through once",
 }
+_SWITCHED_OFF = {
+    "tool_calls": "fine where no calls are meant; to have no limit, leave it out",
+    "calls": "fine where the tool is switched off on purpose; to have no limit, leave it out",
+}
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     for limit in subject.policy.limits:
-        if limit.value > 0 or limit.kind not in _MEANT:
+        place = limit.place or subject.place
+        if limit.value > 0:
             continue
-        proof = "the first model request is already blocked"
-        if limit.kind == "repeats":
-            trial = next(_calls(subject), None)
-            if trial is None:
-                continue
-            proof = f"this first call is blocked: {trial}"
-        yield report(limit.place or subject.place, f"limit `{limit.id}` of 0 stops every run", help=f"{_MEANT[limit.kind]}; {proof}")
+        if limit.kind in _MEANT:
+            proof = _request(subject, limit) or _call(subject, limit)
+            yield report(place, f"limit `{limit.id}` of 0 stops every run", help=_MEANT[limit.kind], proof=proof)
+        elif limit.kind in _SWITCHED_OFF:
+            proof = _call(subject, limit)
+            if proof is not None:
+                what = "blocks every call" if limit.tools is None else f"blocks every call of `{limit.tools}`"
+                yield report(place, f"limit `{limit.id}` of 0 {what}", help=_SWITCHED_OFF[limit.kind], proof=proof, severity=Severity.NOTE)
 
 
-def _calls(subject: Subject) -> Iterator[Trial]:
-    for rule in subject.enforced:
-        for tool in subject.calls.tool_names(rule):
-            for role in subject.calls.roles(rule)[:1]:
-                for arguments in subject.calls.matching(rule, tool, role, most=1):
-                    trial = subject.calls.judge(tool, arguments, role=role)
-                    if trial.decision.code is Code.LIMIT:
-                        yield trial
+def _request(subject: Subject, limit: Limit) -> str | None:
+    """What becomes of the first request to the model, where it is this limit that decides about it."""
+    decision = decide(compile(replace(subject.policy, limits=(limit,))), subject.calls.state(None), ModelRequest())
+    return f"the first request to the model is blocked: {decision.reason}" if decision.effect is Effect.BLOCK else None
+
+
+def _call(subject: Subject, limit: Limit) -> str | None:
+    """A call that some rule lets through, and this limit does not."""
+    calls = Calls(replace(subject.policy, limits=(limit,)), subject.tools, world=subject.calls.world)
+    trials = (trial for trial in calls.let_through() if trial.decision.code is Code.LIMIT)
+    trial = next(trials, None)
+    return trial.says if trial is not None else None
 
 
 AUDIT = Audit(
@@ -45,7 +59,7 @@ AUDIT = Audit(
     severity=Severity.WARNING,
     summary="a limit of 0 ends a run before it starts",
     documentation="0 means none, so a limit of 0 is reached at once: with `steps`, `tokens`, `seconds` or `refusals` the model is never "
-    "asked, with `repeats` every call is blocked. `tool_calls: 0` and `calls: 0` are fine where no calls are meant. To have "
-    "no limit, leave it out.",
+    "asked, with `repeats` every call is blocked. `tool_calls: 0` and `calls: 0` are fine where no calls are meant, so they are only a "
+    "note where a rule lets such calls through. To have no limit, leave it out.",
     find=_find,
 )

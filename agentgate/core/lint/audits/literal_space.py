@@ -4,19 +4,14 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import gets_past, restricting, says
 from agentgate.core.lint.patterns import other_space
+from agentgate.core.lint.weaknesses import overlooked
+
+_WRONG = "the pattern knows a single space between words and nothing else"
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in restricting(subject):
-        trial = gets_past(subject.calls, pattern, other_space)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: the pattern knows a single space between words and nothing else",
-                help=f"write `\\s+` in place of the space; {says(trial)}",
-            )
+    return overlooked(subject, report, lambda pattern: _WRONG, other_space, "write `\\s+` in place of the space")
 
 
 AUDIT = Audit(

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import Pattern, lets_in, loosening
+from agentgate.core.lint.escapes import Pattern
+from agentgate.core.lint.weaknesses import let_in
 from agentgate.core.patterns import compile_pattern
 
 _PROBES = ("x", "; rm -rf /", "https://evil.example/?a=b", "an Löwen <b>", "1 OR 1=1 --")
@@ -18,16 +19,11 @@ def anything(pattern: Pattern) -> bool:
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject):
-        if not anything(pattern):
-            continue
-        trial = lets_in(subject.calls, pattern, lambda sample: _PROBES[1:])
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: the pattern matches every text",
-                help=f"say what the text may be; {trial.says}",
-            )
+    return let_in(subject, report, _wrong, lambda sample: _PROBES[1:], "say what the text may be")
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    return "the pattern matches every text" if anything(pattern) else None
 
 
 AUDIT = Audit(

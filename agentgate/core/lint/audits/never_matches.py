@@ -26,7 +26,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(found.condition, rule.rule),
                 f"{what}: {found.why}",
-                help=found.trial.says if found.trial is not None else None,
+                proof=found.trial,
             )
             continue
         shadows = _shadows(subject, rule)
@@ -35,7 +35,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(rule.rule),
                 f"rule `{rule.rule.id}` can never decide anything",
-                help=f"rule `{trial.decision.rule}` {_VERB[trial.decision.effect]} {trial}",
+                proof=trial.told(f"{trial.fate} by rule `{trial.decision.rule}`"),
                 related=[_related(subject, other, rule) for other in shadows[:_MOST_SHOWN]],
             )
 

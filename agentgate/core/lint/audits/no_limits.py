@@ -1,13 +1,16 @@
 """A policy under which a run need never end."""
 
+import json
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from agentgate.core.engine import decide
-from agentgate.core.events import Effect, ModelRequest
+from agentgate.core.events import Effect, ModelRequest, ToolCall
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.trial import Trial
+from agentgate.core.state import State
 
 _ENDING = frozenset(("steps", "tool_calls", "tokens", "seconds", "cost_usd"))
 _MANY = 1000
@@ -18,13 +21,24 @@ _FLAT = "add an entry of `type: budget` with `max_tool_calls` or `max_tokens`"
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     if any(limit.kind in _ENDING for limit in subject.policy.limits):
         return
-    state = replace(subject.calls.state(None), steps=_MANY, let_through=_MANY, calls=_MANY, allowed=_MANY)
-    if decide(subject.calls.compiled, state, ModelRequest()).effect is Effect.ALLOW:
-        yield report(
-            subject.place,
-            "nothing limits a run",
-            help=f"{_FLAT if subject.flat else _NATIVE}; after {_MANY:,} steps and calls the model is still asked again",
-        )
+    if decide(subject.calls.compiled, _late(subject, None, ()), ModelRequest()).effect is not Effect.ALLOW:
+        return
+    trial = next((trial for trial in subject.calls.let_through() if _still(subject, trial)), None)
+    proof = f"after {_MANY:,} steps and calls the model is still asked again"
+    if trial is not None:
+        proof += f", and {trial.says}"
+    yield report(subject.place, "nothing limits a run", help=_FLAT if subject.flat else _NATIVE, proof=proof)
+
+
+def _late(subject: Subject, role: str | None, after: tuple[str, ...]) -> State:
+    return replace(subject.calls.state(role, after), steps=_MANY, let_through=_MANY, calls=_MANY, allowed=_MANY)
+
+
+def _still(subject: Subject, trial: Trial) -> bool:
+    """Whether a call has the same fate after so many others."""
+    call = ToolCall("call_1001", trial.tool, json.dumps(trial.arguments))
+    late = decide(subject.calls.compiled, _late(subject, trial.role, trial.after), call, subject.calls.world)
+    return late.effect is trial.decision.effect and late.effect is not Effect.BLOCK
 
 
 AUDIT = Audit(

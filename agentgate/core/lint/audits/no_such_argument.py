@@ -20,11 +20,11 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
                 name = condition.condition.argument
                 schema = subject.calls.schema(tool)
                 near = did_you_mean(name, shapes.names(schema)) or _has(schema)
-                trial = _proof(subject, rule, tool)
                 yield report(
                     subject.place_of(condition.condition, rule.rule),
                     f"tool `{tool}` has no argument `{name}`, so {_consequence(rule, condition)}",
-                    help=f"{near}; {trial.says}" if trial is not None else near,
+                    help=near,
+                    proof=_proof(subject, rule, tool, always=_always(condition)),
                 )
 
 
@@ -41,7 +41,7 @@ def _without(subject: Subject, rule: CompiledRule, condition: CompiledCondition)
 
 
 def _consequence(rule: CompiledRule, condition: CompiledCondition) -> str:
-    if condition.condition.optional or all(test.holds_absent for test in condition.tests):
+    if _always(condition):
         return "the condition always holds"
     if condition in rule.unless:
         return "the exception never holds"
@@ -49,20 +49,30 @@ def _consequence(rule: CompiledRule, condition: CompiledCondition) -> str:
     return f"rule `{rule.rule.id}` never {verb} it"
 
 
+def _always(condition: CompiledCondition) -> bool:
+    return condition.condition.optional or all(test.holds_absent for test in condition.tests)
+
+
 def _has(schema: object) -> str:
     names = shapes.names(schema)[:8]
     return f"it has {', '.join(f'`{name}`' for name in names)}" if names else "it takes no arguments"
 
 
-def _proof(subject: Subject, rule: CompiledRule, tool: str) -> Trial | None:
-    """A call that the tool takes and that the rule has nothing to say about: for a block rule, one that passes."""
+def _proof(subject: Subject, rule: CompiledRule, tool: str, *, always: bool) -> Trial | None:
+    """A call that the tool takes and that the rule has nothing to say about, one that passes a block rule if there is one.
+
+    Where the condition always holds, a call that the rule does decide.
+    """
+    found: Trial | None = None
     for role, history, arguments in subject.calls.settings(rule, tool):
         if not subject.calls.valid(tool, arguments):
             continue
         trial = subject.calls.judge(tool, arguments, role=role, after=history)
-        if trial.decision.rule != rule.rule.id and trial.passes is (rule.rule.effect is not Effect.ALLOW):
-            return trial
-    return None
+        if (trial.decision.rule == rule.rule.id) is always:
+            found = found or trial
+            if trial.passes is (rule.rule.effect is not Effect.ALLOW):
+                return trial
+    return found
 
 
 AUDIT = Audit(

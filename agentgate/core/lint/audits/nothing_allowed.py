@@ -13,7 +13,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         return
     names = [*(subject.tools.names if subject.tools is not None else ()), "any_tool"]
     trial = subject.calls.judge(names[0], subject.calls.least(names[0]))
-    yield report(subject.place, "no rule allows anything, so every call is blocked", help=f"add a rule with `allow:`; {trial.says}")
+    yield report(subject.place, "no rule allows anything, so every call is blocked", help="add a rule with `allow:`", proof=trial)
 
 
 AUDIT = Audit(

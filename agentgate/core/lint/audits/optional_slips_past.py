@@ -32,7 +32,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
                 yield report(
                     subject.place_of(condition.condition, rule.rule),
                     f"`{condition.condition.argument}` may be left out, and rule `{rule.rule.id}` then does not apply",
-                    help=f"{default}add `optional: true` to the condition; {says(trial)}",
+                    help=f"{default}add `optional: true` to the condition",
+                    proof=says(trial),
                 )
 
 

@@ -4,23 +4,19 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
+from agentgate.core.lint.escapes import TEXTS, Pattern
 from agentgate.core.lint.near import PATHS
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import let_in
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject, TEXTS):
-        if pattern.condition.condition.argument.split(".")[-1] not in PATHS:
-            continue
-        trial = lets_in(subject.calls, pattern, _out_again)
-        if trial is not None:
-            way_on = "use `path`, which resolves `..` and links: `path: [docs]`"
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: a pattern does not know that `..` leads out of a folder",
-                help=f"{way_on}; {trial.says}",
-            )
+    return let_in(subject, report, _wrong, _out_again, "use `path`, which resolves `..` and links: `path: [docs]`", TEXTS)
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    about = pattern.condition.condition.argument.split(".")[-1] in PATHS
+    return "a pattern does not know that `..` leads out of a folder" if about else None
 
 
 def _out_again(sample: Sample) -> Iterable[str]:

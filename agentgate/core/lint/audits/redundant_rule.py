@@ -20,7 +20,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(rule.rule),
                 f"rule `{rule.rule.id}` changes nothing: rule `{other.rule.id}` already {_VERB[rule.rule.effect]} all that it matches",
-                help=f"take it away, or narrow the other one; both match this call: {trial}",
+                help="take it away, or narrow the other one",
+                proof=trial.told(f"matches both and {trial.fate}"),
                 related=[(subject.place_of(other.rule), "the wider rule")],
             )
 

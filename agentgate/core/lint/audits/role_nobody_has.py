@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.trial import Trial
+from agentgate.core.rules import CompiledRule
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
@@ -17,11 +19,22 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             why = f"there is no role `{written[0]}`"
         else:
             why = "`except_roles` takes all of its `roles` out again, because a role counts as those that it includes"
-        tool = next(iter(subject.calls.tool_names(rule)), None)
-        help = "say who it is for, or leave `roles` out"
-        if tool is not None and not rule.rule.observe:
-            help += f"; {subject.calls.judge(tool, subject.calls.least(tool), role=next(iter(subject.policy.roles), None)).says}"
-        yield report(subject.place_of(rule.rule), f"rule `{rule.rule.id}` is for nobody: {why}", help=help)
+        yield report(
+            subject.place_of(rule.rule),
+            f"rule `{rule.rule.id}` is for nobody: {why}",
+            help="say who it is for, or leave `roles` out",
+            proof=_proof(subject, rule, written),
+        )
+
+
+def _proof(subject: Subject, rule: CompiledRule, written: tuple[str, ...]) -> Trial | None:
+    """A call that the rule says nothing about, in the role that it names or else in any."""
+    role = next((role for role in (*written, *subject.policy.roles) if role in subject.policy.roles), None)
+    history = subject.calls.history(rule)
+    for tool in subject.calls.possible_names(rule):
+        arguments = next(iter(subject.calls.satisfying_all(rule, tool)), subject.calls.least(tool))
+        return subject.calls.judge(tool, arguments, role=role, after=history)
+    return None
 
 
 AUDIT = Audit(

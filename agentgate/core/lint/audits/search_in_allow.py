@@ -6,23 +6,20 @@ from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
-from agentgate.core.lint.escapes import lets_in, loosening
+from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import let_in
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject):
-        if pattern.operator != "search" or anything(pattern):
-            continue
-        trial = lets_in(subject.calls, pattern, _around)
-        if trial is None:
-            continue
-        allow = pattern.rule.rule.effect is Effect.ALLOW
-        yield report(
-            subject.place_of(pattern.condition.condition, pattern.rule.rule),
-            f"{pattern.named}: `search` {'allows' if allow else 'excepts'} every text that merely contains the pattern",
-            help=f"use `matches`, which must cover the whole text; {trial.says}",
-        )
+    return let_in(subject, report, _wrong, _around, "use `matches`, which must cover the whole text")
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    if pattern.operator != "search" or anything(pattern):
+        return None
+    verb = "allows" if pattern.rule.rule.effect is Effect.ALLOW else "excepts"
+    return f"`search` {verb} every text that merely contains the pattern"
 
 
 def _around(sample: Sample) -> Iterable[Json]:

@@ -5,31 +5,23 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import Pattern, gets_past, restricting, says
+from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import sql_comment
+from agentgate.core.lint.weaknesses import CONVERT, overlooked
 
 _ARGUMENTS = frozenset(("query", "sql", "statement", "sql_query"))
 _WORDS = re.compile(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
 _WAY_ON = "use `sql` in an allow rule: `sql: {statements: [select], tables: [orders]}`"
-_CONVERT = "write the policy in the native form (`agentgate convert`), and "
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in restricting(subject):
-        if not _about_sql(pattern):
-            continue
-        trial = gets_past(subject.calls, pattern, sql_comment)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: a pattern does not understand SQL, in which a comment stands for a space",
-                help=f"{_CONVERT if subject.flat else ''}{_WAY_ON}; {says(trial)}",
-            )
+    return overlooked(subject, report, _wrong, sql_comment, (CONVERT if subject.flat else "") + _WAY_ON)
 
 
-def _about_sql(pattern: Pattern) -> bool:
+def _wrong(pattern: Pattern) -> str | None:
     words = set(_WORDS.findall(pattern.text))
-    return len(words) > 1 or (bool(words) and pattern.condition.condition.argument.split(".")[-1] in _ARGUMENTS)
+    about = len(words) > 1 or (bool(words) and pattern.condition.condition.argument.split(".")[-1] in _ARGUMENTS)
+    return "a pattern does not understand SQL, in which a comment stands for a space" if about else None
 
 
 AUDIT = Audit(

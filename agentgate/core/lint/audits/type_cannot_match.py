@@ -23,7 +23,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
                     yield report(
                         subject.place_of(condition.condition, rule.rule),
                         f"`{operator}` cannot judge `{condition.condition.argument}` of tool `{tool}`, which is {kinds}",
-                        help=_help(rule) + (f"; {trial.says}" if trial is not None else ""),
+                        help=_help(rule),
+                        proof=trial,
                     )
 
 

@@ -5,24 +5,19 @@ from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
-from agentgate.core.lint.escapes import lets_in, loosening
+from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import let_in
 
 _DOT = re.compile(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z])")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject):
-        dot = _DOT.search(pattern.text)
-        if dot is None:
-            continue
-        trial = lets_in(subject.calls, pattern, _with_other_letter)
-        if trial is not None:
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: a `.` between letters stands for any character",
-                help=f"write `\\.` for a dot; {trial.says}",
-            )
+    return let_in(subject, report, _wrong, _with_other_letter, "write `\\.` for a dot")
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    return "a `.` between letters stands for any character" if _DOT.search(pattern.text) else None
 
 
 def _with_other_letter(sample: Sample) -> Iterable[str]:

@@ -6,24 +6,20 @@ from collections.abc import Iterable
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
-from agentgate.core.lint.escapes import TEXTS, lets_in, loosening
+from agentgate.core.lint.escapes import TEXTS, Pattern
 from agentgate.core.lint.patterns import Sample, text_of
+from agentgate.core.lint.weaknesses import let_in
 
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    for pattern in loosening(subject, TEXTS):
-        if pattern.operator != "glob" and anything(pattern):
-            continue
-        trial = lets_in(subject.calls, pattern, _elsewhere)
-        if trial is not None:
-            way_on = "use `url`: `url: {hosts: [api.example.com]}`"
-            yield report(
-                subject.place_of(pattern.condition.condition, pattern.rule.rule),
-                f"{pattern.named}: a pattern does not know where the host of a URL ends",
-                help=f"{way_on}; {trial.says}",
-            )
+    return let_in(subject, report, _wrong, _elsewhere, "use `url`: `url: {hosts: [api.example.com]}`", TEXTS)
+
+
+def _wrong(pattern: Pattern) -> str | None:
+    certain = pattern.operator == "glob" or not anything(pattern)
+    return "a pattern does not know where the host of a URL ends" if certain else None
 
 
 def _elsewhere(sample: Sample) -> Iterable[str]:

@@ -24,7 +24,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
                     yield report(
                         subject.place_of(condition.condition, rule.rule),
                         f"`{condition.condition.argument}` of tool `{tool}` can never be {shown(value)}",
-                        help=_help(subject.calls.argument(tool, condition.condition.argument), value, trial),
+                        help=_help(subject.calls.argument(tool, condition.condition.argument), value),
+                        proof=trial,
                     )
 
 
@@ -43,11 +44,10 @@ def _refused(subject: Subject, rule: CompiledRule, condition: CompiledCondition,
             yield value, subject.calls.judge(tool, arguments, role=next(iter(subject.calls.roles(rule)), None))
 
 
-def _help(schema: Json, value: Json, trial: Trial) -> str:
+def _help(schema: Json, value: Json) -> str:
     listed = shapes.listed(schema)
     near = did_you_mean(value, [item for item in listed if isinstance(item, str)]) if listed and isinstance(value, str) else None
-    takes = f"the tool takes {', '.join(map(shown, listed[:8]))}" if listed else f"the tool takes {_kinds(schema)}"
-    return f"{near or takes}; {trial.says}"
+    return near or (f"the tool takes {', '.join(map(shown, listed[:8]))}" if listed else f"the tool takes {_kinds(schema)}")
 
 
 def _kinds(schema: Json) -> str:

@@ -30,7 +30,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             yield report(
                 subject.place_of(rule),
                 f"tool `{tool}` can rewrite {protected.what}",
-                help=f"{_WAY_ON}; {trial.says}",
+                help=f"{_WAY_ON}",
+                proof=trial,
             )
 
 
