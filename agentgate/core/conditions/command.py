@@ -99,7 +99,9 @@ def _compile(operand: Json) -> Test:
             raise Unjudgeable("mentions a listed command, in another form than listed")
         return False
 
-    return Test(holds=holds, wanted="one of the commands " + (", ".join(f"`{text}`" for text in operand) or "in an empty list"))
+    return Test(
+        holds=holds, wanted="one of the commands " + (", ".join(f"`{text}`" for text in operand) or "in an empty list"), never=not patterns
+    )
 
 
 OPERATOR = Operator(

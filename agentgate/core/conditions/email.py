@@ -34,7 +34,7 @@ def _compile(operand: Json) -> Test:
     def holds(value: Json, world: World, state: State) -> bool:
         return domain_of(string(value, MAX_LENGTH)) in domains
 
-    return Test(holds=holds, wanted="a mail address at " + (" or ".join(operand) or "no domain"))
+    return Test(holds=holds, wanted="a mail address at " + (" or ".join(operand) or "no domain"), never=not operand)
 
 
 OPERATOR = Operator(

@@ -10,6 +10,7 @@ def _compile(operand: Json) -> Test:
         holds=lambda value, world, state: exactly(value) in wanted,
         wanted="one of " + (", ".join(shown(value) for value in operand) or "nothing"),
         values=wanted,
+        never=not wanted,
     )
 
 

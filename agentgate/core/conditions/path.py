@@ -76,7 +76,7 @@ def _compile(operand: Json) -> Test:
         return False
 
     wanted = "a path within " + (" or ".join(f"`{folder}`" for folder in folders) or "no folder")
-    return Test(holds=holds, wanted=wanted, asks_world=True)
+    return Test(holds=holds, wanted=wanted, asks_world=True, never=not folders)
 
 
 OPERATOR = Operator(

@@ -170,7 +170,7 @@ def _compile(operand: Json) -> Test:
             raise Unjudgeable("is a list of which some items occur and some do not" if outcomes else "is an empty list")
         return outcomes.pop()
 
-    return Test(holds=holds, wanted="a value that occurs in " + (" or ".join(written) or "nothing"))
+    return Test(holds=holds, wanted="a value that occurs in " + (" or ".join(written) or "nothing"), never=not written)
 
 
 OPERATOR = Operator(

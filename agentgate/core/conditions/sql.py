@@ -39,7 +39,9 @@ def _compile(operand: Json) -> Test:
             raise Unjudgeable("is in part what is listed, and in part not")
         return False
 
-    return Test(holds=holds, wanted=_wanted(operand))
+    # A query may do without tables; the other kinds are about one.
+    never = not kinds or (not listed and "select" not in kinds)
+    return Test(holds=holds, wanted=_wanted(operand), never=never)
 
 
 def _wanted(operand: Json) -> str:

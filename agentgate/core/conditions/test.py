@@ -95,6 +95,8 @@ class Test(Struct, frozen=True):
     """Whether an absent argument satisfies it."""
     asks_world: bool = False
     """Whether it needs to be handed a World that can tell."""
+    never: bool = False
+    """Whether nothing satisfies it, as with an empty list; what it cannot judge, it still cannot judge."""
 
 
 class Operator(Struct, frozen=True):

@@ -72,7 +72,11 @@ def _compile(operand: Json) -> Test:
             return _elsewhere("port", named=ports is not None)
         return True
 
-    return Test(holds=holds, wanted="a URL to " + (" or ".join(operand["hosts"]) or "no host"))
+    return Test(
+        holds=holds,
+        wanted="a URL to " + (" or ".join(operand["hosts"]) or "no host"),
+        never=not operand["hosts"] or schemes == [] or ports == [],
+    )
 
 
 def _elsewhere(what: str, *, named: bool) -> bool:

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from agentgate.core.lint.pattern_tree import Atom, Choice, Node, NotUnderstood, Repeat, tree
 from agentgate.core.patterns import InvalidPattern, compile_pattern
 
 _MOST = 12
@@ -18,12 +19,6 @@ _LONGEST = 400
 """A text that grows longer than this many characters is given up: nobody would read it."""
 _ALPHABET = "x1 aA_-/.@:,;='\"\n\t%*()[]{}<>|&$#!?+\\~^`éßβЖ中\u200b\x00\x7f" + "bcdefghijklmnopqrstuvwyzBCDEFGHIJKLMNOPQRSTUVWXYZ023456789"
 """Where the characters for a class come from; the first that is in the class is taken."""
-_COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
-_FLAGS = re.compile(r"\?(?:P?<\w+>|([imsU]*)(?:-([imsU]*))?([:)]))")
-_ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|[pP]\w|x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|[0-7]{2,3}|.)", re.DOTALL)
-_NAMED_CLASS = re.compile(r"\[:\^?\w+:\]")
-_REPEATS = ("*", "+", "?", "{")
-_ZERO_WIDTH = frozenset((r"\b", r"\B", r"\A", r"\z", "^", "$"))
 
 
 class Piece(Struct, frozen=True):
@@ -39,20 +34,12 @@ class Piece(Struct, frozen=True):
 Sample: TypeAlias = tuple[Piece, ...]
 
 
-class _NotUnderstood(ValueError):
-    """The pattern is written in a way that this module does not follow."""
-
-
 def samples(pattern: str) -> list[Sample]:
     """A few texts that the pattern probably matches, piece by piece; none where it is written too cleverly. RE2 has the last word."""
     try:
-        reader = _Reader(pattern)
-        found = reader.alternatives("")
-        if reader.at < len(pattern):
-            raise _NotUnderstood
-    except (_NotUnderstood, RecursionError, InvalidPattern):
+        return _made(tree(pattern))
+    except (NotUnderstood, RecursionError, InvalidPattern):
         return []
-    return found
 
 
 def text_of(sample: Sample) -> str:
@@ -74,144 +61,35 @@ def _member(atom: str, flags: str) -> str | None:
     return next((character for character in _ALPHABET if compiled.fullmatch(character)), None)
 
 
-class _Reader:
-    """Reads a pattern from left to right and makes texts of it on the way."""
-
-    def __init__(self, pattern: str) -> None:
-        self._pattern = pattern
-        self.at = 0
-
-    def _next(self) -> str:
-        return self._pattern[self.at : self.at + 1]
-
-    def _take(self, shape: re.Pattern[str]) -> re.Match[str] | None:
-        found = shape.match(self._pattern, self.at)
-        if found is not None:
-            self.at = found.end()
-        return found
-
-    def alternatives(self, flags: str) -> list[Sample]:
-        found: list[Sample] = []
-        while True:
-            branch, flags = self._sequence(flags)
-            found += branch[:_MOST]
-            if self._next() != "|":
-                return _spread(found)
-            self.at += 1
-
-    def _sequence(self, flags: str) -> tuple[list[Sample], str]:
-        made: list[Sample] = [()]
-        while self._next() not in ("", "|", ")"):
-            changed = self._bare_flags(flags)
-            if changed is not None:
-                flags = changed
-                continue
-            part = self._repeated(self._atom(flags))
-            made = list(islice((left + right for left, right in product(made, part)), _MOST))
-            if any(len(sample) > _LONGEST for sample in made):
-                raise _NotUnderstood
-        return made, flags
-
-    def _bare_flags(self, flags: str) -> str | None:
-        """Flags that hold from here on: `(?i)`."""
-        if self._next() != "(":
-            return None
-        found = _FLAGS.match(self._pattern, self.at + 1)
-        if found is None or found[3] != ")":
-            return None
-        self.at = found.end()
-        return _with(flags, found)
-
-    def _atom(self, flags: str) -> list[Sample]:
-        character = self._next()
-        if character == "(":
-            return self._group(flags)
-        if character == "[":
-            return self._one(self._class(), flags)
-        if character == "\\":
-            if self._pattern.startswith("\\Q", self.at):
-                return [self._quoted(flags)]
-            found = self._take(_ESCAPE)
-            if found is None:
-                raise _NotUnderstood
-            return [()] if found[0] in _ZERO_WIDTH else self._one(found[0], flags)
-        self.at += 1
-        if character in _ZERO_WIDTH:
-            return [()]
-        if character == ".":
-            # A dot that is not repeated is mostly meant as one.
-            return self._one(".", flags) if self._next() in _REPEATS else [(Piece(".", ".", flags),)]
-        if character in "*+?":
-            raise _NotUnderstood
-        return [(Piece(character, character, flags),)]
-
-    def _one(self, atom: str, flags: str) -> list[Sample]:
-        character = _member(atom, flags)
-        if character is None:
-            raise _NotUnderstood
-        return [(Piece(character, atom, flags),)]
-
-    def _group(self, flags: str) -> list[Sample]:
-        self.at += 1
-        if self._next() == "?":
-            found = self._take(_FLAGS)
-            if found is None:
-                raise _NotUnderstood
-            if found[1] is not None:
-                flags = _with(flags, found)
-        inner = self.alternatives(flags)
-        if self._next() != ")":
-            raise _NotUnderstood
-        self.at += 1
-        return inner
-
-    def _quoted(self, flags: str) -> Sample:
-        end = self._pattern.find("\\E", self.at)
-        text = self._pattern[self.at + 2 : end if end >= 0 else None]
-        self.at = end + 2 if end >= 0 else len(self._pattern)
-        return tuple(Piece(character, character, flags) for character in text)
-
-    def _class(self) -> str:
-        start = self.at
-        self.at += 2 if self._pattern.startswith("[^", self.at) else 1
-        first = True
-        while first or self._next() != "]":
-            if self._next() == "":
-                raise _NotUnderstood
-            if self._take(_NAMED_CLASS) is None and (self._next() != "\\" or self._take(_ESCAPE) is None):
-                self.at += 1
-            first = False
-        self.at += 1
-        return self._pattern[start : self.at]
-
-    def _repeated(self, part: list[Sample]) -> list[Sample]:
-        """The part as often as the pattern wants it at least, and once where it wants nothing."""
-        least, most = self._count()
-        if least is None:
-            return part
-        if self._next() == "?":
-            self.at += 1
-        times = max(least, 1) if most is None or most >= 1 else 0
-        if times > _LONGEST:
-            raise _NotUnderstood
-        return [sample * times for sample in part]
-
-    def _count(self) -> tuple[int | None, int | None]:
-        character = self._next()
-        simple: dict[str, tuple[int, int | None]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
-        if character in simple and character:
-            self.at += 1
-            return simple[character]
-        found = self._take(_COUNT)
-        if found is None:
-            return None, None
-        least = int(found[1])
-        return least, least if found[2] is None else int(found[3]) if found[3] else None
+def _made(node: Node) -> list[Sample]:
+    """Texts for a part of a pattern: what is repeated as often as it must be, and once where it need not be there."""
+    match node:
+        case Atom():
+            return [_of_atom(node)]
+        case Choice():
+            return _spread([sample for option in node.options for sample in _made(option)[:_MOST]])
+        case Repeat():
+            times = max(node.least, 1) if node.most is None or node.most >= 1 else 0
+            if times > _LONGEST:
+                raise NotUnderstood
+            return [sample * times for sample in _made(node.node)]
+    made: list[Sample] = [()]
+    for item in node.items:
+        part = _made(item)
+        made = list(islice((left + right for left, right in product(made, part)), _MOST))
+        if any(len(sample) > _LONGEST for sample in made):
+            raise NotUnderstood
+    return made
 
 
-def _with(flags: str, found: re.Match[str]) -> str:
-    kept = (set(flags) | set(found[1] or "")) - set(found[2] or "")
-    return "".join(sorted(kept))
+def _of_atom(atom: Atom) -> Sample:
+    # A dot that is not repeated is mostly meant as one.
+    if len(atom.text) == 1 and (atom.text != "." or not atom.repeated):
+        return (Piece(atom.text, atom.text, atom.flags),)
+    character = _member(atom.text, atom.flags)
+    if character is None:
+        raise NotUnderstood
+    return (Piece(character, atom.text, atom.flags),)
 
 
 def _spread(found: list[Sample]) -> list[Sample]:
