@@ -45,6 +45,7 @@ _OPERANDS: dict[str, tuple[Json, ...]] = {
         {"statements": [], "tables": ["*"]}, {"statements": ["select"], "tables": []}, {"statements": ["delete", "drop"], "tables": []},
     ),
     "seen_in": ("prompt", [], ["prompt", "known"]),
+    "links_seen_in": ("prompt", []),
 }  # fmt: skip
 _ARGUMENTS = ("a", "a", "a.b", "a.b.c", "*", "d")
 _WORLD = World(workdir="/srv", resolve=lambda path: "/srv/src/x" if path.endswith("link") else path)
@@ -160,6 +161,7 @@ def test_what_is_impossible_is_told(conditions: dict[str, Json], words: str) -> 
 
 POSSIBLE: list[dict[str, Json]] = [
     {"a": {"seen_in": "prompt", "in": ["x"]}},
+    {"a": {"links_seen_in": [], "matches": "[a-z]+"}},
     {"a": {"path": ["src"], "equals": "docs/link"}},
     {"a": {"path": ["src"], "in": ["/etc/passwd"]}},
     {"a": {"sql": {"statements": ["select"], "tables": []}}},

@@ -11,7 +11,7 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Place, Severity
 from agentgate.core.lint import AUDITS, Protected, lint
-from agentgate.core.policy import LIMIT_KINDS, Condition, Limit, Policy, Rule
+from agentgate.core.policy import LIMIT_KINDS, WINDOWS, Condition, Limit, Policy, Rule
 
 _TOOLS = ("read_file", "write_file", "run_command", "send_email", "any", "read_*", "*", "@some", "@none", "w*e")
 _ARGUMENTS = ("path", "command", "query", "to", "url", "amount", "deep.er", "deep.er.still", "*", "nobody")
@@ -33,6 +33,7 @@ _OPERANDS: dict[str, tuple[Json, ...]] = {
     "email": (["example.com", "*.example.org"], []),
     "command": (["git status", "git log **", "ls *"], []),
     "sql": ({"statements": ["select"], "tables": ["orders"]}, {"statements": ["drop"], "tables": ["*"]}),
+    "links_seen_in": ("prompt", ["read_file", "x*#url"], []),
     "seen_in": ("prompt", ["prompt", "read_file", "@some", "x*"], []),
 }
 _PARAMETERS: tuple[Json, ...] = (
@@ -78,7 +79,9 @@ def _rule(rng: random.Random, number: int) -> Rule:
 def _limit(rng: random.Random, number: int) -> Limit:
     kind = rng.choice((*LIMIT_KINDS, "calls", "calls"))
     place = Place("policy.yaml", 90 + number) if rng.random() < 0.7 else None
-    return Limit(kind, rng.choice((0, 1, 2, 3)), rng.choice(_TOOLS) if kind == "calls" else None, id=f"limits.{number}", place=place)
+    window = rng.choice((None, None, *WINDOWS)) if kind in ("calls", "tool_calls", "cost_usd") else None
+    tools = rng.choice(_TOOLS) if kind == "calls" else None
+    return Limit(kind, rng.choice((0, 1, 2, 3)), tools, id=f"limits.{number}", place=place, window=window)
 
 
 def _policy(rng: random.Random) -> Policy:
@@ -89,6 +92,7 @@ def _policy(rng: random.Random) -> Policy:
         limits=tuple(_limit(rng, number) for number in range(rng.randint(0, 4))),
         roles={"viewer": (), "admin": ("viewer",)},
         groups={"some": ("read_file", "w*"), "none": ()},
+        once=("read_file", "ghost_*") if rng.random() < 0.2 else (),
         place=Place("policy.yaml") if rng.random() < 0.8 else None,
     )
     if made.rules and rng.random() < 0.3:

@@ -21,7 +21,7 @@ TAKES: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("matches", "glob", "path", "url", "email", "command", "sql"), frozenset(("string",))),
     **dict.fromkeys(("min", "max"), frozenset(("number",))),
     **dict.fromkeys(("min_length", "max_length"), frozenset(("string", "array"))),
-    "search": frozenset(("string", "array", "object")),
+    **dict.fromkeys(("search", "links_seen_in"), frozenset(("string", "array", "object"))),
 }
 """The JSON types that an operator can judge; those that are not here judge all of them."""
 

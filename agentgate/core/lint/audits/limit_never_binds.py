@@ -12,7 +12,8 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
     limits = [CompiledLimit(limit, subject.policy) for limit in subject.policy.limits]
     for limit in limits:
         tool = _counted(limit)
-        first = next((other for other in limits if other.value < limit.value and _counts_all(other, limit)), None)
+        alike = (other for other in limits if other.limit.window == limit.limit.window)
+        first = next((other for other in alike if other.value < limit.value and _counts_all(other, limit)), None)
         if tool is None or first is None:
             continue
         yield report(

@@ -60,6 +60,7 @@ def _namings(subject: Subject) -> Iterable[_Naming]:
                 if OPERATORS[key].names_tools:
                     names = tuple(tool for tool, _ in split_sources(operand) if tool != "prompt")
                     yield _Naming(what, names, subject.place_of(condition, said), rule, not allowing)
+    yield _Naming("`once`", subject.policy.once, subject.place, lets_pass=True)
     for limit in subject.policy.limits:
         if limit.tools is not None:
             yield _Naming(f"limit `{limit.id}`", (limit.tools,), limit.place or subject.place, lets_pass=True)
