@@ -37,6 +37,18 @@ def killed(halt: Halt) -> Outcome:
     return _outcome({"ok": False, "error": halt.reason, "code": Code.KILLED, "rule": None, "hint": None})
 
 
+def outdated() -> Outcome:
+    """It was decided under a policy, or for tools, that are not in force any more."""
+    error = "the policy, the task or the tools were changed while this call waited; propose it again if it is still needed"
+    return _outcome({"ok": False, "error": error, "code": Code.KILLED, "rule": None, "hint": None})
+
+
+def lost() -> Outcome:
+    """The record does not hold its arguments as they were."""
+    error = "this call waited, and parts of its arguments were taken out of the record; propose it again if it is still needed"
+    return _outcome({"ok": False, "error": error, "code": Code.KILLED, "rule": None, "hint": None})
+
+
 def rehearsed(tool: Tool) -> Outcome:
     """A dry run: the tool's mock, if it has one."""
     if tool.mock is UNSET:

@@ -12,10 +12,19 @@ from agentgate.session import Session
 class Asking:
     """Gets answers: from an approval that stands for the rest of the run, or from whoever approves."""
 
-    def __init__(self, session: Session, approver: Approver, interrupts: Interrupts) -> None:
+    def __init__(self, session: Session, approver: Approver, interrupts: Interrupts, doubts: Approver | None = None) -> None:
+        """Asks nobody yet.
+
+        Args:
+            session: records.
+            approver: is asked about calls that need approval.
+            interrupts: Ctrl-C.
+            doubts: is asked whether a call that may have run shall be executed once more; by default none is.
+        """
         self._session = session
         self._approver = approver
         self._interrupts = interrupts
+        self._doubts = doubts
 
     def ask(self, call: ToolCall, decision: Decision) -> Answer | None:
         """The answer, which is on record; None where somebody will give one later.
@@ -25,21 +34,23 @@ class Asking:
         """
         standing = self._session.standing(call, decision)
         if standing is None:
-            answer = self._somebody(Question(call, decision))
+            answer = self._somebody(self._approver, Question(call, decision))
         else:
             answer = Answer(approved=True, by=f"the approval of {standing} for this run")
         if answer.later:
             return None
         return self._recorded(call, decision, answer, answer.scope)
 
-    def ask_again(self, call: ToolCall, decision: Decision) -> Answer:
-        """Whether a call shall be executed of which nobody knows if it ran. Anything but a clear yes is a no."""
-        answer = self._somebody(Question(call, decision, may_have_run=True))
-        return self._recorded(call, decision, answer, Scope.RETRY)
+    def once_more(self, call: ToolCall, decision: Decision) -> Answer | None:
+        """Whether a call that may have run shall be executed once more; None where nobody is asked, which is a no.
 
-    def again(self, call: ToolCall, decision: Decision) -> None:
-        """Records that such a call is executed once more because the operator wants it for all of them."""
-        self._recorded(call, decision, Answer(approved=True, by="--retry-unknown"), Scope.RETRY)
+        Raises:
+            RecordError: the answer could not be recorded, so it does not count.
+        """
+        if self._doubts is None:
+            return None
+        answer = self._somebody(self._doubts, Question(call, decision, may_have_run=True))
+        return self._recorded(call, decision, answer, Scope.RETRY)
 
     def _recorded(self, call: ToolCall, decision: Decision, answer: Answer, scope: Scope) -> Answer:
         approved = answer.approved and not answer.stop and not answer.later
@@ -60,11 +71,9 @@ class Asking:
         )
         return answer
 
-    def _somebody(self, question: Question) -> Answer:
+    def _somebody(self, approver: Approver, question: Question) -> Answer:
         try:
-            return self._interrupts.wait_for(
-                lambda: self._approver.ask(question), grace=0.0, give_up=self._approver.close, unless=self._session.halt
-            )
+            return self._interrupts.wait_for(lambda: approver.ask(question), grace=0.0, give_up=approver.close, unless=self._session.halt)
         except Interrupted:
             note = "interrupted"
         except Exception as error:  # whoever cannot be asked has not said yes

@@ -5,26 +5,14 @@ Everything that happens is told to the session first, which writes it down; only
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from msgspec.structs import replace
-
-from agentgate.answers import may_have_run, not_approved, not_reached, refused, rehearsed
+from agentgate.answering import Answering
+from agentgate.answers import not_reached
 from agentgate.approvers.port import Approver
 from agentgate.asking import Asking
 from agentgate.conversation import Conversation, tool_call
-from agentgate.core.events import (
-    Code,
-    Decision,
-    Effect,
-    Json,
-    Mode,
-    ModelReplied,
-    RunEnded,
-    RunStarted,
-    ToolCall,
-    ToolReturned,
-)
+from agentgate.core.events import Code, Decision, Effect, Json, Mode, ModelReplied, RunEnded, RunResumed, RunStarted
 from agentgate.core.state import CUT_OFF
 from agentgate.errors import ModelError, RecordError
 from agentgate.executing import Executor, Watcher
@@ -32,7 +20,8 @@ from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.port import Model, Reply
 from agentgate.output.summary import plural
 from agentgate.session import Session
-from agentgate.tools.port import Outcome, Toolbox
+from agentgate.tools.port import Toolbox
+from agentgate.unfinished import Past, Proposal
 
 DEFAULT_MAX_STEPS = 20
 """Model requests of a task that names no `max_steps`. A loop without an end is never meant."""
@@ -49,19 +38,31 @@ class Loop:
         approver: Approver,
         watcher: Watcher,
         interrupts: Interrupts,
+        doubts: Approver | None = None,
     ) -> None:
+        """Brings together what a run takes.
+
+        Args:
+            session: judges and records.
+            model: proposes.
+            toolbox: executes.
+            approver: is asked where the policy asks.
+            watcher: is told what is being waited for.
+            interrupts: Ctrl-C.
+            doubts: is asked whether a call that may have run shall be executed once more; by default none is.
+        """
         self._session = session
         self._model = model
         self._toolbox = toolbox
-        self._executor = Executor(session, toolbox, watcher, interrupts)
-        self._tools = {tool.name: tool for tool in toolbox.tools}
-        self._asking = Asking(session, approver, interrupts)
         self._watcher = watcher
         self._interrupts = interrupts
-        self._pending: list[ToolCall] = []
-        """Calls of this answer that wait: for somebody to approve them, or for one before them to be approved."""
-        self._stop: str | None = None
-        """Why nothing more shall be done, where a person said so."""
+        self._answering = Answering(
+            session,
+            {tool.name: tool for tool in toolbox.tools},
+            Executor(session, toolbox, watcher, interrupts),
+            Asking(session, approver, interrupts, doubts),
+            lambda: interrupts.count > 0,
+        )
 
     def run(self, started: RunStarted) -> RunEnded:
         """Runs to the end, whatever the end is.
@@ -70,8 +71,20 @@ class Loop:
             RecordError: an event could not be written. Nothing was executed after it.
         """
         self._session.record(started)
+        return self._to_the_end(lambda: self._turns(self._conversation(started), started.tool_choice))
+
+    def resume(self, resumed: RunResumed, past: Past) -> RunEnded:
+        """Goes on with a run, of which the session remembers what was recorded, to whatever end.
+
+        Raises:
+            RecordError: an event could not be written. Nothing was executed after it.
+        """
+        self._session.record(resumed)
+        return self._to_the_end(lambda: self._go_on(past))
+
+    def _to_the_end(self, work: Callable[[], tuple[str, str]]) -> RunEnded:
         try:
-            status, reason = self._turns(started)
+            status, reason = work()
         except ModelError as error:
             status, reason = "failed", f"{error.message}: {error.help}" if error.help else error.message
         except Interrupted:
@@ -89,25 +102,45 @@ class Loop:
         self._session.record(ended)
         return ended
 
-    def _turns(self, started: RunStarted) -> tuple[str, str]:
+    def _go_on(self, past: Past) -> tuple[str, str]:
+        """Says again what was said, sees to the calls that have no answer yet, and goes on."""
+        conversation = self._conversation(past.started)
+        for turn in past.turns[:-1]:
+            conversation.add(_said(turn.reply), [(proposal.call, _heard(proposal)) for proposal in turn.calls])
+        last = past.last
+        ended = None
+        if last is not None and last.calls:
+            ended = self._take(conversation, _said(last.reply), last.calls)
+        elif last is not None and past.status is None:
+            ended = _finished(_said(last.reply))
+        return ended or self._turns(conversation, past.started.tool_choice)
+
+    def _conversation(self, started: RunStarted) -> Conversation:
+        return Conversation(started.messages, [tool.name for tool in self._toolbox.tools])
+
+    def _turns(self, conversation: Conversation, tool_choice: Json) -> tuple[str, str]:
         """One request after the other, each with what comes of its answer; how it ended, and why."""
-        conversation = Conversation(started.messages, self._tools)
         while True:
             if self._interrupts.count:
                 raise Interrupted
             permit = self._session.request()
             if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or _always_binds(permit)):
                 return "stopped", f"{permit.reason} ({permit.rule})" if permit.rule else permit.reason
-            reply = self._ask(conversation.messages, started.tool_choice)
+            reply = self._ask(conversation.messages, tool_choice)
             calls = reply.message.get("tool_calls") or []
             if not calls:
                 return _finished(reply)
-            answers = [(call, self._answer(call)) for call in map(tool_call, calls)]
-            if self._pending:
-                return "waiting", f"{plural(len(self._pending), 'call')} to be approved"
-            conversation.add(reply, [(call, content) for call, content in answers if content is not None])
-            if self._stop is not None:
-                return "stopped", self._stop
+            ended = self._take(conversation, reply, [Proposal(tool_call(call)) for call in calls])
+            if ended is not None:
+                return ended
+
+    def _take(self, conversation: Conversation, reply: Reply, calls: list[Proposal]) -> tuple[str, str] | None:
+        """Sees to the calls of an answer; how the run ended, and why, where it did."""
+        answers = self._answering.answers(calls)
+        if self._answering.waiting:
+            return "waiting", _waits_for(self._answering)
+        conversation.add(reply, answers)
+        return None if self._answering.stop is None else ("stopped", self._answering.stop)
 
     def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json) -> Reply:
         tools = [tool.definition for tool in self._toolbox.tools]
@@ -131,82 +164,19 @@ class Loop:
         )
         return reply
 
-    def _answer(self, call: ToolCall) -> str | None:
-        """Judges one call and sees to its one answer: the text for the model. None where it waits."""
-        runnable = self._session.runnable(call)
-        decision = self._session.propose(call)
-        try:
-            outcome = self._outcome(call, decision, runnable)
-        except RecordError:
-            raise
-        except Exception as error:  # a bug, and of executing alone: the call still gets its answer
-            self._returned(call, may_have_run(f"internal error: {type(error).__name__}", Code.INTERNAL_ERROR))
-            raise
-        if outcome is None:
-            return None
-        self._returned(call, outcome)
-        return outcome.content
 
-    def _outcome(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome | None:
-        """What comes of a decision: a refusal, or an execution. None where the call waits.
+def _said(reply: ModelReplied) -> Reply:
+    return Reply(message=reply.message, finish_reason=reply.finish_reason, unusable=reply.unusable, items=reply.items)
 
-        Nothing is executed after a call that waits, because it may build on what that one does.
-        """
-        if self._stop is not None or (self._interrupts.count and not self._pending):
-            return not_reached()
-        if self._session.mode is Mode.OBSERVE:
-            return self._observed(call, decision, runnable)
-        if decision.effect is Effect.BLOCK:
-            return refused(decision)
-        if self._session.mode is Mode.DRY_RUN:
-            return self._rehearsed(call, decision)
-        if self._pending:
-            self._pending.append(call)
-            return None
-        if decision.effect is Effect.ASK:
-            return self._asked(call, decision)
-        return self._executor.execute(call, decision)
 
-    def _returned(self, call: ToolCall, outcome: Outcome) -> None:
-        self._session.record(
-            ToolReturned(
-                at=self._session.now(),
-                call_id=call.id,
-                executed=outcome.executed,
-                ok=outcome.ok,
-                content=outcome.content,
-                seconds=outcome.seconds,
-                truncated=outcome.truncated,
-                unknown=outcome.unknown,
-            )
-        )
+def _heard(proposal: Proposal) -> str:
+    return not_reached().content if proposal.returned is None else proposal.returned.content
 
-    def _observed(self, call: ToolCall, decision: Decision, runnable: Decision) -> Outcome:
-        """Observe mode executes everything that can run at all, and that the kill switch does not stop."""
-        if decision.code is Code.KILLED:
-            return refused(decision)
-        if runnable.effect is not Effect.ALLOW or runnable.arguments is None:
-            return refused(runnable)
-        return self._executor.execute(call, replace(decision, arguments=runnable.arguments))
 
-    def _rehearsed(self, call: ToolCall, decision: Decision) -> Outcome:
-        """Dry run: nothing is executed, and nobody is asked."""
-        if decision.effect is Effect.ASK:
-            return not_approved(decision, Code.APPROVAL_UNAVAILABLE, "; nobody is asked in a dry run")
-        return rehearsed(self._tools[call.name])
-
-    def _asked(self, call: ToolCall, decision: Decision) -> Outcome | None:
-        answer = self._asking.ask(call, decision)
-        if answer is None:
-            self._pending.append(call)
-            return None
-        if answer.approved and not answer.stop:
-            return self._executor.execute(call, decision, approved=True)
-        if answer.stop:
-            self._stop = "the person who was asked stopped the run"
-        code = Code.APPROVAL_UNAVAILABLE if answer.unavailable else Code.APPROVAL_REJECTED
-        said = "nobody could approve it" if answer.unavailable else "a person rejected it"
-        return not_approved(decision, code, f": {said} ({answer.note})" if answer.note else f": {said}")
+def _waits_for(answering: Answering) -> str:
+    if not answering.asking:
+        return "calls that were let through wait to be executed"
+    return f"{plural(answering.asking, 'call')} to be approved"
 
 
 def _always_binds(permit: Decision) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from agentgate.core.arguments import digest, digest_arguments
 from agentgate.core.conditions import World
-from agentgate.core.engine import CompiledPolicy, compile, decide, offered, unrunnable
+from agentgate.core.engine import CompiledPolicy, compile, decide, exceeded, offered, unrunnable
 from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Decision, Effect, Event, Json, Mode, ModelRequest, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
@@ -181,9 +181,23 @@ class Session:
             self._ended_by = halt
         return halt
 
-    def runnable(self, call: ToolCall) -> Decision:
-        """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it."""
-        return unrunnable(self.state, call)
+    def runnable(self, call: ToolCall, *, proposed: bool = False) -> Decision:
+        """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it, or say so."""
+        return unrunnable(self.state, call, proposed=proposed)
+
+    def exceeded(self, call: ToolCall, to_come: Iterable[str]) -> Decision | None:
+        """The limit that leaves no room for a call that was decided earlier. To be asked before it is executed at last.
+
+        Args:
+            call: let through, or about to be approved.
+            to_come: the tools of the calls that were let through and not executed yet, this one perhaps among them.
+        """
+        return exceeded(self.policy, self.state, call, to_come)
+
+    def remember(self, events: Iterable[Event]) -> None:
+        """Takes in what was recorded before, so that the run goes on from there. Nothing is recorded again."""
+        for event in events:
+            self.state = evolve(self.state, event)
 
     def standing(self, call: ToolCall, decision: Decision) -> str | None:
         """The id of the call whose approval stands for this one too: the same tool, with exactly the same arguments, in this run."""

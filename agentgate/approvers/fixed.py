@@ -21,4 +21,5 @@ class Fixed(Struct, frozen=True):
 
 NEVER = Fixed(Answer(approved=False, by="--approve never", note="nobody is asked in this run", unavailable=True))
 ALWAYS = Fixed(Answer(approved=True, by="--approve always"))
+RETRY = Fixed(Answer(approved=True, by="--retry-unknown"))
 LATER = Fixed(Answer(approved=False, by="--approve later", later=True))

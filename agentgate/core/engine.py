@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
 from agentgate.core.conditions import World
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
 from agentgate.core.index import Index, Plan
-from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_REQUESTS, CompiledLimit
+from agentgate.core.ledger import Ledger
+from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_COUNTS, OF_REQUESTS, CompiledLimit
 from agentgate.core.once import ONCE, repeated
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.reasons import not_allowed
 from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
-from agentgate.core.state import State, repeat_key
+from agentgate.core.state import State, repeat_key, unspent
 from agentgate.core.windows import Window
 
 MAX_ID = 256
@@ -99,10 +102,16 @@ def decide(
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
 
 
-def unrunnable(state: State, call: ToolCall) -> Decision:
-    """What keeps a call from being executed at all, whatever the policy; an allow with the parsed arguments where nothing does."""
+def unrunnable(state: State, call: ToolCall, *, proposed: bool = False) -> Decision:
+    """What keeps a call from being executed at all, whatever the policy; an allow with the parsed arguments where nothing does.
+
+    Args:
+        state: what the run has come to before this call.
+        call: as the model proposed it.
+        proposed: whether the state knows of this very call already.
+    """
     try:
-        malformed = _malformed(state, call)
+        malformed = _malformed(replace(state, proposed=Ledger()) if proposed else state, call)
         if malformed is not None:
             return malformed
         if state.tools is not None and call.name not in state.tools.names:
@@ -111,6 +120,24 @@ def unrunnable(state: State, call: ToolCall) -> Decision:
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
     return arguments if isinstance(arguments, Decision) else Decision(Effect.ALLOW, Code.DEFAULT, None, "can run", arguments=arguments)
+
+
+def exceeded(policy: CompiledPolicy, state: State, call: ToolCall, to_come: Iterable[str]) -> Decision | None:
+    """The limit on calls that leaves no room for executing a call that was decided earlier; None where there is room.
+
+    Args:
+        policy: whose limits hold.
+        state: what the run has come to.
+        call: let through, or about to be approved.
+        to_come: the tools of the calls that were let through already, so that the state counts them, and were not executed yet.
+    """
+    before = unspent(state, to_come)
+    for limit in policy.call_limits:
+        if limit.kind in OF_COUNTS and (limit.selector is None or limit.counts(call.name)):
+            reason = limit.reached(before)
+            if reason is not None:
+                return Decision(Effect.BLOCK, Code.LIMIT, limit.id, reason)
+    return None
 
 
 def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> list[str]:

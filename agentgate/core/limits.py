@@ -15,6 +15,8 @@ OF_REQUESTS = frozenset(("steps", "tokens", "cost_usd", "seconds", "refusals"))
 """The kinds that keep the model from being asked again; reaching one of them ends the run."""
 OF_CALLS = frozenset(("tool_calls", "calls", "tokens", "cost_usd", "seconds", "repeats", "refusals"))
 """The kinds that block a tool call."""
+OF_COUNTS = frozenset(("tool_calls", "calls"))
+"""Those of them that count calls let through."""
 LEAST_ANSWER = 16
 """Tokens of output for which alone a request is worth sending; fewer are refused by some servers, and say nothing."""
 _ROUNDING = 1e-9

@@ -139,6 +139,14 @@ def at_time(state: State, moment: datetime) -> State:
     return replace(state, now=moment, started=moment if state.started is None else state.started)
 
 
+def unspent(state: State, tools: Iterable[str]) -> State:
+    """The state as if one call of each of these tools had not been let through yet."""
+    for tool in tools:
+        calls = state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) - 1)
+        state = replace(state, let_through=state.let_through - 1, calls_by_tool=calls)
+    return state
+
+
 def repeat_key(tool: Json, args_hash: str) -> str:
     """What two calls share that are the same tool with the same arguments."""
     return f"{args_hash} {tool}"
