@@ -19,6 +19,7 @@ from agentgate.core.events import Decision, Json, ToolCall
 from agentgate.core.past import MOMENT, refused, returned
 from agentgate.core.policy import Policy
 from agentgate.core.state import State
+from agentgate.core.windows import Used as WindowUsed
 from agentgate.files.examples import state_before, world_of_examples
 from agentgate.policy_tests import Case, Expected, Given, PolicyTest, PolicyTests, Setting, Suite, Used
 from agentgate.session import Session, prepare
@@ -129,12 +130,13 @@ class Trying:
         )
         session.state = before = _used(_given(session.state, case.given), case.used)
         if case.tool is None:
-            decision = session.request()
+            decision = session.request(facts=_facts(case.used))
             self.coverage.note_limit(decision)
         else:
             call = ToolCall(_CALL, case.tool, case.arguments)
-            decision = session.propose(call)
-            self.coverage.note(before, call, World(workdir=setting.workdir, resolve=resolve), decision)
+            known = _facts(case.used)
+            decision = session.propose(call, facts=known)
+            self.coverage.note(before, call, World(workdir=setting.workdir, resolve=resolve, known=known), decision)
         return CaseResult(case, decision, _differences(case.expected, decision))
 
 
@@ -157,6 +159,11 @@ def _used(state: State, used: Used) -> State:
         started=MOMENT - timedelta(seconds=used.seconds),
         now=MOMENT,
     )
+
+
+def _facts(used: Used) -> dict[str, str]:
+    """What a state folder would tell about limits per hour and per day."""
+    return {id: WindowUsed(amount).fact for id, amount in used.windows.items()}
 
 
 def _differences(expected: Expected, decision: Decision) -> tuple[str, ...]:

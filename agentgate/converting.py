@@ -71,12 +71,12 @@ def convert(policy: Policy, *, remarks: Iterable[str] = ()) -> Converted:
 def _reduced(policy: Policy) -> tuple[Policy, list[str]]:
     """The policy without what can never decide anything and has no native form, and a line on each such thing."""
     dropped = [f"Left out: {tick(rule.id)} names no tools." for rule in policy.rules if not rule.tools]
-    tightest: dict[tuple[str, str | None], Limit] = {}
+    tightest: dict[tuple[str, str | None, str | None], Limit] = {}
     for limit in sorted(policy.limits, key=lambda limit: (limit.value, limit.id)):
-        first = tightest.setdefault((limit.kind, limit.tools), limit)
+        first = tightest.setdefault((limit.kind, limit.tools, limit.window), limit)
         if first is not limit:
             dropped.append(f"Left out: {tick(limit.id)} ({limit.kind} {limit.value:g}); {tick(first.id)} is always reached first.")
-    limits = tuple(limit for limit in policy.limits if tightest[limit.kind, limit.tools] is limit)
+    limits = tuple(limit for limit in policy.limits if tightest[limit.kind, limit.tools, limit.window] is limit)
     return replace(policy, rules=tuple(rule for rule in policy.rules if rule.tools), limits=limits), dropped
 
 
@@ -105,7 +105,7 @@ def _bare(policy: Policy) -> Policy:
         files=(),
         place=None,
         rules=tuple(map(_bare_rule, policy.rules)),
-        limits=tuple(sorted(limits, key=lambda limit: (limit.kind, limit.tools or ""))),
+        limits=tuple(sorted(limits, key=lambda limit: (limit.kind, limit.tools or "", limit.window or ""))),
     )
 
 

@@ -33,6 +33,8 @@ class Used(Struct, frozen=True):
     tokens: int = 0
     cost_usd: float | None = None
     seconds: float = 0.0
+    windows: Mapping[str, float] = {}
+    """Id of a limit per hour or per day → what all runs together have used of it."""
 
 
 class Expected(Struct, frozen=True):

@@ -6,8 +6,9 @@ case can tell of (because links, tools or damaged answers decided) is left out a
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +18,8 @@ from agentgate.core.arguments import InvalidJson, parse_arguments, parse_json
 from agentgate.core.events import Code, Effect, Json, ModelReplied, ToolReturned
 from agentgate.core.policy import Policy
 from agentgate.core.state import user_texts
+from agentgate.core.windows import parse_used
+from agentgate.files.test_schema import OF_WINDOW
 from agentgate.files.test_writer import Table, row_text
 from agentgate.files.transcript import Proposed, Transcript
 from agentgate.policy_tests import WORKDIR, Case, Expected, Given, Setting, Used
@@ -52,6 +55,8 @@ class _Before(Struct):
     tokens: int = 0
     cost_usd: float | None = None
     seconds: float = 0.0
+    windows: Mapping[str, float] = {}
+    """Id of a limit per hour or per day → what was used of it."""
 
 
 class Collector:
@@ -157,6 +162,7 @@ def _before(transcript: Transcript, index: int) -> _Before:
             case Proposed():
                 before.seconds = max(0.0, (item.at - started.at).total_seconds())
                 if item.index == index:
+                    before.windows = {} if item.recorded is None else dict(_windows(item.recorded.facts))
                     break
                 if isinstance(item.call.id, str) and isinstance(item.call.name, str):
                     calls[item.call.id] = (item.call.name, item.call.arguments)
@@ -170,6 +176,14 @@ def _before(transcript: Transcript, index: int) -> _Before:
             case _:
                 pass
     return before
+
+
+def _windows(facts: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    """What was recorded of limits per hour and per day."""
+    for id, fact in facts.items():
+        used = parse_used(fact) if re.match(OF_WINDOW, id) else None
+        if used is not None and used.amount:
+            yield id, used.amount
 
 
 def _add(given: dict[str, Given], tool: str, raw: Json, content: str) -> None:
@@ -205,6 +219,8 @@ def _stories(bare: Case, before: _Before) -> Iterator[Case]:
         if given:
             yield replace(bare, given=given)
             yield replace(bare, given=given, prompt=prompt)
-    used = Used(before.steps, before.tokens, before.cost_usd, before.seconds)
+    if before.windows:
+        yield replace(bare, used=Used(windows=before.windows))
+    used = Used(before.steps, before.tokens, before.cost_usd, before.seconds, before.windows)
     yield replace(bare, used=used)
     yield replace(bare, used=used, given=tuple(before.given.values()), prompt=prompt)

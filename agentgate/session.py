@@ -28,6 +28,9 @@ Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
 """Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
 
 
+_UNESTIMATED = ModelRequest()
+
+
 class Recorder(Protocol):
     """Takes every event before its consequences; raises RecordError where it cannot keep one."""
 
@@ -159,11 +162,16 @@ class Session:
         self.state = after
         return decisions, True
 
-    def request(self) -> Decision:
-        """Judges the wish to ask the model once more, by the limits."""
+    def request(self, request: ModelRequest = _UNESTIMATED, *, facts: Mapping[str, str] | None = None) -> Decision:
+        """Judges the wish to ask the model once more, by the limits.
+
+        Args:
+            request: what it may take, where somebody estimates that.
+            facts: what was used of limits per hour and per day; believed before anything is looked up.
+        """
         self.state = at_time(self.state, self._clock())
         halt = self.halt()
-        return decide(self.policy, self.state, ModelRequest(), killed=None if halt is None else halt.reason)
+        return decide(self.policy, self.state, request, self._world(facts), killed=None if halt is None else halt.reason)
 
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.

@@ -77,7 +77,7 @@ MEANINGS = {
     Code.APPROVAL_REJECTED: "A person was asked and said no.",
     Code.APPROVAL_UNAVAILABLE: "A person should have been asked, and nobody could answer.",
     Code.KILLED: "The kill switch was set.",
-    Code.DUPLICATE: "The same call was executed before.",
+    Code.DUPLICATE: "The policy says `once`, and the same call was executed before, or may have been; the model gets the earlier result.",
     Code.INTERNAL_ERROR: "Something went wrong while judging, so the call was blocked.",
 }
 """Code of a decision → what it means, in the order in which a call can get it."""

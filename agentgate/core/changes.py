@@ -86,9 +86,11 @@ def _tries(policy: CompiledPolicy, state: State, call: ToolCall, world: World, d
             change = "no role" if role is None else f"--role {role}"
             yield _Try("role", change, policy, replace(state, role=role), call)
     if decision.code is Code.LIMIT:
-        names = [limit.id for limit, _ in reached(policy, state, call)]
+        names = [limit.id for limit, _ in reached(policy, state, call, world)]
         kept = tuple(limit for limit in policy.policy.limits if limit.id not in names)
         yield _Try("limits", f"without {' and '.join(names)}", compile(replace(policy.policy, limits=kept)), state, call)
+    if decision.code is Code.DUPLICATE:
+        yield _Try("once", "without once", compile(replace(policy.policy, once=())), state, call)
     for change, other in _histories(rules, state):
         yield _Try(change, change, policy, other, call)
     if arguments is None:

@@ -14,6 +14,7 @@ from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Place
 from agentgate.core.limits import CompiledLimit
 from agentgate.core.lint.trial import value_text
+from agentgate.core.once import ONCE, repeated
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.state import State, repeat_key
 
@@ -34,18 +35,39 @@ def considered(policy: CompiledPolicy, state: State, call: ToolCall, world: Worl
     """Every rule that names the call's tool, in the order in which rules are tried, after the limits that are reached."""
     if not isinstance(call.name, str):
         return []
-    limits = [Considered(limit.id, Effect.BLOCK, True, reason, place=limit.limit.place) for limit, reason in reached(policy, state, call)]
-    return limits + [_considered(rule, state, call, world) for rule in policy.rules if call.name in rule.selector]
+    limits = [
+        Considered(limit.id, Effect.BLOCK, True, reason, place=limit.limit.place) for limit, reason in reached(policy, state, call, world)
+    ]
+    return (
+        limits
+        + _once(policy, state, call, world)
+        + [_considered(rule, state, call, world) for rule in policy.rules if call.name in rule.selector]
+    )
 
 
-def reached(policy: CompiledPolicy, state: State, call: ToolCall) -> list[tuple[CompiledLimit, str]]:
+def reached(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> list[tuple[CompiledLimit, str]]:
     """The limits that leave no room for this call, each with its reason."""
-    try:
-        key = repeat_key(call.name, digest(parse_arguments(call.arguments)))
-    except InvalidJson:
-        key = ""
-    found = ((limit, limit.reached(state, key)) for limit in policy.call_limits if limit.counts(call.name))
+    key = _key(call)
+    found: list[tuple[CompiledLimit, str | None]] = [
+        (limit, limit.reached(state, key)) for limit in policy.call_limits if limit.counts(call.name)
+    ]
+    found += [(window, window.full(state, world)) for window in policy.windows if window.counts(call.name)]
     return [(limit, reason) for limit, reason in found if reason is not None]
+
+
+def _once(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> list[Considered]:
+    """What `once` says about the call, where it covers the tool."""
+    if policy.once is None or call.name not in policy.once:
+        return []
+    why = repeated(state, _key(call), world)
+    return [Considered(ONCE, Effect.BLOCK, why is not None, why or "no such call was executed before")]
+
+
+def _key(call: ToolCall) -> str:
+    try:
+        return repeat_key(call.name, digest(parse_arguments(call.arguments)))
+    except InvalidJson:
+        return ""
 
 
 def _considered(rule: CompiledRule, state: State, call: ToolCall, world: World) -> Considered:

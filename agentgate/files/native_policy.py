@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
-from agentgate.core.policy import Condition, Example, Limit, Rule
+from agentgate.core.policy import WINDOWS, Condition, Example, Limit, Rule
 from agentgate.files.errors import error
 from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_extends, note_groups, note_roles, whole, whole_at
 from agentgate.files.policy_schema import FRACTIONAL
@@ -23,6 +25,9 @@ SCOPES = (
     (("rules", None, "unless", None), "operators"),
     (("limits",), "limits"),
     (("limits", "tools", None), "tool limit"),
+    (("limits", "tools", None, None), "limit"),
+    *((("limits", window), "window") for window in WINDOWS),
+    *((("limits", window, None), "limit") for window in WINDOWS),
     (("limits", None), "limit"),
 )
 """Where in a file which keys stand, for other tools' words."""
@@ -61,6 +66,9 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
                 findings.extend(_rule(document, part, index, entry))
             elif isinstance(entry, dict):
                 findings.extend(_sound_conditions(document, ("rules", index), entry, bad))
+    if ("once",) not in broken and "once" in value:
+        part.once = names(value["once"])
+        note_groups(part, document, ("once",), value["once"])
     if ("limits",) not in broken:
         findings.extend(_limits(document, part, value.get("limits", {})))
     return findings
@@ -168,27 +176,41 @@ def _examples(document: Document, part: Part, path: Path, examples: dict[str, li
 
 def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[Finding]:
     for kind, value in limits.items():
+        path = ("limits", kind)
         if kind == "tools":
             for tool, entry in value.items():
-                path = ("limits", "tools", tool)
-                yield from _limit(document, part, path, "calls", entry, tool)
-                if tool.startswith("@"):
-                    part.named_groups.append((tool[1:], document.key_place(path)))
+                yield from _tool_limits(document, part, (*path, tool), tool, entry)
+        elif kind in WINDOWS:
+            for inner, entry in value.items():
+                yield from _limit(document, part, (*path, inner), Limit(inner, 0, window=kind), entry)
         else:
-            yield from _limit(document, part, ("limits", kind), kind, value)
+            yield from _limit(document, part, path, Limit(kind, 0), value)
 
 
-def _limit(document: Document, part: Part, path: Path, kind: str, value: Json, tools: str | None = None) -> Iterator[Finding]:
-    """A limit written as a number, or as a mapping that has the number under `max`, or `calls` for a tool."""
-    entry: dict[str, Any] = {}
+def _tool_limits(document: Document, part: Part, path: Path, tool: str, entry: dict[str, Any]) -> Iterator[Finding]:
+    """The limits of one tool: of its calls in a run, and in each window. An id and a message beside them are those of `calls`."""
+    if tool.startswith("@"):
+        part.named_groups.append((tool[1:], document.key_place(path)))
+    if "calls" in entry:
+        yield from _limit(document, part, path, Limit("calls", 0, tool), {**entry, "max": entry["calls"]}, number="calls")
+    for key in ("id", "message"):
+        if key in entry and "calls" not in entry:
+            help = f"it belongs to `calls`; write it into the other limit: `per_hour: {{max: …, {key}: …}}`"
+            yield error("bad-value", document.key_place((*path, key)), f"`{key}` is about no limit", help)
+    for window in WINDOWS:
+        if window in entry:
+            yield from _limit(document, part, (*path, window), Limit("calls", 0, tool, window=window), entry[window])
+
+
+def _limit(document: Document, part: Part, path: Path, limit: Limit, value: Json, *, number: str = "max") -> Iterator[Finding]:
+    """A limit written as a number, or as a mapping that has the number under `max`; its key in the file may be another."""
+    entry: dict[str, Any] = {"max": value}
+    place = document.value_place(path)
     if isinstance(value, dict):
-        key = "max" if tools is None else "calls"
-        entry, value, place = value, value[key], document.value_place((*path, key))
-    else:
-        place = document.value_place(path)
-    if kind not in FRACTIONAL:
-        yield from whole_at(place, value)
+        entry, place = value, document.value_place((*path, number))
+    if limit.kind not in FRACTIONAL:
+        yield from whole_at(place, entry["max"])
     id = entry.get("id", ".".join(map(str, path)))
     if id in RESERVED:
         yield error("bad-id", document.value_place((*path, "id")), f"{tick(id)} cannot be the id of a limit", _OTHER_USE)
-    part.limits.append(Limit(kind, value, tools, entry.get("message"), id, document.key_place(path)))
+    part.limits.append(replace(limit, value=entry["max"], message=entry.get("message"), id=id, place=document.key_place(path)))

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from agentgate.core.events import Effect, Json
-from agentgate.core.policy import Condition, Example, Limit, Policy, Rule
+from agentgate.core.policy import WINDOWS, Condition, Example, Limit, Policy, Rule
 from agentgate.files.policy_schema import MAX_TEXT
 from agentgate.files.words import visible
 from agentgate.files.yaml_writer import entry, flow
@@ -51,6 +51,8 @@ def native_text(policy: Policy, *, about: Iterable[str] = (), remarks: Mapping[s
             lines += ["", f"{key}:"]
             lines += (line for name, held in names.items() for line in entry(name, list(held), "  "))
     lines += ["", *entry("default", policy.default.value, comment=_DEFAULTS[policy.default])]
+    if policy.once:
+        lines += ["", *entry("once", _one_or_many(policy.once))]
     remarks = remarks or {}
     if policy.rules:
         lines += ["", "rules:", *_rules(policy.rules, remarks)]
@@ -129,22 +131,47 @@ def _examples(examples: tuple[Example, ...]) -> dict[str, Json]:
 
 def _limits(limits: tuple[Limit, ...], remarks: Mapping[str, str]) -> Iterator[str]:
     order = list(_LIMITS)
-    for limit in sorted((limit for limit in limits if limit.tools is None), key=lambda limit: order.index(limit.kind)):
-        if limit.id in remarks:
-            yield f"  # {visible(remarks[limit.id])}"
-        named = _named(limit)
-        first, *more = entry(limit.kind, {"max": limit.value, **named} if named else limit.value, "  ")
-        if limit.kind == "cost_usd":
-            first = _money(first, limit)
-        yield f"{first:<{_COMMENTS_AT}}   # {_LIMITS[limit.kind]}"
-        yield from more
-    tools = [limit for limit in limits if limit.tools is not None]
-    if tools:
+    for window in (None, *WINDOWS):
+        of_runs = [limit for limit in limits if limit.tools is None and limit.window == window]
+        if window is not None and of_runs:
+            yield f"  {window}:"
+        for limit in sorted(of_runs, key=lambda limit: order.index(limit.kind)):
+            yield from _of_runs(limit, remarks, "  " if window is None else "    ")
+    by_tool: dict[str, list[Limit]] = {}
+    for limit in limits:
+        if limit.tools is not None:
+            by_tool.setdefault(limit.tools, []).append(limit)
+    if by_tool:
         yield "  tools:"
-    for limit in tools:
-        if limit.id in remarks:
-            yield f"    # {visible(remarks[limit.id])}"
-        yield from entry(str(limit.tools), {"calls": limit.value, **_named(limit)}, "    ")
+    for tool, found in by_tool.items():
+        yield from (f"    # {visible(remarks[limit.id])}" for limit in found if limit.id in remarks)
+        yield from entry(tool, _of_tool(found), "    ")
+
+
+def _of_runs(limit: Limit, remarks: Mapping[str, str], indent: str) -> Iterator[str]:
+    if limit.id in remarks:
+        yield f"{indent}# {visible(remarks[limit.id])}"
+    first, *more = entry(limit.kind, _amount(limit), indent)
+    if limit.kind == "cost_usd":
+        first = _money(first, limit)
+    yield f"{first:<{_COMMENTS_AT}}   # {_LIMITS[limit.kind] if limit.window is None else 'by all runs together'}"
+    yield from more
+
+
+def _of_tool(limits: list[Limit]) -> dict[str, Json]:
+    """The limits of one tool: of its calls in a run, then over time."""
+    keys: dict[str, Json] = {}
+    for limit in limits:
+        if limit.window is None:
+            keys |= {"calls": limit.value, **_named(limit)}
+        else:
+            keys[limit.window] = _amount(limit)
+    return keys
+
+
+def _amount(limit: Limit) -> Json:
+    named = _named(limit)
+    return {"max": limit.value, **named} if named else limit.value
 
 
 def _money(line: str, limit: Limit) -> str:
@@ -155,7 +182,8 @@ def _money(line: str, limit: Limit) -> str:
 
 def usual_id(limit: Limit) -> str:
     """The id of a limit that has none of its own."""
-    return f"limits.{limit.kind}" if limit.tools is None else f"limits.tools.{limit.tools}"
+    over = "" if limit.window is None else f".{limit.window}"
+    return f"limits{over}.{limit.kind}" if limit.tools is None else f"limits.tools.{limit.tools}{over}"
 
 
 def _named(limit: Limit) -> dict[str, Json]:

@@ -15,7 +15,7 @@ from agentgate.files.errors import error
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
-RESERVED = frozenset(("default", "limit", "limits", "rule", "killed", "duplicate"))
+RESERVED = frozenset(("default", "limit", "limits", "rule", "killed", "duplicate", "once"))
 """Ids that would be taken for something else in a decision: its codes, and the ids of limits."""
 Path: TypeAlias = tuple[str | int, ...]
 OF_LIMITS = "limits."
@@ -38,6 +38,7 @@ class Part(msgspec.Struct):
     limits: list[Limit] = []
     roles: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}
+    once: tuple[str, ...] = ()
     role_places: dict[str, Place] = {}
     group_places: dict[str, Place] = {}
     named_groups: list[tuple[str, Place]] = []

@@ -31,6 +31,13 @@ LIMITS = {
     "refusals": "Refused calls in a row.",
 }
 """Kind → what it limits."""
+_WINDOWED = {
+    "tool_calls": "Tool calls let through in this time, by all runs of the policy.",
+    "cost_usd": "What the model may cost in this time, in US dollars, in all runs of the policy. Needs the model's price.",
+}
+"""What can be limited over time → what that limits."""
+_TIMES = {"per_hour": "within an hour", "per_day": "within 24 hours"}
+"""Window → when, in words."""
 FRACTIONAL = {"cost_usd": "a number of US dollars from 0 on", "seconds": "a number of seconds from 0 on"}
 """Kinds that need not be whole numbers → what they are."""
 
@@ -141,7 +148,13 @@ def _top() -> dict[str, Json]:
             "items": ref("rule"),
             "description": "The rules. Their order does not matter: block wins over ask, and ask over allow.",
         },
-        "limits": ref("limits", "How much one run may use. A limit that is reached blocks."),
+        "once": one_or_many(
+            ref("selector"),
+            "Tools whose calls are executed once for the same arguments: a repeat in the same run gets the earlier result instead. With "
+            "`--idempotency-scope`, also across runs.",
+            title="a tool or a list of tools",
+        ),
+        "limits": ref("limits", "How much may be used, by one run or over time. A limit that is reached blocks."),
     }
 
 
@@ -291,14 +304,24 @@ def _limits() -> dict[str, Json]:
         "id": ref("id", "Its name in decisions, in place of `limits.…`."),
         "message": text("The reason that people and the model are told."),
     }
+    of_tool = {
+        window: limit("calls", f"Calls of this tool let through {when}, by all runs of the policy.") for window, when in _TIMES.items()
+    }
     properties = {kind: limit(kind, description) for kind, description in LIMITS.items()}
+    for window, when in _TIMES.items():
+        properties[window] = mapping(
+            {kind: limit(kind, description) for kind, description in _WINDOWED.items()},
+            minProperties=1,
+            title="a mapping such as `{tool_calls: 100}`",
+            description=f"How much may be used {when}, by all runs of the policy together. Kept in the state folder.",
+        )
     properties["tools"] = {
         "title": "a mapping of tools",
         "type": "object",
         "patternProperties": {
             SELECTOR: mapping(
-                {"calls": ceiling("calls", "Calls of this tool let through in one run."), **named},
-                required=("calls",),
+                {"calls": ceiling("calls", "Calls of this tool let through in one run."), **of_tool, **named},
+                anyOf=[{"required": [key]} for key in ("calls", *_TIMES)],
                 title="a mapping such as `{calls: 1}`",
                 description="Limits of one tool, of a pattern with `*`, or of a `@group`.",
             )
@@ -306,4 +329,4 @@ def _limits() -> dict[str, Json]:
         "additionalProperties": False,
         "description": "Limits of single tools.",
     }
-    return mapping(properties, title="a mapping of limits", description="How much one run may use.")
+    return mapping(properties, title="a mapping of limits", description="How much may be used, by one run or over time.")

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 from agentgate.core.arguments import InvalidJson, canonical, parse_json
 from agentgate.core.events import Code, Effect, Json
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.once import ONCE
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import InvalidSchema, ToolSet
 from agentgate.errors import FileError
@@ -238,7 +239,7 @@ class _Reader:
             role=merged.get("role"),
             prompt=merged.get("prompt"),
             given=tuple(_given(call) for call in merged.get("given", ())),
-            used=Used(**merged.get("used", {})),
+            used=_used(merged.get("used", {})),
             place=self.document.value_place(own),
         )
 
@@ -267,6 +268,11 @@ def _given(call: Mapping[str, Any]) -> Given:
     return Given(call["tool"], call.get("arguments", {}), call.get("result"), call.get("refused", False), times)
 
 
+def _used(amounts: Mapping[str, Any]) -> Used:
+    of_run = {key: amount for key, amount in amounts.items() if key in Used.__struct_fields__}
+    return Used(**of_run, windows={key: amount for key, amount in amounts.items() if key not in of_run})
+
+
 def _expected(then: Json) -> Expected:
     if isinstance(then, str):
         return Expected(Effect(then))
@@ -282,7 +288,8 @@ def _expected(then: Json) -> Expected:
 
 def strangers(tests: PolicyTests, policy: Policy) -> Iterator[Finding]:
     """A finding for each role and rule that the tests name and the policy does not have: such a test would show nothing."""
-    ids = [rule.id for rule in policy.rules] + [limit.id for limit in policy.limits]
+    windows = [limit.id for limit in policy.limits if limit.window is not None]
+    ids = [rule.id for rule in policy.rules] + [limit.id for limit in policy.limits] + [ONCE] * bool(policy.once)
     for case in (case for test in tests.tests for case in test.cases):
         assert case.place is not None
         role, rule = case.role, case.expected.rule
@@ -291,3 +298,7 @@ def strangers(tests: PolicyTests, policy: Policy) -> Iterator[Finding]:
             yield error("unknown-role", case.place, f"the policy has no role {tick(role)}", help)
         if rule is not None and rule not in ids:
             yield error("unknown-rule", case.place, f"the policy has no rule or limit {tick(rule)}", did_you_mean(rule, ids))
+        for id in case.used.windows:
+            if id not in windows:
+                message = f"the policy has no limit {tick(id)} per hour or per day"
+                yield error("unknown-rule", case.place, message, did_you_mean(id, windows))

@@ -10,6 +10,8 @@ from agentgate.files.policy_schema import DRAFT, NAME, TOOL_NAME, mapping, one_o
 MAX_PROMPT = 1_000_000
 MAX_TIMES = 1000
 """How often one earlier call may have happened."""
+OF_WINDOW = r"^limits\.(per_(hour|day)\..+|tools\..+\.per_(hour|day))$"
+"""The ids of limits per hour and per day that have none of their own."""
 REQUEST = "request"
 """In place of a call: the wish to ask the model once more, which only limits decide about."""
 
@@ -170,9 +172,14 @@ def _used() -> dict[str, Json]:
             "cost_usd": amount("US dollars.", whole=False),
             "seconds": amount("Seconds since the run began.", whole=False),
         },
+        patternProperties={
+            OF_WINDOW: amount(
+                "What all runs together have used of this limit per hour or per day, by its id: calls, or US dollars.", whole=False
+            )
+        },
         minProperties=1,
         title="a mapping such as `{steps: 6}`",
-        description="What the run has used up, besides the calls under `given`.",
+        description="What was used up before: by the run, besides the calls under `given`, and of limits per hour and per day.",
     )
 
 

@@ -55,7 +55,7 @@ def _row(case: Case, arguments: Json) -> str | None:
         row["given"] = [_given(call) for call in case.given]
     if case.used != Used():
         used = {"steps": case.used.steps, "tokens": case.used.tokens, "cost_usd": case.used.cost_usd, "seconds": case.used.seconds}
-        row["used"] = {key: value for key, value in used.items() if value}
+        row["used"] = {key: value for key, value in {**used, **case.used.windows}.items() if value}
     if case.prompt is not None:
         row["prompt"] = case.prompt
     text = flow(row)

@@ -20,6 +20,8 @@ _ARGUMENTS = "conditions on arguments stand under `when`: `when: {action: read}`
 _IN_RULES = "tools are named in rules: `rules: [{id: …, allow: …}]`"
 _LIMITS = "limits stand at the top of the file: `limits: {tools: {…: {calls: 1}}}`"
 _FLAT_TOOLS = "this form says `blocked_tools` or `allowed_tools`"
+_PER = "over time, agentgate limits `per_hour` and `per_day`"
+_PER_HOUR, _PER_DAY = "agentgate says `per_hour`", "agentgate says `per_day`"
 _THEN = "agentgate says `then`: `then: block`, or `then: {effect: block, rule: …}`"
 _COMMAND_LINE = "this is given on the command line"
 
@@ -33,6 +35,7 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("default_action", "default_effect", "default_decision", "fallback"), "agentgate says `default`"),
         **dict.fromkeys(("policy", "rule"), "agentgate says `rules`"),
         **dict.fromkeys(("tool_groups", "sets"), "agentgate says `groups`"),
+        **dict.fromkeys(("idempotent", "exactly_once", "dedupe", "deduplicate", "idempotency"), "agentgate says `once`"),
         "mode": f"{_COMMAND_LINE}: `--observe` or `--dry-run`",
         "role": f"{_COMMAND_LINE}: `--role`",
         **dict.fromkeys(("include", "includes", "import", "imports", "inherits", "base", "parent"), "agentgate says `extends`"),
@@ -53,6 +56,7 @@ WORDS: dict[str, dict[str, str]] = {
         "enabled": "remove the rule, or put it on trial with `observe: true`",
         "schema": "a schema is a test of one argument: `when: {customer_id: {schema: …}}`",
         **dict.fromkeys(("budget", "budgets", "limits", "max_calls"), _LIMITS),
+        **dict.fromkeys(("once", "idempotent", "dedupe"), "this stands at the top of the file: `once: [TOOL]`"),
     },
     "limits": {
         **dict.fromkeys(("max_steps", "turns", "max_turns", "iterations", "max_iterations"), "agentgate says `steps`"),
@@ -61,8 +65,20 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("timeout", "time", "max_seconds", "duration", "wall_clock", "minutes"), "agentgate says `seconds`"),
         **dict.fromkeys(("cost", "budget", "max_cost", "usd", "dollars", "max_cost_per_session_usd"), "agentgate says `cost_usd`"),
         **dict.fromkeys(("per_tool", "tool"), "agentgate says `tools`"),
+        **dict.fromkeys(("hour", "hourly"), _PER_HOUR),
+        **dict.fromkeys(("day", "daily"), _PER_DAY),
+        **dict.fromkeys(("per_minute", "per_second", "per_week", "per_month"), _PER),
+    },
+    "window": {
+        **dict.fromkeys(("calls", "max_calls", "max_tool_calls"), "agentgate says `tool_calls`"),
+        **dict.fromkeys(("cost", "budget", "max_cost", "usd", "dollars"), "agentgate says `cost_usd`"),
+        **dict.fromkeys(("tools", "tool"), "for one tool it stands beside its `calls`: `tools: {email_service: {per_hour: 5}}`"),
+        **dict.fromkeys(("tokens", "steps", "seconds", "repeats", "refusals"), "over time, agentgate limits `tool_calls` and `cost_usd`"),
     },
     "tool limit": {
+        **dict.fromkeys(("hour", "hourly"), _PER_HOUR),
+        **dict.fromkeys(("day", "daily"), _PER_DAY),
+        **dict.fromkeys(("per_minute", "per_second", "per_week", "per_month"), _PER),
         **dict.fromkeys(("max_calls", "tool_calls", "max", "limit", "count"), "agentgate says `calls`"),
         **dict.fromkeys(("reason", "error"), "agentgate says `message`"),
         "name": "agentgate says `id`",
@@ -156,9 +172,7 @@ WORDS: dict[str, dict[str, str]] = {
 
 NOT_YET: dict[str, dict[str, str]] = {
     "policy": {"redact": "", "results": ""},
-    "rule": {"once": "", "redact": "", "results": ""},
-    "limits": {"per_hour": "", "per_day": "", "per_minute": ""},
-    "tool limit": {"per_hour": "", "per_day": "", "per_minute": ""},
+    "rule": {"redact": "", "results": ""},
     "tool": {"mcp": "", "http": "", "command": ""},
 }
 """Where → a key that agentgate knows and does not enforce yet → the way on."""

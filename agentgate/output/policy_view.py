@@ -21,17 +21,20 @@ _UNITS = {
     "refusals": "refusal",
 }
 """Kind → what one of it is called."""
+_PER = {None: "", "per_hour": " an hour", "per_day": " a day"}
 
 
 def limits_text(policy: Policy, max_steps: int | None = None) -> str:
     """`6 steps, 10 calls, $0.05`; empty where nothing is limited."""
-    values: dict[str, float] = {}
+    values: dict[tuple[str, str | None], float] = {}
     for limit in policy.limits:
         if limit.kind != "calls":
-            values[limit.kind] = min(limit.value, values.get(limit.kind, limit.value))
+            key = (limit.kind, limit.window)
+            values[key] = min(limit.value, values.get(key, limit.value))
     if max_steps is not None:
-        values["steps"] = min(max_steps, values.get("steps", max_steps))
-    return ", ".join(_amount(values[kind], unit) for kind, unit in _UNITS.items() if kind in values)
+        values["steps", None] = min(max_steps, values.get(("steps", None), max_steps))
+    said = [(_amount(values[kind, window], unit), window) for window in _PER for kind, unit in _UNITS.items() if (kind, window) in values]
+    return ", ".join(f"{amount}{_PER[window]}" for amount, window in said)
 
 
 def _amount(value: float, unit: str) -> str:

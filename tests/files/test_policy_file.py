@@ -72,7 +72,21 @@ def test_every_key_of_the_native_form_loads() -> None:
         "limits.tools.email_service": 1,
         "limits.tools.http_*": 20,
         "limits.tools.@untrusted": 5,
+        "limits.per_hour.tool_calls": 100,
+        "limits.per_hour.cost_usd": 2.0,
+        "limits.per_day.tool_calls": 500,
+        "limits.tools.email_service.per_hour": 5,
+        "mails-a-day": 20,
     }
+    assert {limit.id: (limit.kind, limit.tools, limit.window) for limit in policy.limits if limit.window is not None} == {
+        "limits.per_hour.tool_calls": ("tool_calls", None, "per_hour"),
+        "limits.per_hour.cost_usd": ("cost_usd", None, "per_hour"),
+        "limits.per_day.tool_calls": ("tool_calls", None, "per_day"),
+        "limits.tools.email_service.per_hour": ("calls", "email_service", "per_hour"),
+        "mails-a-day": ("calls", "email_service", "per_day"),
+    }
+    assert [limit.message for limit in policy.limits if limit.id == "limits.per_day.tool_calls"] == ["enough for today"]
+    assert policy.once == ("send_money", "@outside")
 
 
 def test_rules_conditions_and_limits_know_their_places() -> None:
@@ -82,7 +96,7 @@ def test_rules_conditions_and_limits_know_their_places() -> None:
     assert rule.place == Place(EVERYTHING, 18, 9, 13)
     assert rule.when[0].place == Place(EVERYTHING, 20, 12, 6)
     assert policy.place == Place(EVERYTHING, 15, 10, 5)
-    assert policy.limits[0].place == Place(EVERYTHING, 53, 3, 5)
+    assert policy.limits[0].place == Place(EVERYTHING, 55, 3, 5)
 
 
 def test_a_loaded_policy_judges() -> None:
@@ -243,3 +257,19 @@ def test_limits_are_the_tighter_of_each_kind(files: Path) -> None:
     limits = load_policy(first, second).limits
     assert {(limit.id, limit.value) for limit in limits} == {("limits.tokens", 5), ("limits.seconds", 0.5), ("limits.steps", 0)}
     assert all(limit.place for limit in limits)
+
+
+def test_limits_over_time_and_once_are_merged_to_the_strictest(files: Path) -> None:
+    """Each window is a limit of its own; what one file wants once, the whole policy does once."""
+    first = written(files, "a.yaml", "once: [send, pay]\nlimits: {per_hour: {tool_calls: 10}, tools: {send: {per_day: 3}}}")
+    second = written(
+        files, "b.yaml", "once: pay\nlimits: {per_hour: {tool_calls: 5}, per_day: {tool_calls: 7}, tools: {send: {per_day: 4}}}"
+    )
+    for order in ((first, second), (second, first)):
+        policy = load_policy(*order)
+        assert set(policy.once) == {"send", "pay"}
+        assert {limit.id: limit.value for limit in policy.limits} == {
+            "limits.per_hour.tool_calls": 5,
+            "limits.per_day.tool_calls": 7,
+            "limits.tools.send.per_day": 3,
+        }

@@ -92,7 +92,7 @@ def _policy(rng: random.Random) -> Policy:
         limits=tuple(_limit(rng, number) for number in range(rng.randint(0, 4))),
         roles={"viewer": (), "admin": ("viewer",)},
         groups={"some": ("read_file", "w*"), "none": ()},
-        once=("read_file", "ghost_*") if rng.random() < 0.2 else (),
+        once=tuple(rng.sample(_TOOLS, rng.choice((0, 0, 1, 2)))),
         place=Place("policy.yaml") if rng.random() < 0.8 else None,
     )
     if made.rules and rng.random() < 0.3:
