@@ -31,7 +31,7 @@ def read(example: str) -> PolicyReading | ReadingOfTests:
     """An example as a policy or as tests of one: as it stands, or, where it shows only a part, with the rest around it."""
     if "\ntests:" in example:
         return understand_tests(Source(str(PAGE.parent / "example.test.yaml"), example.encode(), ""))
-    if example.startswith("limits:"):
+    if example.startswith(("limits:", "once:")):
         example = f"version: 1\n{example}"
     if example.startswith("when:"):
         example = f"version: 1\nrules:\n  - id: example\n    allow: tool\n{indent(example, '    ')}"
