@@ -39,8 +39,9 @@ class Recorder(Protocol):
 
 def steady_clock() -> Callable[[], datetime]:
     """A clock in UTC that starts right and never goes back, whatever happens to the machine's own."""
-    offset = time.time() - time.monotonic()
-    return lambda: datetime.fromtimestamp(time.monotonic() + offset, UTC)
+    monotonic, moment = time.monotonic, datetime.fromtimestamp
+    offset = time.time() - monotonic()
+    return lambda: moment(monotonic() + offset, UTC)
 
 
 class Session:

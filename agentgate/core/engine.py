@@ -22,8 +22,7 @@ from agentgate.core.state import State, repeat_key, unspent
 from agentgate.core.windows import Window
 
 MAX_ID = 256
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
+_is_name = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 
 _NOWHERE = World()
 """Where nobody has handed in a world: every question about it stays open, so nothing is ever kept in its facts."""
@@ -208,7 +207,7 @@ def _malformed(state: State, call: ToolCall) -> Decision | None:
         return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
     if state.proposed.get(call.id) is not None:
         return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
-    if type(call.name) is not str or _NAME.fullmatch(call.name) is None:
+    if type(call.name) is not str or _is_name(call.name) is None:
         return _block(Code.MALFORMED_CALL, "the call names no tool: a name is 1 to 64 letters, digits, `_`, `.` or `-`")
     return None
 

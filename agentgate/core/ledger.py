@@ -9,32 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar
 
+from msgspec import Struct, field
+
 V = TypeVar("V")
 
 
-class Ledger(Generic[V]):
+class Ledger(Struct, Generic[V], eq=False):
     """A persistent map from strings. Adding to its latest version costs the same however long it is; adding to an older one, a copy."""
 
-    __slots__ = ("_entries", "_length", "_made")
-
-    def __init__(self) -> None:
-        self._entries: dict[str, tuple[int, V, Any]] = {}
-        """Key → when it was entered, its value, and the entry that the key had before, or None."""
-        self._made = [0]
-        """How many entries all versions have made."""
-        self._length = 0
+    _entries: dict[str, tuple[int, V, Any]] = field(default_factory=dict)
+    """Key → when it was entered, its value, and the entry that the key had before, or None."""
+    _made: list[int] = field(default_factory=lambda: [0])
+    """How many entries all versions have made."""
+    _length: int = 0
 
     def insert(self, key: str, value: V) -> Ledger[V]:
         """This map with one more entry, or with another value for a key that it has."""
-        length = self._length
-        if self._made[0] != length:
+        entries, made, length = self._entries, self._made, self._length
+        if made[0] != length:
             return self._copy().insert(key, value)
-        grown: Ledger[V] = Ledger.__new__(Ledger)
-        grown._entries = self._entries
-        grown._made = self._made
-        grown._length = self._made[0] = length + 1
-        self._entries[key] = (length, value, self._entries.get(key))
-        return grown
+        entries[key] = (length, value, entries.get(key))
+        made[0] = length + 1
+        return Ledger(entries, made, length + 1)
 
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""
@@ -58,7 +54,7 @@ class Ledger(Generic[V]):
         return f"Ledger({ {key: self.get(key) for key in self} })"
 
     def _copy(self) -> Ledger[V]:
-        copy: Ledger[V] = Ledger()
-        copy._entries = {key: (position, value, None) for position, (key, value) in enumerate((key, self.get(key)) for key in self)}  # type: ignore[misc]
-        copy._length = copy._made[0] = len(copy._entries)
-        return copy
+        entries: dict[str, tuple[int, V, Any]] = {}
+        for key in self:
+            entries[key] = (len(entries), self.get(key), None)  # type: ignore[assignment]
+        return Ledger(entries, [len(entries)], len(entries))

@@ -36,7 +36,7 @@ _USED: dict[str, Callable[[State, str], float]] = {
 class CompiledLimit:
     """A limit, ready to judge."""
 
-    __slots__ = ("_used", "id", "kind", "limit", "selector", "value")
+    __slots__ = ("_reported", "_used", "id", "kind", "limit", "selector", "value")
 
     def __init__(self, limit: Limit, policy: Policy) -> None:
         self.limit = limit
@@ -44,6 +44,8 @@ class CompiledLimit:
         self.kind = limit.kind
         self.value = limit.value
         self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)), (limit.tools,))
+        self._reported = limit.kind in ("tokens", "cost_usd")
+        """Whether the model's answers say how much of it they took."""
         self._used = self._calls if limit.kind == "calls" else _USED[limit.kind]
 
     def counts(self, tool: str) -> bool:
@@ -58,7 +60,7 @@ class CompiledLimit:
 
     def reached(self, state: State, key: str = "") -> str | None:
         """Why it blocks, or None where it does not."""
-        unknown = self.unknown(state)
+        unknown = self.unknown(state) if self._reported else None
         if unknown is not None:
             return unknown
         used = self._used(state, key)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World
 from agentgate.core.conditions.search import strings
+from agentgate.core.conditions.test import Holds
 from agentgate.core.events import Effect, Json
 from agentgate.core.patterns import PatternSet, glob_pattern
 from agentgate.core.policy import Condition, Policy, Rule, expand, expand_sources, holders
@@ -69,7 +70,7 @@ def lookup(arguments: Mapping[str, Json], parts: tuple[str, ...]) -> Json:
 class CompiledCondition:
     """A condition, ready to judge."""
 
-    __slots__ = ("condition", "every", "parts", "tests")
+    __slots__ = ("_only", "condition", "every", "parts", "tests")
 
     def __init__(self, condition: Condition, *, every: bool, policy: Policy | None = None) -> None:
         """Compiles it.
@@ -86,6 +87,10 @@ class CompiledCondition:
             OPERATORS[key].compile(operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
         )
 
+        plain = self.parts is not None and len(self.parts) == 1 and len(self.tests) == 1
+        self._only: Holds | None = self.tests[0].holds if plain else None
+        """The one test of an argument at the top, where there is no more to the condition than that, as with nearly all."""
+
     def value(self, arguments: Mapping[str, Json]) -> Json:
         """The argument that it is about: ABSENT, or for `*` the list of strings. Raises Unjudgeable like `lookup`."""
         if self.parts is None:
@@ -97,6 +102,8 @@ class CompiledCondition:
     def outcome(self, arguments: Mapping[str, Json], world: World, state: State) -> bool | None:
         """Whether it holds; None where that cannot be judged."""
         try:
+            if self._only is not None and self.condition.argument in arguments:
+                return self._only(arguments[self.condition.argument], world, state)
             value = self.value(arguments)
         except Unjudgeable:
             return None
@@ -132,11 +139,12 @@ class CompiledRule:
     """A rule, ready to judge."""
 
     __slots__ = (
-        "after", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector", "unless", "when", "without_roles",
+        "_allowing", "_timed", "after", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector", "unless",
+        "when", "without_roles",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, policy: Policy) -> None:
-        allowing = rule.effect is Effect.ALLOW
+        self._allowing = allowing = rule.effect is Effect.ALLOW
         self.rule = rule
         self.rank = 0
         """Its place in the one order in which rules are tried: the strictest first, then by id."""
@@ -148,6 +156,7 @@ class CompiledRule:
         self.unless = tuple(CompiledCondition(condition, every=not allowing, policy=policy) for condition in rule.unless)
         self.after = None if rule.after is None else Selector(expand(policy, rule.after), rule.after)
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
+        self._timed = self.after is not None or self.before is not None
         tests = (test for condition in (*self.when, *self.unless) for test in condition.tests)
         self.asks_world = any(test.asks_world for test in tests)
         self.reason = rule.message or _SENTENCES[rule.effect].format(rule.id)
@@ -170,12 +179,11 @@ class CompiledRule:
 
     def matches(self, arguments: Mapping[str, Json], world: World, state: State) -> bool:
         """Whether it matches a call of a tool that it covers, in a role that it binds."""
-        if (self.after is not None or self.before is not None) and not self.in_time(state):
+        if self._timed and not self.in_time(state):
             return False
-        allowing = self.rule.effect is Effect.ALLOW
-        if not group(self.when, arguments, world, state, doubt=not allowing):
+        if not group(self.when, arguments, world, state, doubt=not self._allowing):
             return False
-        return not self.unless or not group(self.unless, arguments, world, state, doubt=allowing)
+        return not self.unless or not group(self.unless, arguments, world, state, doubt=self._allowing)
 
 
 def group(conditions: tuple[CompiledCondition, ...], arguments: Mapping[str, Json], world: World, state: State, *, doubt: bool) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from agentgate.core.arguments import is_plain
 from agentgate.core.events import Json
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class InvalidSchema(ValueError):
 class Schema:
     """A compiled JSON Schema. Numbers are exact: 1.0 is not an integer, and 19.99 is a multiple of 0.01."""
 
-    __slots__ = ("_compile", "_exact_validator", "_validator", "document")
+    __slots__ = ("_compile", "_exact_validator", "_is_valid", "_validator", "document")
 
     def __init__(self, document: Json, *, strict_formats: bool = True) -> None:
         """Compiles `document`.
@@ -74,11 +75,12 @@ class Schema:
             self._validator: jsonschema_rs.Validator = self._compile(document)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise InvalidSchema(str(error).split("\n")[0].strip().rstrip(".")) from None
+        self._is_valid: Callable[[Json], bool] = self._validator.is_valid
         self._exact_validator: jsonschema_rs.Validator | None = None
 
     def is_valid(self, value: Json) -> bool:
         """Whether the value is valid."""
-        return bool(self._validator_for(value).is_valid(value))
+        return self._is_valid(value) if is_plain(value) else self._validator_for(value).is_valid(value)
 
     def first_error(self, value: Json) -> str | None:
         """Why the value is not valid, for people and for the model; None where it is."""

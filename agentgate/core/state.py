@@ -37,6 +37,11 @@ CUT_OFF = {
 """Finish reasons after which an answer is not whole, so that nothing in it may be executed."""
 
 
+Counts: TypeAlias = "dict[str, int] | HashTrieMap[str, int]"
+
+_FEW = 32
+"""Of so many tools at most, a copied dictionary is several times as fast as a trie; of more, each copy would cost more."""
+
 _COST_DIGITS = 12
 """Ten answers of ten cents are a dollar, which floats added up are not. A token costs more than a millionth of a millionth of a dollar."""
 
@@ -86,8 +91,8 @@ class State(Struct, frozen=True):
     """Call id → what goes by it."""
     standing: HashTrieMap[str, str] = HashTrieMap()
     """`repeat_key` of what was approved for the whole run → id of the call that it was approved for."""
-    calls_by_tool: HashTrieMap[str, int] = HashTrieMap()
-    """Tool → calls let through."""
+    calls_by_tool: Counts = msgspec.field(default_factory=dict)
+    """Tool → calls let through. Never changed in place."""
     repeats: HashTrieMap[str, int] = HashTrieMap()
     """`repeat_key` → how often proposed."""
     made: Made = HashTrieMap()
@@ -134,9 +139,15 @@ class State(Struct, frozen=True):
 
 def at_time(state: State, moment: datetime) -> State:
     """The state as of a moment; an earlier one than it knows changes nothing."""
+    started, now = _times(state, moment)
+    return state if now is state.now else replace(state, started=started, now=now)
+
+
+def _times(state: State, moment: datetime) -> tuple[datetime | None, datetime]:
+    """When the run started, and the latest moment known, once this one is."""
     if state.now is not None and moment <= state.now:
-        return state
-    return replace(state, now=moment, started=moment if state.started is None else state.started)
+        return state.started, state.now
+    return moment if state.started is None else state.started, moment
 
 
 def unspent(state: State, tools: Iterable[str]) -> State:
@@ -154,23 +165,22 @@ def repeat_key(tool: Json, args_hash: str) -> str:
 
 def evolve(state: State, event: Event) -> State:
     """The state after one more event. Pure: the same events give the same state, live or replayed."""
-    if type(event) is not RunStarted and type(event) is not RunResumed:
-        state = at_time(state, event.at)
+    if isinstance(event, CallDecided):
+        return _decided(state, event)
+    if isinstance(event, RunStarted):
+        return _started(event)
+    if isinstance(event, RunResumed):
+        return _resumed(state, event)
+    state = at_time(state, event.at)
     match event:
-        case CallDecided():
-            return _decided(state, event)
         case ToolReturned():
             return _returned(state, event)
         case ModelReplied():
             return _replied(state, event)
         case ApprovalAnswered():
             return _answered(state, event)
-        case RunStarted():
-            return _started(event)
         case RunEnded():
             return replace(state, ended=state.now)
-        case RunResumed():
-            return _resumed(state, event)
         case _:
             assert_never(event)
 
@@ -231,6 +241,8 @@ def _replied(state: State, event: ModelReplied) -> State:
 
 
 def _decided(state: State, event: CallDecided) -> State:
+    # On the way of every decision, so the state is made anew only once: the time goes in with the rest.
+    started, now = _times(state, event.at)
     effect, tool, call_id = event.effect, event.tool, event.call_id
     allow = effect is Effect.ALLOW
     proposed, repeats, key = state.proposed, state.repeats, ""
@@ -250,6 +262,8 @@ def _decided(state: State, event: CallDecided) -> State:
         blocked = effect is Effect.BLOCK
         return replace(
             state,
+            started=started,
+            now=now,
             calls=state.calls + 1,
             allowed=state.allowed + allow,
             asked=state.asked + (effect is Effect.ASK),
@@ -260,15 +274,25 @@ def _decided(state: State, event: CallDecided) -> State:
         )
     return replace(
         state,
+        started=started,
+        now=now,
         calls=state.calls + 1,
         allowed=state.allowed + 1,
         let_through=state.let_through + 1,
         refusals=0,
         proposed=proposed,
         repeats=repeats,
-        calls_by_tool=state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) + 1),
+        calls_by_tool=_one_more(state.calls_by_tool, tool),
         made=begun(state.made, key, call_id) if key else state.made,
     )
+
+
+def _one_more(counts: Counts, tool: str) -> Counts:
+    if isinstance(counts, dict):
+        if len(counts) <= _FEW:
+            return {**counts, tool: counts.get(tool, 0) + 1}
+        counts = HashTrieMap(counts)
+    return counts.insert(tool, (counts.get(tool) or 0) + 1)
 
 
 def _answered(state: State, event: ApprovalAnswered) -> State:
@@ -289,7 +313,7 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
         let_through=state.let_through + 1,
         refusals=0,
         proposed=answered,
-        calls_by_tool=state.calls_by_tool.insert(asked, (state.calls_by_tool.get(asked) or 0) + 1),
+        calls_by_tool=_one_more(state.calls_by_tool, asked),
         made=begun(state.made, asked_key, event.call_id),
         standing=standing,
     )

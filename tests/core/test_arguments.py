@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentgate.core.arguments import InvalidJson, canonical, digest, digest_text, parse_arguments, parse_json
+from agentgate.core.arguments import InvalidJson, canonical, digest, digest_text, is_plain, parse_arguments, parse_json
 from agentgate.core.events import Json
 
 GREATEST = int(1.7976931348623157e308)
@@ -55,6 +55,48 @@ def test_no_number_that_a_double_cannot_hold_is_read(number: str, around: str) -
     """However deep it is hidden."""
     with pytest.raises(InvalidJson, match="number out of range"):
         parse_json(around % number)
+
+
+@pytest.mark.parametrize("length", range(300, 320))
+def test_no_length_of_a_text_lets_a_number_slip_through(length: int) -> None:
+    """Short texts are not searched for great whole numbers, because there is no room for one; every length near that is tried."""
+    for digits, read in ((length - len('{"a":}'), length < 315), (308, True), (309, False)):
+        text = '{"a":' + "9" * digits + "}"
+        if read:
+            assert parse_arguments(text) == {"a": 10**digits - 1}
+        else:
+            with pytest.raises(InvalidJson, match="number out of range"):
+                parse_arguments(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":1e400}', '{"a":"x","b":-1E+999}', '{"a":1,"b":[1e400]}', '{"a":{"b":1e400}}', '{"a":null,"b":1.0e310}']
+)
+def test_the_shortest_number_that_overflows_is_found(text: str) -> None:
+    """A power of ten needs few characters."""
+    with pytest.raises(InvalidJson, match="number out of range"):
+        parse_arguments(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ({}, True),
+        ({"a": 1, "b": "x", "c": None, "d": True}, True),
+        ({"a": 1.0}, False),
+        ({"a": 1, "b": 0.5}, False),
+        ({"a": []}, False),
+        ({"a": {}}, False),
+        ([], False),
+        ("x", False),
+        (1, False),
+        (1.0, False),
+        (None, False),
+    ],
+)
+def test_plain_is_what_holds_no_float_and_nothing_below(value: Json, plain: bool) -> None:
+    """Whatever else there might be has to be walked through."""
+    assert is_plain(value) is plain
 
 
 @pytest.mark.parametrize(("levels", "read"), [(63, True), (64, True), (65, False)])

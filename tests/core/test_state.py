@@ -11,7 +11,7 @@ from agentgate.core.events import ApprovalAnswered, Json, ModelReplied, RunEnded
 from agentgate.core.state import State, at_time, evolve
 from agentgate.session import Session
 
-from .building import START, policy, propose, rule, tool
+from .building import START, limit, policy, propose, rule, tool
 
 STORY = policy(rule("allow", "read"), rule("ask", "send"))
 
@@ -50,6 +50,32 @@ def test_a_state_is_never_changed_by_what_follows() -> None:
         propose(session, "read")
     assert repr(earlier) == kept
     assert session.state.calls == 6
+
+
+@pytest.mark.parametrize("tools", [1, 5, 33, 34, 100])
+def test_calls_are_counted_by_tool_however_many_tools_there_are(tools: int) -> None:
+    """Few tools and many are kept in different ways, and neither way changes a state that somebody holds."""
+    session = Session(policy(rule("allow", "t_*")))
+    kept: list[tuple[State, str, dict[str, int]]] = []
+    counted: dict[str, int] = {}
+    for _ in range(2):
+        for number in range(tools):
+            propose(session, f"t_{number}")
+            counted[f"t_{number}"] = counted.get(f"t_{number}", 0) + 1
+            kept.append((session.state, repr(session.state), dict(counted)))
+    for state, shown, counts in kept:
+        assert dict(state.calls_by_tool.items()) == counts
+        assert repr(state) == shown
+
+
+@pytest.mark.parametrize("others", [0, 40])
+def test_the_calls_of_a_tool_run_out_beside_however_many_others(others: int) -> None:
+    """A limit over a pattern adds up its tools."""
+    session = Session(policy(rule("allow", "*"), limit("calls", 3, "mail_*")))
+    for number in range(others):
+        propose(session, f"t_{number}")
+    said = [propose(session, f"mail_{number}").code for number in range(4)]
+    assert said == ["rule", "rule", "rule", "limit"]
 
 
 def test_time_never_goes_back() -> None:
