@@ -153,8 +153,7 @@ def _times(state: State, moment: datetime) -> tuple[datetime | None, datetime]:
 def unspent(state: State, tools: Iterable[str]) -> State:
     """The state as if one call of each of these tools had not been let through yet."""
     for tool in tools:
-        calls = state.calls_by_tool.insert(tool, (state.calls_by_tool.get(tool) or 0) - 1)
-        state = replace(state, let_through=state.let_through - 1, calls_by_tool=calls)
+        state = replace(state, let_through=state.let_through - 1, calls_by_tool=_counted(state.calls_by_tool, tool, -1))
     return state
 
 
@@ -282,17 +281,17 @@ def _decided(state: State, event: CallDecided) -> State:
         refusals=0,
         proposed=proposed,
         repeats=repeats,
-        calls_by_tool=_one_more(state.calls_by_tool, tool),
+        calls_by_tool=_counted(state.calls_by_tool, tool, 1),
         made=begun(state.made, key, call_id) if key else state.made,
     )
 
 
-def _one_more(counts: Counts, tool: str) -> Counts:
+def _counted(counts: Counts, tool: str, more: int) -> Counts:
     if isinstance(counts, dict):
         if len(counts) <= _FEW:
-            return {**counts, tool: counts.get(tool, 0) + 1}
+            return {**counts, tool: counts.get(tool, 0) + more}
         counts = HashTrieMap(counts)
-    return counts.insert(tool, (counts.get(tool) or 0) + 1)
+    return counts.insert(tool, (counts.get(tool) or 0) + more)
 
 
 def _answered(state: State, event: ApprovalAnswered) -> State:
@@ -313,7 +312,7 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
         let_through=state.let_through + 1,
         refusals=0,
         proposed=answered,
-        calls_by_tool=_one_more(state.calls_by_tool, asked),
+        calls_by_tool=_counted(state.calls_by_tool, asked, 1),
         made=begun(state.made, asked_key, event.call_id),
         standing=standing,
     )
