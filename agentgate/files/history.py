@@ -25,6 +25,8 @@ STATUSES = ("done", "stopped", "failed", "interrupted", "waiting", RUNNING, UNFI
 _MOST_DAMAGES = 20
 """Damages of one file that are kept; the rest is counted."""
 
+_LONGEST_NAME = 200
+
 
 class Tally(Struct, frozen=True, array_like=True):
     """How often one tool was decided on in one way by one rule."""
@@ -211,7 +213,9 @@ class _Counting:
 
 
 def _name(name: Json) -> str:
-    return _writable(name if isinstance(name, str) else f"(malformed: {name!r})")
+    """A tool as it is counted; what no tool can be called is cut, so that a list stays one."""
+    text = name if isinstance(name, str) else f"(malformed: {name!r})"
+    return _writable(text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}…")
 
 
 def _writable(text: str) -> str:

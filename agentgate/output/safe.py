@@ -64,18 +64,24 @@ def safe(text: str, *, newlines: bool = False, ascii: bool = False) -> str:
     return "".join(shown)
 
 
-def literal(value: Json, *, ascii: bool = False) -> str:
-    r"""A JSON value on one line, as a JSON text without a character that `safe` would not show.
+def literal(value: Json, *, ascii: bool = False, indent: int | None = None) -> str:
+    r"""A JSON value as a JSON text without a character that `safe` would not show.
 
     Reading the result as JSON gives the value again, so different values never look the same. Strings hold the escapes of JSON (`\u202e`).
+
+    Args:
+        value: what JSON can carry.
+        ascii: whether nothing beyond ASCII may be shown.
+        indent: spaces of each level, on lines of their own; None for one line.
     """
-    text = json.dumps(value, ensure_ascii=ascii, separators=(",", ":"), default=repr)
+    separators = (",", ":") if indent is None else (",", ": ")
+    text = json.dumps(value, ensure_ascii=ascii, separators=separators, indent=indent, default=repr)
     if text.isascii() and text.isprintable():
         return text
     shown: list[str] = []
     cluster = ""
     for char in text:
-        if visible(char, cluster, ascii=ascii):
+        if char == "\n" or visible(char, cluster, ascii=ascii):  # only indenting makes line feeds: in strings they are escaped
             shown.append(char)
             cluster = _cluster(cluster, char)
         else:
