@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
 from rpds import HashTrieSet
 
+from agentgate.core.conditions import World
 from agentgate.core.engine import compile, decide
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Finding, Place
@@ -36,12 +38,28 @@ _VALUES: tuple[Json, ...] = (
     {"b": "read"},
     "",
     1.5,
+    "a@example.com",
+    "A@B.EXAMPLE.ORG",
+    "src/x",
+    "SRC/x",
+    "docs/../src",
+    "https://a.example.com/",
+    "http://a.example.com/",
+    "git status",
+    "sudo git status",
+    ["read", "write"],
 )
 _OPERATORS: tuple[tuple[str, Json], ...] = (
     ("equals", "read"), ("equals", 5), ("in", ["read", "write"]), ("in", []), ("not_in", ["read"]), ("not_in", ["read", "write"]),
     ("min", 5), ("max", 3), ("min", 1), ("max", 10), ("min_length", 2), ("max_length", 1), ("exists", True), ("exists", False),
+    ("email", ["example.com"]), ("email", ["example.com", "*.example.org"]), ("path", ["src"]), ("path", ["src", "docs"]), ("path", []),
+    ("url", {"hosts": ["a.example.com"]}), ("url", {"hosts": ["a.example.com", "example.com"]}), ("command", ["git status"]),
+    ("command", ["git status", "ls *"]), ("seen_in", "prompt"), ("seen_in", ["prompt", "alpha"]), ("links_seen_in", "prompt"),
     ("search", "DROP.table"), ("search", "(?i)read"), ("matches", "[a-z]+"), ("matches", ".*"), ("glob", "re*"), ("glob", "*"),
 )  # fmt: skip
+
+_PROMPTS: tuple[tuple[str, ...], ...] = ((), ("please read a@example.com, src/x at https://a.example.com/",))
+_RESOLVERS: tuple[Callable[[str], str], ...] = (os.path.normpath, lambda path: "/srv/src/linked")
 
 
 def _condition(rng: random.Random) -> Condition:
@@ -91,8 +109,10 @@ def _decided_rules(policy: Policy, rng: random.Random, calls: int) -> Iterator[s
     compiled = compile(replace(policy, limits=()))
     for _ in range(calls):
         arguments = {name: rng.choice(_VALUES) for name in ("a", "b") if rng.random() < 0.8}
-        state = State(role=rng.choice((None, *_ROLES)), returned=HashTrieSet(rng.sample(_NAMES, rng.randint(0, 2))))
-        yield decide(compiled, state, ToolCall("call", rng.choice(_NAMES), json.dumps(arguments))).rule
+        returned = HashTrieSet(rng.sample(_NAMES, rng.randint(0, 2)))
+        state = State(role=rng.choice((None, *_ROLES)), returned=returned, prompt=rng.choice(_PROMPTS))
+        world = World(workdir="/srv", resolve=rng.choice(_RESOLVERS))
+        yield decide(compiled, state, ToolCall("call", rng.choice(_NAMES), json.dumps(arguments)), world).rule
 
 
 def _about(findings: list[Finding], code: str, *but: str) -> set[str]:

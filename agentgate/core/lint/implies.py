@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, product
 
 from msgspec import Struct
@@ -100,7 +100,7 @@ def _said(condition: Condition) -> tuple[str, tuple[tuple[str, Json], ...], bool
 
 
 def _implied(calls: Calls, wanted: CompiledCondition, other: CompiledRule, cell: Cell) -> bool:
-    if wanted.condition.argument in cell.fixed:
+    if wanted.condition.argument in cell.fixed and not _asks(wanted):
         outcome = wanted.outcome(cell.arguments, calls.world, calls.state(cell.role))
         return outcome is True or (outcome is None and other.rule.effect is not Effect.ALLOW)
     return any(_says_more(known.condition, wanted.condition) for known in cell.rule.when)
@@ -110,9 +110,14 @@ def certain(calls: Calls, wanted: CompiledCondition, cell: Cell) -> bool:
     """Whether a condition certainly holds whenever this part of a rule matches, leaving nothing in doubt."""
     if wanted.parts is None:
         return False
-    if wanted.condition.argument in cell.fixed:
+    if wanted.condition.argument in cell.fixed and not _asks(wanted):
         return wanted.outcome(cell.arguments, calls.world, calls.state(cell.role)) is True
     return any(_says_more(known.condition, wanted.condition) for known in cell.rule.when)
+
+
+def _asks(condition: CompiledCondition) -> bool:
+    """Whether files, which may change, have a say in it."""
+    return any(test.asks_world for test in condition.tests)
 
 
 def _says_more(known: Condition, wanted: Condition) -> bool:
@@ -136,7 +141,18 @@ def _as_strict(operator: str, operand: Json, key: str, bound: Json) -> bool:
             return all(any(value is item or (type(value) is type(item) and value == item) for item in bound) for value in operand)
         case "not_in":
             return all(any(type(value) is type(item) and value == item for item in operand) for value in bound)
+        case "path" | "email" | "command":
+            return set(operand) <= set(bound)
+        case "url":
+            same = all(operand.get(name) == bound.get(name) for name in ("schemes", "ports"))
+            return same and set(operand["hosts"]) <= set(bound["hosts"])
+        case "seen_in" | "links_seen_in":
+            return set(_many(operand)) <= set(_many(bound))
     return type(operand) is type(bound) and bool(operand == bound)
+
+
+def _many(names: Json) -> Iterable[str]:
+    return (names,) if isinstance(names, str) else names
 
 
 def core(rule: CompiledRule) -> tuple[object, ...]:

@@ -25,7 +25,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
 
 def _always(subject: Subject, condition: CompiledCondition, tool: str) -> bool:
     schema = subject.calls.schema(tool)
-    if condition.parts is None or schema is shapes.UNKNOWN:
+    if condition.parts is None or schema is shapes.UNKNOWN or any(test.asks_world for test in condition.tests):
         return False
     if not condition.condition.optional and not shapes.always_given(schema, condition.parts):
         return False
