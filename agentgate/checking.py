@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -86,8 +86,32 @@ def check_files(
             found.errors.append(error)
             continue
         found.files.append(checked)
+    found.files[:] = _once(found.files)
     found.files.extend(about_task)
     return found
+
+
+def _once(checks: Sequence[Checked]) -> Iterator[Checked]:
+    """The same, but what is found in a file that others extend is said once: with that file, or else with the first that extends it."""
+    own = {os.path.realpath(one.file): set(map(_key, one.findings)) for one in checks}
+    said: set[_Key] = set()
+    for one in checks:
+        kept = []
+        for finding in one.findings:
+            file, key = os.path.realpath(finding.place.file), _key(finding)
+            elsewhere = file != os.path.realpath(one.file) and key in own.get(file, ())
+            if not elsewhere and key not in said:
+                kept.append(finding)
+                said.add(key)
+        yield replace(one, findings=kept)
+
+
+_Key: TypeAlias = tuple[str, int, int, str, str]
+
+
+def _key(finding: Finding) -> _Key:
+    place = finding.place
+    return os.path.realpath(place.file), place.line, place.column, finding.code, finding.message
 
 
 def _checked(source: Source, task: Task | None, tools: Sequence[Mapping[str, Json]] | None) -> Checked:

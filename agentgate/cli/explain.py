@@ -88,6 +88,7 @@ def _of_call(
         raise UsageError("no call is given", help="add --tool NAME and --arguments JSON, or name a call of a transcript: RUN.jsonl#2")
     if arguments == "-" and "-" in files:
         raise UsageError("standard input is either the policy or the arguments", help="give one of them in another way")
+    _check_tools(after)
     policy = load_policy(*files)
     _check_role(policy, role)
     task = None if task_file is None else load_task(task_file)
@@ -181,6 +182,15 @@ def _recorded_policy(transcript: Transcript) -> Policy:
 def _check_role(policy: Policy, role: str | None) -> None:
     if role is not None and role not in policy.roles:
         raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(policy.roles)}" if policy.roles else None)
+
+
+def _check_tools(after: Sequence[str]) -> None:
+    from agentgate.files.policy_schema import TOOL_NAME
+
+    for name in after:
+        if re.fullmatch(TOOL_NAME, name) is None:
+            help = "a name is 1 to 64 letters, digits, `_`, `.` or `-`"
+            raise UsageError(f"`{name}` cannot have returned: it is not the name of a tool", help=help)
 
 
 def _say(text: str) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place
-from agentgate.core.policy import Limit, Policy, Rule
+from agentgate.core.policy import Limit, Policy
 from agentgate.files.errors import error
 from agentgate.files.parts import OF_LIMITS, Part
 from agentgate.files.words import did_you_mean, tick
@@ -58,15 +58,15 @@ def _same_ids(parts: list[Part]) -> Iterator[Finding]:
     limits = {limit.id for part in parts for limit in part.limits}
     for part in parts:
         named = {limit.id: limit for limit in part.limits if not limit.id.startswith(OF_LIMITS)}
-        entries: tuple[Rule | Limit, ...] = (*part.rules, *named.values())
-        for one in entries:
-            assert one.place is not None
-            if one.id in seen:
-                related = ((seen[one.id], "first here"),)
-                what = "a rule and a limit, or limits of two files," if isinstance(one, Limit) or one.id in limits else "two rules"
-                yield error("duplicate-id", one.place, f"{what} have the id {tick(one.id)}", "give each its own id", related)
+        rules = [*((rule.id, rule.place) for rule in part.rules), *part.refused_ids]
+        rules.sort(key=lambda entry: (entry[1].line, entry[1].column) if entry[1] is not None else (0, 0))
+        for id, place in (*rules, *((limit.id, limit.place) for limit in named.values())):
+            assert place is not None
+            if id in seen:
+                what = "a rule and a limit, or limits of two files," if id in limits else "two rules"
+                yield error("duplicate-id", place, f"{what} have the id {tick(id)}", "give each its own id", ((seen[id], "first here"),))
             else:
-                seen[one.id] = one.place
+                seen[id] = place
 
 
 def _different(parts: list[Part], what: str) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
             if ("rules", index) not in broken:
                 findings.extend(_rule(document, part, index, entry))
             elif isinstance(entry, dict):
-                findings.extend(_sound_conditions(document, ("rules", index), entry, bad))
+                findings.extend(_sound_keys(document, part, ("rules", index), entry, bad))
     if ("once",) not in broken and "once" in value:
         part.once = names(value["once"])
         note_groups(part, document, ("once",), value["once"])
@@ -94,12 +94,7 @@ def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> 
     if entry["id"] in RESERVED:
         yield error("bad-id", place, f"{tick(entry['id'])} cannot be the id of a rule", _OTHER_USE)
     effect = next(effect for effect in Effect if effect.value in entry)
-    for key in (effect.value, "except", "after", "before"):
-        if key in entry:
-            note_groups(part, document, (*path, key), entry[key])
-    for key in ("roles", "except_roles"):
-        if key in entry:
-            note_roles(part, document, (*path, key), entry[key])
+    _note_names(part, document, path, entry)
     conditions: dict[str, tuple[Condition, ...]] = {"when": (), "unless": ()}
     for key in conditions:
         if key in entry:
@@ -146,8 +141,27 @@ def _note_operands(part: Part, document: Document, path: Path, conditions: tuple
                 note_groups(part, document, (*path, condition.argument, key), operand)
 
 
+def _note_names(part: Part, document: Document, path: Path, entry: dict[str, Any]) -> None:
+    """Remembers the roles and `@groups` that a rule names outside of its conditions."""
+    for key in (*(effect.value for effect in Effect), "except", "after", "before"):
+        if key in entry:
+            note_groups(part, document, (*path, key), entry[key])
+    for key in ("roles", "except_roles"):
+        if key in entry:
+            note_roles(part, document, (*path, key), entry[key])
+
+
+def _sound_keys(document: Document, part: Part, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:
+    """What is wrong with the sound keys of a rule that is refused for another reason."""
+    touched = {item[: len(path) + 1] for item in bad}
+    sound = {key: value for key, value in entry.items() if (*path, key) not in touched}
+    if "id" in sound:
+        part.refused_ids.append((sound["id"], document.value_place((*path, "id"))))
+    _note_names(part, document, path, sound)
+    yield from _sound_conditions(document, path, entry, bad)
+
+
 def _sound_conditions(document: Document, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:
-    """What is wrong with the conditions of a rule that is refused for another reason."""
     for key in ("when", "unless"):
         conditions = entry.get(key)
         if isinstance(conditions, dict):

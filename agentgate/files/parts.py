@@ -35,6 +35,8 @@ class Part(msgspec.Struct):
     extends: list[tuple[str, Place]] = []
     """The files that it builds on, as written."""
     rules: list[Rule] = []
+    refused_ids: list[tuple[str, Place]] = []
+    """The ids of rules in which something else is wrong."""
     limits: list[Limit] = []
     roles: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}

@@ -73,23 +73,6 @@ def _definition() -> dict[str, Json]:
 
 
 def _definitions() -> dict[str, Json]:
-    arguments = {
-        "title": "a mapping of arguments, or the raw text of a model",
-        "type": ["object", "string"],
-        "description": "What it is called with: a mapping, or the text just as a model wrote it. None by default.",
-    }
-    setting = {
-        "role": {"title": "the name of a role", "type": "string", "pattern": NAME, "description": "The role of the run; none by default."},
-        "prompt": text("What the user said.", maxLength=MAX_PROMPT),
-        "given": {
-            "title": "a list of calls",
-            "type": "array",
-            "items": ref("given"),
-            "description": "Calls that were made before, the oldest first. They are taken as facts and not judged.",
-        },
-        "used": ref("used", "What the run has used up before."),
-    }
-    then = ref("then", "What is expected: an effect, or a mapping.")
     return {
         "tool": {"title": "a tool name", "type": "string", "pattern": f"^{TOOL_NAME}$", "description": "The exact name of a tool."},
         "given": _given(),
@@ -100,43 +83,73 @@ def _definitions() -> dict[str, Json]:
             "if": {"type": "string"},
             "then": {"title": "a call: `{tool: …, arguments: {…}}`, or `request`", "const": REQUEST},
             "else": mapping(
-                {"tool": {"title": "a tool name", "type": "string", "description": "The tool that is called."}, "arguments": arguments},
+                {"tool": {"title": "a tool name", "type": "string", "description": "The tool that is called."}, "arguments": _arguments()},
                 title="a call: `{tool: …, arguments: {…}}`, or `request`",
             ),
         },
         "then": _then(),
-        "test": mapping(
-            {
-                "name": text("What it shows, in a few words; unique in the file.", maxLength=200),
-                "description": text("Why that matters."),
-                **setting,
-                "when": ref("when"),
-                "then": then,
-                "cases": {
-                    "title": "a list of cases",
-                    "type": "array",
-                    "minItems": 1,
-                    "items": ref("case"),
-                    "description": "Variations of the test, one a line: each is judged by itself, and says only what is different in it.",
-                },
-            },
-            required=("name", "when"),
-            title="a test",
-            description="Given what happened before, when this call comes, then this is decided.",
-        ),
-        "case": mapping(
-            {
-                "name": text("What is special about it.", maxLength=200),
-                **setting,
-                "tool": {"title": "a tool name", "type": "string", "description": "In place of the test's tool."},
-                "arguments": {**arguments, "description": "Laid over the test's arguments, name by name; a text replaces them all."},
-                "without": one_or_many(text("An argument."), "Arguments of the test that are left out.", title="a name or a list of names"),
-                "then": ref("then", "In place of the test's `then`."),
-            },
-            title="a case such as `{arguments: {…}}`",
-            description="What is different in this case.",
-        ),
+        "test": _test(),
+        "case": _case(),
     }
+
+
+def _arguments() -> dict[str, Json]:
+    return {
+        "title": "a mapping of arguments, or the raw text of a model",
+        "type": ["object", "string"],
+        "description": "What it is called with: a mapping, or the text just as a model wrote it. None by default.",
+    }
+
+
+def _setting() -> dict[str, Json]:
+    return {
+        "role": {"title": "the name of a role", "type": "string", "pattern": NAME, "description": "The role of the run; none by default."},
+        "prompt": text("What the user said.", maxLength=MAX_PROMPT),
+        "given": {
+            "title": "a list of calls",
+            "type": "array",
+            "items": ref("given"),
+            "description": "Calls that were made before, the oldest first. They are taken as facts and not judged.",
+        },
+        "used": ref("used", "What the run has used up before."),
+    }
+
+
+def _test() -> dict[str, Json]:
+    return mapping(
+        {
+            "name": text("What it shows, in a few words; unique in the file.", maxLength=200),
+            "description": text("Why that matters."),
+            **_setting(),
+            "when": ref("when"),
+            "then": ref("then", "What is expected: an effect, or a mapping."),
+            "cases": {
+                "title": "a list of cases",
+                "type": "array",
+                "minItems": 1,
+                "items": ref("case"),
+                "description": "Variations of the test, one a line: each is judged by itself, and says only what is different in it.",
+            },
+        },
+        required=("name", "when"),
+        title="a test",
+        description="Given what happened before, when this call comes, then this is decided.",
+    )
+
+
+def _case() -> dict[str, Json]:
+    return mapping(
+        {
+            "name": text("What is special about it.", maxLength=200),
+            **_setting(),
+            "tool": {"title": "a tool name", "type": "string", "description": "In place of the test's tool."},
+            "arguments": {**_arguments(), "description": "Laid over the test's arguments, name by name; a text replaces them all."},
+            "without": one_or_many(text("An argument."), "Arguments of the test that are left out.", title="a name or a list of names"),
+            "then": ref("then", "In place of the test's `then`."),
+        },
+        title="a case such as `{arguments: {…}}`",
+        description="What is different in this case.",
+    )
 
 
 def _given() -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -184,7 +185,7 @@ _SPACING = re.compile(r"[\s-]+")
 
 def tick(text: object, limit: int = 80) -> str:
     """The user's own text in backticks, visible, and cut where it is long."""
-    shown = text if isinstance(text, str) else repr(text)
+    shown = text if isinstance(text, str) else json.dumps(text, ensure_ascii=False, default=str)
     return f"`{visible(shown if len(shown) <= limit else shown[: limit - 1] + '…')}`"
 
 

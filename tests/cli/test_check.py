@@ -111,6 +111,17 @@ def test_several_files_each_have_a_summary() -> None:
     assert summaries[0] == "good.yaml: no findings"
 
 
+def test_a_file_that_others_extend_is_reported_once() -> None:
+    """What is wrong with it stands with the file itself where that is given too, else with the first that extends it."""
+    small = "  - {id: small, allow: pay, when: {n: {min: 2, max: 1}}}\n"
+    extending = "version: 1\nextends: [base.yaml]\n"
+    write(base_yaml=GOOD.replace("rules:\n", f"rules:\n{small}"), a_yaml=extending, b_yaml=extending)
+    for files in (("base.yaml", "a.yaml"), ("a.yaml", "./base.yaml"), ("a.yaml", "b.yaml")):
+        found = json.loads(check(*files, "--format", "json").stdout)
+        places = [(one["file"].removeprefix("./"), one["line"], one["code"]) for one in found]
+        assert places == [("base.yaml", 3, "never-matches")]
+
+
 def test_a_task_is_checked_without_importing_its_tools() -> None:
     """Reading a task runs none of its code."""
     write(task_yaml=TASK, tools_py=TOOLS + "\nopen('witness', 'w').close()\n")

@@ -120,6 +120,11 @@ def test_a_call_of_a_run(folder: Path) -> None:
         (["chats.jsonl#1"], 2, "error: the transcript does not say by which policy it was judged\nhelp: name one with --policy\n"),
         (["run.jsonl#0"], 2, "error: there is no call 0 in this transcript, it has 2\nhelp: calls count from 1\n"),
         (["run.jsonl#999"], 2, "error: there is no call 999 in this transcript, it has 2\nhelp: calls count from 1\n"),
+        (
+            ["strict.yaml", "-t", "x", "--after", "bad!name"],
+            2,
+            "error: `bad!name` cannot have returned: it is not the name of a tool\n",
+        ),
         (["run.jsonl#1", "--after", "x"], 2, "error: a call of a transcript comes with its own arguments, history, prompt and tools\n"),
         (["nothing.jsonl#1"], 2, "error: no transcript at `nothing.jsonl`\n"),
         (["strict.yaml#1", "-p", "strict.yaml"], 2, "error: strict.yaml:1: "),

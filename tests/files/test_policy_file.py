@@ -234,6 +234,36 @@ def test_a_policy_of_more_than_eight_mebibytes_is_refused(files: Path) -> None:
     assert refused(path) == [("too-large", "a.yaml", 1)]
 
 
+def test_a_rule_with_an_error_still_has_an_id_and_names_roles_and_groups(files: Path) -> None:
+    """Ids that clash, and roles and groups that are not there, are said together with whatever else is wrong."""
+    text = """rules:
+  - {id: a, allow: x, deny: y, roles: [ghost]}
+  - {id: a, allow: "@none", colour: red}
+  - {id: b, block: z}
+  - {id: b, block: z, after: "@nobody", when: {n: {min: one}}}
+"""
+    found = refused(written(files, "bad.yaml", text))
+    assert sorted({(code, line) for code, _, line in found}) == [
+        ("duplicate-id", 4),
+        ("duplicate-id", 6),
+        ("unknown-effect", 3),
+        ("unknown-group", 4),
+        ("unknown-group", 6),
+        ("unknown-key", 4),
+        ("unknown-role", 3),
+        ("wrong-type", 6),
+    ]
+    assert [line for *_, line in found] == sorted(line for *_, line in found)
+
+
+@pytest.mark.parametrize(("text", "words"), [("default: true", "`true` is not an effect"), ("default: [block]", '`["block"]` is not')])
+def test_values_are_shown_as_they_are_written(files: Path, text: str, words: str) -> None:
+    """As YAML and JSON write them, not as Python does."""
+    with pytest.raises(FileError) as caught:
+        load_policy(written(files, "bad.yaml", text))
+    assert words in str(caught.value)
+
+
 def test_more_errors_than_anybody_reads_are_cut() -> None:
     """The last finding says that there are more."""
     text = "version: 1\nrules:\n" + "- {id: A, allow: x}\n" * 5000

@@ -23,7 +23,8 @@ from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.schemas import InvalidSchema, ToolSet
 from agentgate.core.state import State
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What a tool can be called, as a whole."""
 _MOST_TRIES = 96
 """How many sets of arguments are tried for one rule."""
 _MOST_COMPARED = 64
@@ -73,11 +74,11 @@ class Calls:
             found.update((name, None) for name in self.tools.names if name in rule.selector)
         else:
             found.update((name, None) for name in map(_made_up, rule.selector.globs))
-        return [name for name in found if name not in rule.excepted and _NAME.fullmatch(name)]
+        return [name for name in found if name not in rule.excepted and NAME.fullmatch(name)]
 
     def possible_names(self, rule: CompiledRule) -> list[str]:
         """The same, and where the task has no such tool, names that it might have."""
-        return self.tool_names(rule) or [*sorted(rule.selector.exact), *filter(_NAME.fullmatch, map(_made_up, rule.selector.globs))]
+        return self.tool_names(rule) or [*sorted(rule.selector.exact), *filter(NAME.fullmatch, map(_made_up, rule.selector.globs))]
 
     def roles(self, rule: CompiledRule) -> list[str | None]:
         """The roles that the rule is for; None stands for everybody without one."""

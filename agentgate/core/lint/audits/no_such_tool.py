@@ -1,6 +1,5 @@
 """Names of tools that the task does not have."""
 
-import re
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -9,13 +8,12 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
+from agentgate.core.lint.calls import NAME
 from agentgate.core.lint.near import did_you_mean, nearest
 from agentgate.core.lint.trial import Trial
 from agentgate.core.policy import expand, split_sources
 from agentgate.core.rules import CompiledRule, Selector
 from agentgate.core.schemas import ToolSet
-
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class _Naming(Struct, frozen=True):
@@ -91,7 +89,7 @@ def _proof(subject: Subject, name: str, naming: _Naming) -> Trial | None:
         if trial is not None:
             return trial
     missing = name.replace("*", "x")
-    return subject.calls.judge(missing, {}, role=role) if _NAME.fullmatch(missing) else None
+    return subject.calls.judge(missing, {}, role=role) if NAME.fullmatch(missing) else None
 
 
 def _there_are(tools: ToolSet) -> str:
