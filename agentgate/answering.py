@@ -61,7 +61,7 @@ class Answering:
         self.waiting, self.asking = [], 0
         for proposal in calls:  # first of all, so that a refusal is told from what else goes by the same id
             if proposal.blocked and proposal.returned is None:
-                self._returned(proposal, refused(proposal.decision))
+                self._returned(proposal, self._executor.refused(proposal.call, proposal.decision))
         answered = [(proposal.call, self._answer(proposal)) for proposal in calls]
         return [(call, content) for call, content in answered if content is not None]
 
@@ -107,14 +107,14 @@ class Answering:
         """
         if proposal.may_have_run:
             return self._unknown(proposal, decision, runnable)
-        if self.stop is not None:
+        if self.stop is not None or self._session.failure is not None:
             return not_reached()
         if self._interrupted() and not self.waiting:
             return not_reached() if proposal.decided is None else None
         if self._session.mode is Mode.OBSERVE:
             return self._observed(proposal.call, decision, runnable)
         if decision.effect is Effect.BLOCK:
-            return refused(decision)
+            return self._executor.refused(proposal.call, decision)
         if self._session.mode is Mode.DRY_RUN:
             return self._rehearsed(proposal.call, decision)
         if proposal.decided is not None:

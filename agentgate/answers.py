@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from msgspec import UNSET
 
-from agentgate.core.events import Code, Decision, Json
+from agentgate.core.events import Code, Decision, Json, ToolCall
+from agentgate.core.once import Earlier
 from agentgate.core.stops import Halt
 from agentgate.tools.port import Outcome, Tool
 
@@ -20,6 +21,19 @@ def refusal(decision: Decision) -> dict[str, Json]:
 def refused(decision: Decision) -> Outcome:
     """The policy, or the call itself, does not let it run."""
     return _outcome(refusal(decision))
+
+
+def repeated(call: ToolCall, decision: Decision, earlier: Earlier | None) -> Outcome:
+    """The same call was executed before: the earlier result, where there is one."""
+    if earlier is not None and earlier.ok and earlier.content is not None:
+        try:
+            content = json.loads(earlier.content)
+            if isinstance(content, dict) and content["ok"] is True:
+                return _outcome({**content, "code": Code.DUPLICATE})
+        except (ValueError, KeyError, RecursionError):
+            pass
+        return _outcome({"ok": True, "tool": call.name, "result": earlier.content, "code": Code.DUPLICATE})
+    return _outcome({**refusal(decision), "error": f"{decision.reason}; it is not executed again"})
 
 
 def not_approved(decision: Decision, code: Code, why: str) -> Outcome:

@@ -59,5 +59,9 @@ class RecordError(OutsideError):
     """An event could not be written to disk. Nothing may be executed after it."""
 
 
+class StateError(OutsideError):
+    """What several runs share cannot be read or written. No call that depends on it may be executed."""
+
+
 class ToolError(AgentgateError):
     """A tool failed: it raised, ran out of time, or returned what cannot be given to a model."""

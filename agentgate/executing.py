@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from agentgate.answers import killed, may_have_run, not_reached
+from msgspec.structs import replace
+
+from agentgate.answers import killed, may_have_run, not_reached, refused, repeated
 from agentgate.core.events import Code, Decision, ToolCall
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.session import Session
@@ -35,21 +37,31 @@ class Executor:
     def execute(self, call: ToolCall, decision: Decision, *, approved: bool = False) -> Outcome:
         """Executes a call that was let through, unless somebody wants to stop.
 
-        In this order, and with nothing in between that could take long: Ctrl-C, the kill switch, the tool. Both are looked at here again
-        because a question to a person may have taken its time.
+        In this order, and with nothing in between that could take long: Ctrl-C, the kill switch, what runs share, the tool. All are looked
+        at here again because a question to a person may have taken its time.
         """
         if self._interrupts.count:
             return not_reached()
         halt = self._session.halt(call)
         if halt is not None:
             return killed(halt)
+        held = self._session.executable(call, decision)
+        if held is not None:
+            return self.refused(call, replace(held, arguments=decision.arguments))
         return self._run(call, decision, approved=approved)
 
+    def refused(self, call: ToolCall, decision: Decision) -> Outcome:
+        """What becomes of a call that is not executed: word of why, or, of one that was executed already, what came of it."""
+        if decision.code is Code.DUPLICATE:
+            return repeated(call, decision, self._session.earlier(call, decision))
+        return refused(decision)
+
     def _run(self, call: ToolCall, decision: Decision, *, approved: bool) -> Outcome:
+        key = self._session.idempotency_key(call, decision)
         with self._watcher.waiting("running the tool"):
             try:
                 return self._interrupts.wait_for(
-                    lambda: self._toolbox.execute(call, decision, approved=approved),
+                    lambda: self._toolbox.execute(call, decision, approved=approved, idempotency_key=key),
                     grace=_GRACE_SECONDS,
                     give_up=self._toolbox.abandon,
                     unless=self._session.halt,

@@ -14,7 +14,7 @@ from agentgate.asking import Asking
 from agentgate.conversation import Conversation, tool_call
 from agentgate.core.events import Code, Decision, Effect, Json, Mode, ModelReplied, RunEnded, RunResumed, RunStarted
 from agentgate.core.state import CUT_OFF
-from agentgate.errors import ModelError, RecordError
+from agentgate.errors import ModelError, OutsideError, RecordError
 from agentgate.executing import Executor, Watcher
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.port import Model, Reply
@@ -86,7 +86,7 @@ class Loop:
         try:
             status, reason = work()
         except ModelError as error:
-            status, reason = "failed", f"{error.message}: {error.help}" if error.help else error.message
+            status, reason = _failed(error)
         except Interrupted:
             halt = None if self._interrupts.count else self._session.halt()
             status, reason = ("interrupted", "interrupted") if halt is None else ("stopped", halt.reason)
@@ -124,6 +124,8 @@ class Loop:
             if self._interrupts.count:
                 raise Interrupted
             permit = self._session.request()
+            if self._session.failure is not None:
+                return _failed(self._session.failure)
             if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or _always_binds(permit)):
                 return "stopped", f"{permit.reason} ({permit.rule})" if permit.rule else permit.reason
             reply = self._ask(conversation.messages, tool_choice)
@@ -140,6 +142,8 @@ class Loop:
         if self._answering.waiting:
             return "waiting", _waits_for(self._answering)
         conversation.add(reply, answers)
+        if self._session.failure is not None:
+            return _failed(self._session.failure)
         return None if self._answering.stop is None else ("stopped", self._answering.stop)
 
     def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json) -> Reply:
@@ -163,6 +167,10 @@ class Loop:
             )
         )
         return reply
+
+
+def _failed(error: OutsideError) -> tuple[str, str]:
+    return "failed", f"{error.message}: {error.help}" if error.help else error.message
 
 
 def _said(reply: ModelReplied) -> Reply:

@@ -9,15 +9,30 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from agentgate.core.arguments import digest, digest_arguments
+from agentgate.accounts import Accounts, Share, idempotency_key
+from agentgate.core.arguments import InvalidJson, digest, digest_arguments, parse_arguments
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy, compile, decide, exceeded, offered, unrunnable
-from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Decision, Effect, Event, Json, Mode, ModelRequest, ToolCall
+from agentgate.core.events import (
+    ApprovalAnswered,
+    CallDecided,
+    Code,
+    Decision,
+    Effect,
+    Event,
+    Json,
+    Mode,
+    ModelReplied,
+    ModelRequest,
+    ToolCall,
+    ToolReturned,
+)
+from agentgate.core.once import ONCE, Earlier
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve, repeat_key
 from agentgate.core.stops import Halt, Switch
-from agentgate.errors import UsageError
+from agentgate.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
@@ -61,6 +76,7 @@ class Session:
         workdir: str = "/",
         resolve: Callable[[str], str] | None = None,
         switch: Switch | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         """Starts a session.
 
@@ -77,6 +93,7 @@ class Session:
             workdir: where relative paths start, absolute, unless `run_started` says otherwise.
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
             switch: the kill switch; without one, nothing is stopped from outside.
+            accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is a text.
@@ -94,6 +111,10 @@ class Session:
         self._resolve = resolve
         self._switch = switch
         self._ended_by: Halt | None = None
+        self._share = None if accounts is None else Share(accounts, self.policy.windows, self.policy.once, self.mode)
+        self._scope = None if accounts is None else accounts.scope
+        self.failure: StateError | None = None
+        """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(
             role=role,
@@ -153,6 +174,7 @@ class Session:
         finally:
             after, self.state = self.state, before
         if not passed:
+            self._withdraw(calls)
             for event in events:
                 if isinstance(event, CallDecided):
                     self._keep(replace(event, withheld=True))
@@ -172,7 +194,20 @@ class Session:
         """
         self.state = at_time(self.state, self._clock())
         halt = self.halt()
-        return decide(self.policy, self.state, request, self._world(facts), killed=None if halt is None else halt.reason)
+        killed = None if halt is None else halt.reason
+        if self._share is None or facts is not None or not self._share.counts_cost:
+            return decide(self.policy, self.state, request, self._world(facts), killed=killed)
+        moment = self._clock()
+        try:
+            if self.failure is not None:
+                raise self.failure
+            with self._share.asking(moment) as known:
+                decision = decide(self.policy, self.state, request, self._world(known), killed=killed)
+                if decision.effect is Effect.ALLOW or (self.mode is Mode.OBSERVE and decision.code is Code.LIMIT):
+                    self._share.asked(self.state, request.reserve_usd, moment)
+            return decision
+        except StateError as error:
+            return self._failed(error)
 
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.
@@ -189,6 +224,49 @@ class Session:
         if halt is not None and halt.ends_run:
             self._ended_by = halt
         return halt
+
+    def executable(self, call: ToolCall, decision: Decision) -> Decision | None:
+        """What keeps a call, which was let through, from being executed after all; None where nothing does.
+
+        To be asked immediately before each execution, and only there: what is executed once is this call's from now on.
+        """
+        if self.policy.once is None and self._share is None:
+            return None
+        args_hash = digest(decision.arguments)
+        once = self.policy.once is not None and call.name in self.policy.once
+        earlier = self.state.made.get(repeat_key(call.name, args_hash)) if once else None
+        if earlier is not None and earlier.call_id != call.id and self.mode is not Mode.OBSERVE:
+            return _duplicate(earlier)
+        if self._share is None or not self._share.concerns(call):
+            return None
+        try:
+            if self.failure is not None:
+                raise self.failure
+            held = self._share.executing(self.state, call, args_hash, decision, self._clock())
+        except StateError as error:
+            return self._failed(error)
+        if held is None or self.mode is Mode.OBSERVE:
+            return None
+        if isinstance(held, Earlier):
+            return _duplicate(held)
+        return Decision(Effect.BLOCK, Code.LIMIT, held.id, f"limit `{held.id}` was reached while this call waited")
+
+    def earlier(self, call: ToolCall, decision: Decision) -> Earlier | None:
+        """The call that this one repeats, with what is known now of what came of it."""
+        args_hash = digest(decision.arguments)
+        known = self.state.made.get(repeat_key(call.name, args_hash))
+        if known is not None or self._share is None:
+            return known
+        try:
+            return self._share.earlier(call, args_hash)
+        except StateError as error:
+            self._failed(error)
+            return None
+
+    def idempotency_key(self, call: ToolCall, decision: Decision) -> str:
+        """What tells the effect of a call from others. For what is executed once, a repeat has the same one."""
+        once = self.policy.once is not None and call.name in self.policy.once
+        return idempotency_key(self._scope, self.state.run_id, call.name, digest(decision.arguments), None if once else call.id)
 
     def runnable(self, call: ToolCall, *, proposed: bool = False) -> Decision:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it, or say so."""
@@ -233,7 +311,14 @@ class Session:
         """
         if isinstance(event, CallDecided):
             raise UsageError("decisions are recorded by `propose` alone")
+        if self._share is None:
+            self._keep(event)
+            return
+        if isinstance(event, ModelReplied):
+            self._try(lambda share: share.replied(self.state, event.cost_usd, event.at))
         self._keep(event)
+        if isinstance(event, ToolReturned):
+            self._try(lambda share: share.returned(self.state, event))
 
     def now(self) -> datetime:
         """The time by this session's clock."""
@@ -245,7 +330,11 @@ class Session:
             raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
         if self.policy.needs_time:
             self.state = at_time(self.state, moment)
-        decision = self._decide(self.state, call, facts, self.halt(call))
+        halt = self.halt(call)
+        if self._share is None or facts is not None or not self._share.concerns(call):
+            decision = self._decide(self.state, call, facts, halt)
+        else:
+            decision = self._decide_sharing(self._share, call, moment, halt)
         event = CallDecided(
             at=moment,
             step=self.state.steps,
@@ -270,6 +359,36 @@ class Session:
         binds = self.mode is not Mode.OBSERVE or decision.code is Code.KILLED
         return decision if binds else replace(decision, enforced=False)
 
+    def _decide_sharing(self, share: Share, call: ToolCall, moment: datetime, halt: Halt | None) -> Decision:
+        """The same in one turn with looking up what runs share, and counting the call where it is let through."""
+        try:
+            if self.failure is not None:
+                raise self.failure
+            with share.judging(self.state, call, _hash_of(call), moment) as known:
+                decision = self._decide(self.state, call, known, halt)
+                share.let_through(self.state, call, decision, moment)
+            return replace(decision, facts={**decision.facts, **known})
+        except StateError as error:
+            return self._failed(error)
+
+    def _failed(self, error: StateError) -> Decision:
+        """The refusal of everything that needs the accounts, in observe mode too."""
+        self.failure = error
+        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, error.message, error.help)
+
+    def _try(self, account: Callable[[Share], object]) -> None:
+        """Keeps books about what has happened already; where that fails, more is counted than was used."""
+        assert self._share is not None
+        try:
+            account(self._share)
+        except StateError as error:
+            self._failed(error)
+
+    def _withdraw(self, calls: Sequence[ToolCall]) -> None:
+        """Counts calls no more that nobody ever saw."""
+        if self._share is not None:
+            self._try(lambda share: share.withheld(self.state, calls))
+
     def _world(self, facts: Mapping[str, str] | None) -> World:
         return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
 
@@ -277,6 +396,18 @@ class Session:
         if self._record is not None:
             self._record(event)
         self.state = evolve(self.state, event)
+
+
+def _hash_of(call: ToolCall) -> str:
+    """The hash of a call's arguments, before it is judged; empty where they do not parse, so that it will not be let through."""
+    try:
+        return digest(parse_arguments(call.arguments))
+    except InvalidJson:
+        return ""
+
+
+def _duplicate(earlier: Earlier) -> Decision:
+    return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, earlier.sentence)
 
 
 def arguments_hash(call: ToolCall, decision: Decision) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agentgate import __version__
+from agentgate.accounts import Accounts
 from agentgate.approvers.fixed import ALWAYS, NEVER
 from agentgate.approvers.port import Approver
 from agentgate.approvers.terminal import TerminalApprover
@@ -39,6 +40,7 @@ from agentgate.task import ModelSettings, Task, ToolEffect
 from agentgate.tools import open_toolbox
 from agentgate.tools.port import Toolbox
 
+_LONGEST_SCOPE = 200
 _APPROVERS: Mapping[str, Callable[[], Approver]] = {"prompt": TerminalApprover, "never": lambda: NEVER, "always": lambda: ALWAYS}
 
 
@@ -54,6 +56,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     max_steps: int | None
     transcript: str | None
     state: StateFolder
+    scope: str | None
+    """The key of runs that execute a call once together."""
     workdir: str | None
     format: str | None
     approve: str
@@ -88,7 +92,15 @@ def run_task(wanted: Wanted) -> RunEnded:
         screen = _screen(wanted, writer)
         shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
         switch = open_switch(wanted.state, run_id, toolbox)
-        session = Session(wanted.policy, role=wanted.role, mode=wanted.mode, recorder=shown, resolve=resolve, switch=switch)
+        session = Session(
+            wanted.policy,
+            role=wanted.role,
+            mode=wanted.mode,
+            recorder=shown,
+            resolve=resolve,
+            switch=switch,
+            accounts=open_accounts(wanted.state, wanted.policy, wanted.scope, stack),
+        )
         loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
         ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now()))
         screen.check()
@@ -99,6 +111,37 @@ def open_switch(state: StateFolder, run_id: str, toolbox: Toolbox) -> FileSwitch
     """The kill switch of a run."""
     reads = [tool.name for tool in toolbox.tools if tool.effect is ToolEffect.READ]
     return FileSwitch(state, run_id, reads=reads)
+
+
+def open_accounts(state: StateFolder, policy: Policy, scope: str | None, stack: ExitStack) -> Accounts | None:
+    """What runs share, where the policy counts over time or the run shares with others what is executed once.
+
+    Args:
+        state: where it is kept.
+        policy: whose limits are counted.
+        scope: the key of `--idempotency-scope`.
+        stack: closes it.
+
+    Raises:
+        UsageError: the scope is none, or the policy executes nothing once.
+        OutsideError: the state cannot be used.
+    """
+    if scope is not None:
+        _check_scope(scope, policy)
+    if scope is None and all(limit.window is None for limit in policy.limits):
+        return None
+    from agentgate.files.state_db import StateDatabase
+
+    return stack.enter_context(StateDatabase(state, policy=policy.name, scope=scope))
+
+
+def _check_scope(scope: str, policy: Policy) -> None:
+    if not policy.once:
+        raise UsageError(
+            "`--idempotency-scope` is for tools under `once`, and the policy has none", help="add `once: [TOOL]` to the policy"
+        )
+    if not 0 < len(scope) <= _LONGEST_SCOPE or not scope.isprintable():
+        raise UsageError(f"an idempotency scope is 1 to {_LONGEST_SCOPE} printable characters", help="for instance the number of an order")
 
 
 def _check_role(wanted: Wanted) -> None:

@@ -45,6 +45,10 @@ _MaxSteps = Annotated[
 _Transcript = Annotated[
     str | None, typer.Option("--transcript", help="Where to record the run.", envvar="AGENTGATE_TRANSCRIPT", metavar="FILE")
 ]
+_Scope = Annotated[
+    str | None,
+    typer.Option("--idempotency-scope", help="Tools under `once` execute a call once in all runs with this key.", metavar="KEY"),
+]
 _Workdir = Annotated[str | None, typer.Option("--workdir", help="Where tools run and relative paths start.", metavar="FOLDER")]
 _Format = Annotated[Format | None, typer.Option("--format", "-f", help="table on a terminal, plain in a pipe.", envvar="AGENTGATE_FORMAT")]
 _Approve = Annotated[Approve, typer.Option("--approve", help="Who answers when the policy asks.")]
@@ -68,6 +72,7 @@ def run(
     max_steps: _MaxSteps = None,
     transcript: _Transcript = None,
     state: State = None,
+    idempotency_scope: _Scope = None,
     workdir: _Workdir = None,
     format: _Format = None,
     approve: _Approve = Approve.PROMPT,
@@ -99,6 +104,7 @@ def run(
         max_steps=max_steps,
         transcript=transcript,
         state=StateFolder(state or DEFAULT),
+        scope=idempotency_scope,
         workdir=workdir,
         format=format.value if format else None,
         approve=approve.value,

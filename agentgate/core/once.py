@@ -66,7 +66,7 @@ def ended(made: Made, key: str, event: ToolReturned) -> Made:
     if known is not None and known.call_id != event.call_id:
         return made
     if event.executed or (event.ok and known is not None):
-        return made.insert(key, Earlier(event.call_id, content=event.content, ok=event.ok))
+        return made.insert(key, Earlier(event.call_id, content=None if event.unknown else event.content, ok=event.ok))
     return made.discard(key) if known is not None and known.content is None else made
 
 
