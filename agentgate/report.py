@@ -10,13 +10,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from agentgate.core.arguments import InvalidJson, parse_arguments
-from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, Json, ModelReplied, RunEnded, ToolReturned, Usage
+from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, Json, ModelReplied, RunEnded, RunResumed, ToolReturned, Usage
 from agentgate.core.state import user_texts
 from agentgate.errors import FileError
 from agentgate.files.history import Run, summary
 from agentgate.files.transcript import Proposed, Transcript
 from agentgate.files.transcript_reader import Source, read_file
 from agentgate.files.transcript_verify import UNENDED, Verification, verify
+from agentgate.output.summary import resumed_text
 
 
 class Call(Struct):
@@ -33,7 +34,8 @@ class Call(Struct):
     decided: CallDecided | None = None
     """None in transcripts of others: nobody decided anything there."""
     approvals: list[ApprovalAnswered] = field(default_factory=list)
-    returned: ToolReturned | None = None
+    returns: list[ToolReturned] = field(default_factory=list)
+    """Its answers: one, or several where it was executed again after nobody knew whether it had run."""
 
 
 class Step(Struct):
@@ -127,7 +129,7 @@ def _verified(transcript: Transcript) -> tuple[Verification | None, str | None]:
 def _steps(transcript: Transcript) -> list[Step]:
     began = transcript.started.at
     steps: list[Step] = []
-    open_calls: list[Call] = []
+    calls: dict[str, list[Call]] = {}
     for item in transcript.items[1:]:
         if isinstance(item, ModelReplied):
             steps.append(_step(item, None if began == EPOCH else (item.at - began).total_seconds()))
@@ -138,21 +140,20 @@ def _steps(transcript: Transcript) -> list[Step]:
             case Proposed():
                 call = _call(item)
                 steps[-1].calls.append(call)
-                open_calls.append(call)
+                calls.setdefault(repr(call.id), []).append(call)
             case ApprovalAnswered():
-                found = _waiting(open_calls, item.call_id)
-                if found is not None:
-                    found.approvals.append(item)
+                for call in _meant(calls, item.call_id):
+                    call.approvals.append(item)
             case ToolReturned():
-                found = _waiting(open_calls, item.call_id)
-                if found is not None:
-                    found.returned = item
-                    open_calls.remove(found)
+                for call in _meant(calls, item.call_id):
+                    call.returns.append(item)
+            case RunResumed():
+                steps[-1].notices.append(" · ".join(("the run goes on", *resumed_text(item, transcript.started))))
             case RunEnded():
                 if item is not transcript.items[-1]:
                     steps[-1].notices.append(f"the run ended as {item.status}" + (f": {item.reason}" if item.reason else ""))
-            case other:
-                steps[-1].notices.append(f"{type(other).__struct_config__.tag} at {other.at.isoformat()}")
+            case _:
+                pass
     return steps
 
 
@@ -179,9 +180,10 @@ def _call(item: Proposed) -> Call:
     return Call(item.index + 1, item.call.id, item.call.name, item.call.arguments, arguments, item.recorded)
 
 
-def _waiting(calls: list[Call], call_id: Json) -> Call | None:
-    """The oldest call of this id that has no answer yet."""
-    return next((call for call in calls if call.id == call_id), None)
+def _meant(calls: Mapping[str, list[Call]], call_id: Json) -> list[Call]:
+    """The oldest call of this id that has no answer yet, else the latest one; none where there is no such call."""
+    found = calls.get(repr(call_id), [])
+    return [call for call in found if not call.returns][:1] or found[-1:]
 
 
 def text_of(content: Json) -> str:

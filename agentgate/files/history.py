@@ -11,7 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, Json, ModelReplied, RunEnded, ToolReturned
+from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, Json, ModelReplied, RunEnded, RunResumed, ToolReturned
 from agentgate.files.transcript import Damage, Proposed, Transcript
 from agentgate.files.transcript_reader import Source, read_file
 from agentgate.files.transcript_streams import STDIN, open_regular
@@ -26,6 +26,8 @@ _MOST_DAMAGES = 20
 """Damages of one file that are kept; the rest is counted."""
 
 _LONGEST_NAME = 200
+_MOST = 2**53
+"""Tokens and dollars of one run, at most: what every reader of JSON can take."""
 
 
 class Tally(Struct, frozen=True, array_like=True):
@@ -51,7 +53,7 @@ class Run(Struct, frozen=True):
     started: datetime | None = None
     """None where nobody says."""
     seconds: float = 0.0
-    """From the first event to the last."""
+    """How long it was at work; from the first event to the last where it has no end."""
     task: str | None = None
     policy: str | None = None
     policy_sha256: str | None = None
@@ -136,15 +138,15 @@ def summary(transcript: Transcript) -> Run:
     for item in transcript.items:
         counting.take(item.recorded or item if isinstance(item, Proposed) else item)
     latest = max((item.at for item in transcript.items), default=EPOCH)
-    ended = transcript.items[-1]
-    is_over = isinstance(ended, RunEnded)
+    ended = counting.ended
+    seconds = max((latest - started.at).total_seconds(), 0.0) if started.at != EPOCH else 0.0
     return Run(
         run_id=_writable(transcript.id),
         line=transcript.line,
-        status=_writable(ended.status) if isinstance(ended, RunEnded) else IMPORTED if transcript.imported else UNFINISHED,
-        reason=_writable(ended.reason) if isinstance(ended, RunEnded) else "",
+        status=_writable(ended.status) if ended is not None else IMPORTED if transcript.imported else UNFINISHED,
+        reason=_writable(ended.reason) if ended is not None else "",
         started=None if started.at == EPOCH else started.at,
-        seconds=round(max((latest - started.at).total_seconds(), 0.0), 6) if started.at != EPOCH else 0.0,
+        seconds=round(seconds if ended is None else min(max(ended.totals.seconds, 0.0), seconds), 6),
         task=_writable(started.task.name) if started.task else None,
         policy=_writable(started.policy.name) if started.policy else None,
         policy_sha256=_writable(started.policy.sha256) if started.policy else None,
@@ -152,13 +154,13 @@ def summary(transcript: Transcript) -> Run:
         role=_writable(started.role) if started.role is not None else None,
         model=_writable(started.model) if started.model is not None else None,
         steps=counting.steps,
-        input_tokens=counting.input_tokens,
-        output_tokens=counting.output_tokens,
-        cached_tokens=counting.cached_tokens,
-        cost_usd=round(counting.cost, 12) if counting.priced and not counting.unpriced else None,
+        input_tokens=min(counting.input_tokens, _MOST),
+        output_tokens=min(counting.output_tokens, _MOST),
+        cached_tokens=min(counting.cached_tokens, _MOST),
+        cost_usd=round(counting.cost, 12) if counting.priced and not counting.unpriced and counting.cost <= _MOST else None,
         approved=counting.approved,
         tallies=counting.tallies(),
-        damaged=not transcript.intact or (transcript.complete and not is_over and not transcript.imported),
+        damaged=not transcript.intact,
     )
 
 
@@ -172,6 +174,9 @@ class _Counting:
         self._calls: Counter[tuple[str, str, str]] = Counter()
         self._executed: Counter[tuple[str, str, str]] = Counter()
         self._open: dict[str, deque[tuple[str, str, str]]] = {}
+        self._answered: dict[str, tuple[str, str, str]] = {}
+        self.ended: RunEnded | None = None
+        """The end, unless the run went on after it."""
 
     def take(self, item: object) -> None:
         match item:
@@ -185,12 +190,22 @@ class _Counting:
             case ApprovalAnswered():
                 self.approved += item.answer == "approve"
             case ToolReturned():
-                waiting = self._open.get(repr(item.call_id))
-                key = waiting.popleft() if waiting else None
-                if key is not None and item.executed:
-                    self._executed[key] += 1
+                self._returned(item)
+            case RunEnded():
+                self.ended = item
+            case RunResumed():
+                self.ended = None
             case _:
                 pass
+
+    def _returned(self, item: ToolReturned) -> None:
+        """An answer belongs to the oldest call of its id that waits for one; a second one to the call that was executed again."""
+        call_id = repr(item.call_id)
+        waiting = self._open.get(call_id)
+        key = waiting.popleft() if waiting else self._answered.get(call_id)
+        if key is not None:
+            self._answered[call_id] = key
+            self._executed[key] += item.executed
 
     def _replied(self, item: ModelReplied) -> None:
         self.steps += 1

@@ -30,6 +30,7 @@ from agentgate.core.events import (
     RunEnded,
     RunStarted,
     ToolReturned,
+    Totals,
     Usage,
 )
 from agentgate.files.transcript_chain import ZEROS, seal
@@ -64,7 +65,7 @@ def run_events(
         yield CallDecided(at=at, step=1, call_id=f"c{number}", tool=tool, arguments="{}", effect=effect, code=code, rule=rule)
         yield ToolReturned(at=at, call_id=f"c{number}", executed=effect is Effect.ALLOW, ok=True, content="")
     if status is not None:
-        yield RunEnded(at=at + timedelta(seconds=3), status=status, reason="")
+        yield RunEnded(at=at + timedelta(seconds=3), status=status, totals=Totals(seconds=3.0))
 
 
 def chained(events: Iterator[Event]) -> bytes:

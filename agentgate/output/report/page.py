@@ -24,7 +24,7 @@ from agentgate.output.history_list import cost_of, policy_of, time_of
 from agentgate.output.marks import marks
 from agentgate.output.report import charts, values
 from agentgate.output.safe import safe
-from agentgate.output.summary import decision_word, money_text, plural, size_text, time_text
+from agentgate.output.summary import decision_word, money_text, plural, scope_text, size_text, time_text
 
 if TYPE_CHECKING:
     from agentgate.files.history import Run
@@ -96,6 +96,7 @@ def _environment() -> Environment:
         policy=policy_of,
         prose=values.shown_text,
         result=values.shown_result,
+        scope=scope_text,
         size=size_text,
         span=time_text,
         tool=values.tool_name,
