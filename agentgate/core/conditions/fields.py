@@ -16,16 +16,13 @@ LONGEST = 1024 * 1024
 _LINE = re.compile(r"[ \t]*(?:[-*][ \t]+)?([^\s:=#](?:[^:=\r\n]*[^\s:=])?)[ \t]*[:=][ \t]+([^\r\n]*)")
 
 
-@lru_cache(maxsize=256)
 def field_values(result: str, field: str) -> frozenset[str | Decimal]:
     """The strings and numbers that stand under a name in a result, at whatever depth.
 
     A result that is JSON, or a YAML list or mapping, has keys; only of another one are the lines looked at. So a text within a
     structured result cannot pretend to be one of its fields.
     """
-    if len(result) > LONGEST:
-        return frozenset()
-    return frozenset(_scalars(structure(result), field))
+    return _named(result).get(field, frozenset())
 
 
 @lru_cache(maxsize=64)
@@ -66,19 +63,39 @@ def _loader() -> type:
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def _scalars(value: Json, field: str) -> Iterator[str | Decimal]:
+def fields_of(result: str, value: Json) -> frozenset[str]:
+    """The names under which a string or a number stands in a result."""
+    wanted = value if isinstance(value, str) else Decimal(repr(value))
+    return frozenset(name for name, found in _named(result).items() if wanted in found)
+
+
+def named_values(result: str) -> Mapping[str, frozenset[str | Decimal]]:
+    """Every name in a result, and the strings and numbers that stand under it."""
+    return _named(result)
+
+
+@lru_cache(maxsize=64)
+def _named(result: str) -> dict[str, frozenset[str | Decimal]]:
+    """Every name in a result, and what stands under it."""
+    if len(result) > LONGEST:
+        return {}
+    found: dict[str, set[str | Decimal]] = {}
+    for name, value in _pairs(structure(result)):
+        found.setdefault(name, set()).update(_scalar(value))
+    return {name: frozenset(values) for name, values in found.items()}
+
+
+def _pairs(value: Json) -> Iterator[tuple[str, Json]]:
+    """Names with what stands under them; the items of a list one by one."""
     if isinstance(value, str):
-        for match in map(_LINE.fullmatch, value.splitlines()):
-            if match is not None and match[1] == field:
-                yield from _scalar(match[2].strip())
+        yield from ((match[1], match[2].strip()) for match in map(_LINE.fullmatch, value.splitlines()) if match is not None)
         return
     pending = [value]
     while pending:
         item = pending.pop()
         if isinstance(item, Mapping):
-            found = item.get(field)
-            for leaf in found if isinstance(found, list) else (found,):
-                yield from _scalar(leaf)
+            for name, held in item.items():
+                yield from ((name, leaf) for leaf in (held if isinstance(held, list) else (held,)))
             pending.extend(item.values())
         elif isinstance(item, list):
             pending.extend(item)

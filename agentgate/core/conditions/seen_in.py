@@ -123,20 +123,21 @@ def _seen(value: Json, sources: Sources, state: State) -> bool:
     if type(value) is int or type(value) is float:
         if not abs(value) < 10**MAX_DIGITS:
             raise Unjudgeable("is not a number that somebody writes out")
-        number = Decimal(repr(value))
-        return any(number in _numbers(text) for text in sources.texts(state)) or any(number in found for found in sources.values(state))
-    if type(value) is not str:
+    elif type(value) is not str:
         raise Unjudgeable(f"is {kind_of(value)}, which does not occur in a text")
-    if value != value.strip() or len(value) > MAX_LENGTH or (len(value) < MIN_LENGTH and not value.isdecimal()):
+    elif value != value.strip() or len(value) > MAX_LENGTH or (len(value) < MIN_LENGTH and not value.isdecimal()):
         raise Unjudgeable(f"is not between {MIN_LENGTH} and {MAX_LENGTH} characters, or has space around it")
     return occurs(value, sources, state)
 
 
-def occurs(value: str, sources: Sources, state: State) -> bool:
-    """Whether a string occurs in one of the sources."""
-    if any(value in found for found in sources.values(state)):
+def occurs(value: str | float, sources: Sources, state: State) -> bool:
+    """Whether a string or a number occurs in one of the sources."""
+    wanted = value if isinstance(value, str) else Decimal(repr(value))
+    if any(wanted in found for found in sources.values(state)):
         return True
-    spellings = _spellings(value)
+    if not isinstance(wanted, str):
+        return any(wanted in _numbers(text) for text in sources.texts(state))
+    spellings = _spellings(wanted)
     return any(stands_in(spelling, text) for text in sources.texts(state) for spelling in spellings)
 
 

@@ -1,0 +1,1 @@
+"""From recordings to the least policy that allows what they did: observe, propose, score, write."""

@@ -1,0 +1,79 @@
+"""From where values may come: the fewest places that account for all of them, those that strangers write last."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from agentgate.core.conditions.seen_in import PROMPT
+
+MOST_SOURCES = 6
+"""More places than these explain nothing."""
+MOST_FIELDS = 3
+"""Fields that stand in for a whole result."""
+_WORD = re.compile(r"[a-z]+|[A-Z][a-z]*|[0-9]+")
+_OPEN = frozenset(
+    "browse browser crawl download email emails fetch http https inbox internet link mail news page pages reviews scrape search site url web "
+    "webpage website".split()
+)
+"""Words in the names of tools whose results anybody can write."""
+PROSE = frozenset("body comment content description details html message note notes review snippet subject summary text title".split())
+"""Names of fields that hold what somebody wrote."""
+
+
+def words(name: str) -> list[str]:
+    """The words that a name is made of, in small letters."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+def exposure(source: str) -> int:
+    """How easily a stranger puts a value there: 0 hardly, 1 as the field of an open tool, 2 in an open text."""
+    tool, mark, field = source.partition("#")
+    if mark and PROSE & set(words(field)):
+        return 2
+    if _OPEN & set(words(tool)):
+        return 1 if mark else 2
+    return 0
+
+
+def cover(needed: Iterable[frozenset[str]], against: Sequence[frozenset[str]] = ()) -> tuple[str, ...] | None:
+    """Sources of which every value has at least one, the user's words always among them; None where there are none, or too many.
+
+    Args:
+        needed: the sources of each value that shall pass.
+        against: those of values that shall not.
+    """
+    open_ = [sources for sources in needed if PROMPT not in sources]
+    chosen = _greedy(open_, against)
+    if chosen is None:
+        return None
+    for whole in [source for source in chosen if "#" not in source]:
+        rest = [sources for sources in open_ if not any(other in sources for other in chosen if other != whole)]
+        fields = _greedy([frozenset(source for source in sources if source.startswith(f"{whole}#")) for sources in rest], against)
+        if fields is not None and len(fields) <= MOST_FIELDS:
+            chosen = [source for source in chosen if source != whole] + fields
+    return (PROMPT, *sorted(chosen)) if len(chosen) < MOST_SOURCES else None
+
+
+def safely(needed: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """The same values, as far as they stood where strangers do not write."""
+    closed = (frozenset(source for source in sources if exposure(source) == 0) for sources in needed)
+    return [sources for sources in closed if sources]
+
+
+def _greedy(needed: list[frozenset[str]], against: Sequence[frozenset[str]]) -> list[str] | None:
+    chosen: list[str] = []
+    while needed:
+        candidates = {source for sources in needed for source in sources}
+        if not all(needed) or len(chosen) > MOST_SOURCES:
+            return None
+        best = min(candidates, key=lambda source: _cost(source, needed, against))
+        chosen.append(best)
+        needed = [sources for sources in needed if best not in sources]
+    return chosen
+
+
+def _cost(source: str, needed: Sequence[frozenset[str]], against: Sequence[frozenset[str]]) -> tuple[int, int, int, bool, str]:
+    harm = sum(source in sources for sources in against)
+    use = sum(source in sources for sources in needed)
+    return harm, exposure(source), -use, "#" not in source, source
