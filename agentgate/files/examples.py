@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from agentgate.core.conditions import World
 from agentgate.core.findings import Finding
 from agentgate.core.past import returned
-from agentgate.core.policy import Example, Policy
+from agentgate.core.policy import Example, Policy, Rule
 from agentgate.core.rules import CompiledRule
 from agentgate.core.state import State
 from agentgate.files.errors import error
@@ -24,6 +24,12 @@ def failing(policy: Policy) -> Iterator[Finding]:
                 finding = _failing(compiled, example)
                 if finding is not None:
                     yield finding
+
+
+def holds(rule: Rule, policy: Policy) -> bool:
+    """Whether every example of a rule is as it says."""
+    compiled = CompiledRule(rule, policy)
+    return all(_matches(compiled, example)[0] == example.matches for example in rule.examples)
 
 
 def _failing(rule: CompiledRule, example: Example) -> Finding | None:

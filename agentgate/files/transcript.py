@@ -48,6 +48,8 @@ class Transcript(Struct, frozen=True):
     file: str
     line: int = 1
     """Where it begins."""
+    attacked: bool = False
+    """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
     imported: bool = False
     """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False

@@ -320,7 +320,10 @@ def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json
     run_id = named if isinstance(named, str) and named else f"{source.file}:{number}"
     if isinstance(tools, str):
         tools = _tools_in_file(source.file, tools, tool_files)
-    return Transcript(id=run_id, items=importer.read(value, run_id, tools), file=source.file, line=number, imported=True)
+    items = importer.read(value, run_id, tools)
+    meta = head.get("meta")
+    attacked = isinstance(meta, dict) and meta.get("attack_succeeded") is True
+    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=attacked)
 
 
 def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:

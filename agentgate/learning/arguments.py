@@ -19,10 +19,10 @@ MOST_VALUES = 6
 """A list of more values than these is no small enumeration."""
 _TIMES = 4
 """How often each value of an enumeration is used on average."""
-_MOSTLY = 0.5
-"""Where so many values stood in closed sources, the others are a person's decision."""
 _MANY = 10
 """From so many calls on, a range says something."""
+GREATEST = 1e14
+"""Numbers above this are no amounts, and not every reader of YAML takes them for the same."""
 _LONG = 40
 _EMAIL = re.compile(r"[^@\s]+@([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
 _HOSTED = re.compile(r"https?://[^\s@\\]+", re.IGNORECASE)
@@ -42,7 +42,7 @@ class Shape(Struct, frozen=True):
     """None where any value will do."""
     words: str
     """What the recordings showed, for people."""
-    steered: bool
+    steered: bool = True
     """Whether nobody but the user, the task's own tools or the recordings decides its value."""
 
 
@@ -78,7 +78,7 @@ def shape(evidence: Evidence, argument: str) -> Shape:
     if not leaves:
         return unused(evidence, argument)
     if kinds == {"boolean"}:
-        return Shape(None, "true or false", steered=True)
+        return Shape(None, "true or false")
     if kinds == {"number"}:
         return _of_numbers(evidence, argument, leaves, optional)
     if kinds != {"string"}:
@@ -88,7 +88,7 @@ def shape(evidence: Evidence, argument: str) -> Shape:
 
 def unused(evidence: Evidence, argument: str) -> Shape:
     """An argument that the tool has and no call used: as in other tools, where they have one of that name; else not at all."""
-    return _elsewhere(evidence, argument, optional=True) or Shape(_condition(argument, "equals", None, optional=True), "never used", steered=True)
+    return _elsewhere(evidence, argument, optional=True) or _held(argument, "equals", None, True, "never used")
 
 
 def untried(evidence: Evidence, argument: str) -> Shape:
@@ -97,9 +97,9 @@ def untried(evidence: Evidence, argument: str) -> Shape:
     said = evidence.properties[argument]
     kind = said.get("type") if isinstance(said, Mapping) and "enum" not in said else None
     if kind in ("boolean", "integer", "number"):
-        return Shape(None, "any", steered=True)
+        return Shape(None, "any")
     found = _elsewhere(evidence, argument, optional=optional)
-    return found or Shape(_condition(argument, "seen_in", PROMPT, optional=optional), "from the prompt", steered=True)
+    return found or _held(argument, "seen_in", PROMPT, optional, "from the prompt")
 
 
 def _elsewhere(evidence: Evidence, argument: str, *, optional: bool) -> Shape | None:
@@ -115,12 +115,13 @@ def _elsewhere(evidence: Evidence, argument: str, *, optional: bool) -> Shape | 
     found = _cover(evidence, [leaf.sources for leaf in pooled], [])
     if found is None:
         return None
-    return Shape(_condition(argument, "seen_in", _one_or_many(found), optional=optional), f"as elsewhere {_places(found)}", steered=True)
+    return _held(argument, "seen_in", _one_or_many(found), optional, f"as elsewhere {_places(found)}")
 
 
 def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional: bool) -> Shape:
     values = Counter(str(leaf.value) for leaf in leaves)
-    bad = [leaf for sample in evidence.bad for leaf in sample.named(argument) if leaf.value not in values]
+    known = {(leaf.value, leaf.sources) for leaf in leaves}
+    bad = [leaf for sample in evidence.bad for leaf in sample.named(argument) if (leaf.value, leaf.sources) not in known]
     listed = evidence.properties.get(argument)
     if isinstance(listed, Mapping) and "enum" in listed and len(values) <= 2 * MOST_VALUES:
         return _enumeration(argument, values, optional)
@@ -135,7 +136,7 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     found = _cover(evidence, needed, [leaf.sources for leaf in bad])
     if found is not None:
         words = f"{_places(found)}" if len(values) > 1 else f"{_quoted(values)}, {_places(found)}"
-        return Shape(_condition(argument, "seen_in", _one_or_many(found), optional=optional), words, steered=True)
+        return _held(argument, "seen_in", _one_or_many(found), optional, words)
     if len(values) <= MOST_VALUES and len(leaves) >= _TIMES * len(values) and evidence.runs >= evidence.enough:
         return _enumeration(argument, values, optional)
     return _of_form(argument, values, optional)
@@ -143,8 +144,7 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
 
 def _cover(evidence: Evidence, needed: list[frozenset[str]], against: list[frozenset[str]]) -> tuple[str, ...] | None:
     """Where the values come from: closed sources alone where most values had one, and fields of the same kind with each other."""
-    closed = safely(needed)
-    found = cover(closed if len(closed) >= _MOSTLY * len(needed) else needed, against)
+    found = cover(safely(needed, against), against)
     if found is None:
         return None
     kin = {other for source in found for other in evidence.alike.get(source, ()) if exposure(other) == 0}
@@ -156,12 +156,12 @@ def _of_simple_form(argument: str, values: Iterable[str], *, optional: bool) -> 
     values = list(values)
     for form, pattern in _FORMS.items():
         if all(re.fullmatch(pattern, value, re.ASCII) for value in values):
-            return Shape(_condition(argument, "matches", pattern, optional=optional), form, steered=True)
+            return _held(argument, "matches", pattern, optional, form)
     return None
 
 
 def _enumeration(argument: str, values: Counter[str], optional: bool) -> Shape:
-    return Shape(_condition(argument, "in", sorted(values), optional=optional), f"one of {_quoted(values)}", steered=True)
+    return _held(argument, "in", sorted(values), optional, f"one of {_quoted(values)}")
 
 
 def _of_prose(argument: str, leaves: list[Leaf], bad: list[Leaf], optional: bool) -> Shape:
@@ -169,24 +169,24 @@ def _of_prose(argument: str, leaves: list[Leaf], bad: list[Leaf], optional: bool
     found = cover((link for leaf in leaves for link in leaf.links), [link for leaf in bad for link in leaf.links])
     if found is None:
         return Shape(None, "any text, with links from anywhere", steered=False)
-    return Shape(_condition(argument, "links_seen_in", _one_or_many(found), optional=optional), f"any text; links {_places(found)}", steered=True)
+    return _held(argument, "links_seen_in", _one_or_many(found), optional, f"any text; links {_places(found)}")
 
 
 def _of_form(argument: str, values: Counter[str], optional: bool) -> Shape:
     """Values that nobody had named before, but that are alike."""
     domains = {match[1].lower() for match in map(_EMAIL.fullmatch, values) if match}
     if all(_EMAIL.fullmatch(value) for value in values) and len(domains) <= MOST_VALUES:
-        return Shape(_condition(argument, "email", sorted(domains), optional=optional), f"an address at {', '.join(sorted(domains))}", steered=True)
+        return _held(argument, "email", sorted(domains), optional, f"an address at {', '.join(sorted(domains))}")
     if all(_HOSTED.fullmatch(value) for value in values):
         hosts = sorted({urlsplit(value).hostname or "" for value in values})
         schemes = sorted({urlsplit(value).scheme.lower() for value in values})
         if len(hosts) <= MOST_VALUES and all("." in host for host in hosts):
             operand = {"hosts": hosts, "schemes": schemes}
-            return Shape(_condition(argument, "url", operand, optional=optional), f"an address at {', '.join(hosts)}", steered=True)
+            return _held(argument, "url", operand, optional, f"an address at {', '.join(hosts)}")
     if all(_PATH.fullmatch(value) and ".." not in value for value in values):
         folders = sorted({value.removeprefix("./").split("/", 1)[0] for value in values})
         if len(folders) <= MOST_VALUES:
-            return Shape(_condition(argument, "path", folders, optional=optional), f"a path in {', '.join(folders)}", steered=True)
+            return _held(argument, "path", folders, optional, f"a path in {', '.join(folders)}")
     return Shape(None, "any text", steered=False)
 
 
@@ -198,11 +198,11 @@ def _of_numbers(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     if _is_key(argument) and len(named) == len(leaves):
         found = cover(leaf.sources for leaf in leaves)
         if found is not None:
-            return Shape(_condition(argument, "seen_in", _one_or_many(found), optional=optional), f"{words}, {_places(found)}", steered=True)
-    if _is_key(argument) or len(leaves) < _MANY:
-        return Shape(None, words, steered=True)
+            return _held(argument, "seen_in", _one_or_many(found), optional, f"{words}, {_places(found)}")
+    if _is_key(argument) or len(leaves) < _MANY or max(abs(low), abs(high)) > GREATEST:
+        return Shape(None, words)
     bounds = [("min", _rounded(low, down=True)), ("max", _rounded(high, down=False))]
-    return Shape(Condition(argument, tuple(bounds), optional=optional), words, steered=True)
+    return Shape(Condition(argument, tuple(bounds), optional=optional), words)
 
 
 def _is_key(argument: str) -> bool:
@@ -224,8 +224,8 @@ def _kind(value: Json) -> str:
     return "number" if isinstance(value, int | float) else "string" if isinstance(value, str) else "other"
 
 
-def _condition(argument: str, key: str, operand: Json, *, optional: bool) -> Condition:
-    return Condition(argument, ((key, operand),), optional=optional)
+def _held(argument: str, key: str, operand: Json, optional: bool, words: str) -> Shape:
+    return Shape(Condition(argument, ((key, operand),), optional=optional), words)
 
 
 def _one_or_many(sources: tuple[str, ...]) -> Json:
@@ -254,5 +254,5 @@ def _rounded(value: float, *, down: bool) -> float:
     return found if value > 0 else -found
 
 
-def _plain(value: float) -> str:
+def _plain(value: Json) -> str:
     return f"{value:,.2f}" if isinstance(value, float) else f"{value}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentgate.core.arguments import InvalidJson, parse_arguments
 from agentgate.core.conditions.fields import fields_of, named_values
@@ -103,7 +104,8 @@ def observe(transcripts: Iterable[Transcript]) -> Observations:
 def _alike(runs: Iterable[Run]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for run in runs:
-        tools = {item.call.id: item.call.name for item in run.transcript.items if isinstance(item, Proposed) and isinstance(item.call.id, str)}
+        proposed = (item.call for item in run.transcript.items if isinstance(item, Proposed))
+        tools = {call.id: call.name for call in proposed if isinstance(call.id, str)}
         for item in run.transcript.items:
             if isinstance(item, ToolReturned) and isinstance(item.call_id, str) and item.call_id in tools:
                 named = {
@@ -116,7 +118,8 @@ def _alike(runs: Iterable[Run]) -> dict[str, frozenset[str]]:
 
 
 def _run(transcript: Transcript, number: int, session: Session) -> Run:
-    executed = {item.call_id for item in transcript.items if isinstance(item, ToolReturned) and item.executed and isinstance(item.call_id, str)}
+    returns = (item for item in transcript.items if isinstance(item, ToolReturned))
+    executed = {item.call_id for item in returns if item.executed and isinstance(item.call_id, str)}
     samples: list[Sample] = []
     returned: dict[str, None] = {}
     tools: dict[str, str] = {}
@@ -139,8 +142,6 @@ def _run(transcript: Transcript, number: int, session: Session) -> Run:
 
 
 def _open(started: RunStarted) -> RunStarted:
-    from msgspec.structs import replace
-
     return replace(started, tools=None, tool_choice="auto", max_steps=None)
 
 

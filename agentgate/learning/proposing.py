@@ -10,7 +10,7 @@ from math import ceil
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import Effect, Json
+from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.learning.arguments import Evidence, Shape, shape, unused
 from agentgate.learning.arguments import untried as untried_argument
@@ -18,10 +18,39 @@ from agentgate.learning.observing import Leaf, Observations, Sample
 from agentgate.learning.sources import words
 
 _READING = frozenset(
-    "calculate check count describe fetch find get list look lookup read search show think view query".split(),
+    {
+        "calculate",
+        "check",
+        "count",
+        "describe",
+        "fetch",
+        "find",
+        "get",
+        "list",
+        "look",
+        "lookup",
+        "read",
+        "search",
+        "show",
+        "think",
+        "view",
+        "query",
+    }
 )
 """First words of the names of tools that only look."""
-_CHOOSING = frozenset("action cmd kind method mode op operation subcommand verb".split())
+_CHOOSING = frozenset(
+    {
+        "action",
+        "cmd",
+        "kind",
+        "method",
+        "mode",
+        "op",
+        "operation",
+        "subcommand",
+        "verb",
+    }
+)
 """Names of arguments that say which of a tool's actions is meant."""
 _MOST_ACTIONS = 12
 _ORDERED = 10

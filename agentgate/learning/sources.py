@@ -11,13 +11,57 @@ MOST_SOURCES = 6
 """More places than these explain nothing."""
 MOST_FIELDS = 3
 """Fields that stand in for a whole result."""
+MOSTLY = 0.5
+"""Where so many values stood in closed sources, the others are a person's decision."""
 _WORD = re.compile(r"[a-z]+|[A-Z][a-z]*|[0-9]+")
 _OPEN = frozenset(
-    "browse browser crawl download email emails fetch http https inbox internet link mail news page pages reviews scrape search site url web "
-    "webpage website".split()
+    {
+        "browse",
+        "browser",
+        "crawl",
+        "download",
+        "email",
+        "emails",
+        "fetch",
+        "http",
+        "https",
+        "inbox",
+        "internet",
+        "link",
+        "mail",
+        "news",
+        "page",
+        "pages",
+        "reviews",
+        "scrape",
+        "search",
+        "site",
+        "url",
+        "web",
+        "webpage",
+        "website",
+    }
 )
 """Words in the names of tools whose results anybody can write."""
-PROSE = frozenset("body comment content description details html message note notes review snippet subject summary text title".split())
+PROSE = frozenset(
+    {
+        "body",
+        "comment",
+        "content",
+        "description",
+        "details",
+        "html",
+        "message",
+        "note",
+        "notes",
+        "review",
+        "snippet",
+        "subject",
+        "summary",
+        "text",
+        "title",
+    }
+)
 """Names of fields that hold what somebody wrote."""
 
 
@@ -55,10 +99,23 @@ def cover(needed: Iterable[frozenset[str]], against: Sequence[frozenset[str]] = 
     return (PROMPT, *sorted(chosen)) if len(chosen) < MOST_SOURCES else None
 
 
-def safely(needed: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """The same values, as far as they stood where strangers do not write."""
-    closed = (frozenset(source for source in sources if exposure(source) == 0) for sources in needed)
-    return [sources for sources in closed if sources]
+def safely(needed: Sequence[frozenset[str]], against: Sequence[frozenset[str]]) -> list[frozenset[str]]:
+    """The same values, as far as they stood where strangers do not write, and from where bad values came no more often than good ones.
+
+    Where fewer than half of the values are left, nobody would call the others exceptions, and all of them are.
+    """
+    tainted = {
+        source
+        for source in {source for sources in against for source in sources} - {PROMPT}
+        if sum(source in sources for sources in against) > sum(source in sources and PROMPT not in sources for sources in needed)
+    }
+    clean = [sources - tainted for sources in needed]
+    closed = [frozenset(source for source in sources if exposure(source) == 0) for sources in clean]
+    for kept in (closed, clean):
+        left = [sources for sources in kept if sources]
+        if len(left) >= MOSTLY * len(kept):
+            return left
+    return list(needed)
 
 
 def _greedy(needed: list[frozenset[str]], against: Sequence[frozenset[str]]) -> list[str] | None:
