@@ -84,7 +84,7 @@ counts as written: `orders` does not list `public.orders`, nor `ORDERS`. The nam
 table; what it reads is.
 
 Only constructs that are known to read and compare are let through, and functions that compute from their arguments alone
-(`count`, `lower`, `date_trunc` …); `functions` lists further ones. Unjudgeable is everything else: more than one statement,
+(`count`, `json_agg`, `lower`, `date_trunc` …); `functions` lists further ones. Unjudgeable is everything else: more than one statement,
 comments of any kind, what does not parse, `SELECT … INTO`, `FOR UPDATE`, table functions, file access, casts to types that
 are not of the standard, parameters, other kinds of statement, backslashes and `$` quotes, characters outside ASCII except in
 strings, more than 10,000 characters or 12 levels. So that a block rule is not got around, a statement that is of a listed

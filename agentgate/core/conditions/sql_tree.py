@@ -29,28 +29,36 @@ KINDS = {
 """Class of the tree → kind of statement."""
 _PARTS = frozenset(
     """
-    Add Alias All And Any AtTimeZone Between Boolean Case Cast CTE Column DPipe DataType DataTypeParam Distinct Div EQ Escape
-    Exists Fetch Filter From GT GTE Group Having ILike Identifier If In IntDiv Interval IntervalSpan Is Join LT LTE Like Limit
-    Literal Mod Mul NEQ Neg Not Null NullSafeEQ NullSafeNEQ Offset OnConflict Or Order Ordered Paren Returning Schema SimilarTo
-    Star Sub Subquery Table TableAlias TryCast Tuple Values Var Where Window WindowSpec With WithinGroup
+    Add Alias All And Any AtTimeZone Between Boolean Case Cast Column CTE DataType DataTypeParam Distinct Div DPipe EQ Escape
+    Exists Fetch Filter From Group GT GTE Having Identifier If IgnoreNulls ILike In IntDiv Interval IntervalSpan Is Join Like
+    Limit LimitOptions Literal LT LTE Mod Mul Neg NEQ Not Null NullSafeEQ NullSafeNEQ Offset OnConflict Or Order Ordered Paren
+    RespectNulls Returning Schema SimilarTo Star Sub Subquery Table TableAlias TryCast Tuple Values Var Where Window WindowSpec
+    With WithinGroup
     """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Classes that read and compare, and do nothing else."""
 _FUNCTIONS = frozenset(
     """
-    Abs ArrayAgg Ascii Avg Cbrt Ceil Chr Coalesce Concat ConcatWs Contains Cos Count CountIf CumeDist CurrentDate CurrentDatetime
-    CurrentTime CurrentTimestamp Date DateAdd DateDiff DateStrToDate DateSub DateTrunc Day DayOfMonth DayOfWeek DayOfYear Degrees
-    DenseRank EndsWith Exp Extract FirstValue Floor Greatest GroupConcat Hour Initcap IsNan Lag LastValue Lead Least Left Length
-    Ln Log LogicalAnd LogicalOr Lower Ltrim Max Median Min Minute Month NthValue Ntile Nullif PercentileCont PercentileDisc
-    PercentRank Pow Quarter Radians Rank Replace Right Round RowNumber Rtrim Second Sign Sin SplitPart Sqrt StartsWith Stddev
-    StddevPop StddevSamp StrPosition StrToDate StrToTime Substring Sum Tan Timestamp TimestampAdd TimestampDiff TimestampSub
-    TimestampTrunc TimeToStr TimeToUnix ToChar Trim Trunc TsOrDsAdd TsOrDsDiff TsOrDsToDate TsOrDsToTimestamp UnixToTime Upper
-    Variance VariancePop Week Year
+    Abs AnyValue ApproxDistinct ApproxQuantile ArgMax ArgMin ArrayAgg ArrayUniqueAgg Ascii Avg BitwiseAndAgg BitwiseOrAgg
+    BitwiseXorAgg Cbrt Ceil Chr Coalesce Concat ConcatWs Contains Corr Cos Count CountIf CovarPop CovarSamp CumeDist CurrentDate
+    CurrentDatetime CurrentTime CurrentTimestamp Date DateAdd DateDiff DateStrToDate DateSub DateTrunc Day DayOfMonth DayOfWeek
+    DayOfYear Degrees DenseRank EndsWith Exp Extract FirstValue Floor Greatest GroupConcat Hour Initcap IsNan JSONArray
+    JSONArrayAgg JSONBObjectAgg JSONFormat JSONKeyValue JSONObject JSONObjectAgg Lag LastValue Lead Least Left Length Ln Log
+    LogicalAnd LogicalOr Lower Ltrim Max Median Min Minute Mode Month NthValue Ntile Nullif PercentileCont PercentileDisc
+    PercentRank Pow Quantile Quarter Radians Rank RegrAvgx RegrAvgy RegrCount RegrIntercept RegrR2 RegrSlope Replace Right Round
+    RowNumber Rtrim Second Sign Sin SplitPart Sqrt StartsWith Stddev StddevPop StddevSamp StrPosition StrToDate StrToTime
+    Substring Sum Tan Timestamp TimestampAdd TimestampDiff TimestampSub TimestampTrunc TimeToStr TimeToUnix ToChar Trim Trunc
+    TsOrDsAdd TsOrDsDiff TsOrDsToDate TsOrDsToTimestamp UnixToTime Upper Variance VariancePop Week Year
     """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Functions of the standard that compute from their arguments alone."""
 _CALLS = frozenset(
-    "char_length date_format date_part datepart getdate ifnull instr isnull julianday len now nvl strftime sysdate to_char to_date".split()  # noqa: SIM905 - a row of words reads better
+    """
+    bit_and bit_or bit_xor char_length date_format date_part datepart every getdate ifnull instr isnull json_agg json_array
+    json_arrayagg json_build_array json_build_object json_group_array json_group_object json_object json_object_agg json_objectagg
+    jsonb_agg jsonb_build_array jsonb_build_object jsonb_object_agg julianday len listagg now nvl row_to_json strftime sysdate
+    to_char to_date to_json to_jsonb
+    """.split()  # noqa: SIM905 - a row of words reads better
 )
 """Functions of single dialects, likewise, which the parser has no class for."""
 _STATEMENTS = frozenset(
