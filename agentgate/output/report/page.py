@@ -40,7 +40,7 @@ _OPEN_RUNS = 8
 _MOST_ROWS = 500
 """Runs in the table at the top; all of them are told below."""
 _MOST_SHARES = 100
-_LONGEST = 10_000
+_LONGEST = 1_000
 """Characters of anything that is not cut elsewhere: names, reasons, ids."""
 _MARKS = marks(ascii=False)
 _STATUS_MARKS = {"done": "✓", "stopped": "■", "failed": "✗", "interrupted": "‖", "waiting": "?", "running": "…", "unfinished": "!"}
