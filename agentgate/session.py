@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from agentgate.accounts import Accounts, Share, idempotency_key
 from agentgate.core.arguments import InvalidJson, digest, digest_arguments, parse_arguments
 from agentgate.core.conditions import World
-from agentgate.core.engine import CompiledPolicy, compile, decide, exceeded, offered, unrunnable
+from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
+from agentgate.core.engine import compile, decide, exceeded, offered, unrunnable
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,

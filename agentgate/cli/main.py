@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from agentgate import __version__
-from agentgate.cli import audit, check, convert, explain, learn, replay, report, run, schema, stop, test
+from agentgate.cli import audit, check, convert, explain, learn, replay, report, run, schema, serve, stop, test
 from agentgate.errors import AgentgateError, OutsideError, UsageError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -33,6 +33,7 @@ app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)
 app.command("test")(test.run_tests)
 app.command("stop")(stop.stop)
+app.command("serve")(serve.serve)
 app.command("convert")(convert.convert)
 app.command("learn")(learn.learn)
 app.add_typer(audit.app, name="audit")

@@ -39,7 +39,7 @@ def chat_reply(body: bytes) -> Reply:
     messages = [_chat_message(choice, doubts) for choice in choices]
     if present(answer.get("output")):
         doubts.add("the answer has `choices` and `output`")
-    _look_for_other_calls(answer, doubts)
+    look_for_other_calls(answer, doubts)
     message = messages[0]
     calls = [call for each in messages for call in each.get("tool_calls", ())]
     if calls:
@@ -125,8 +125,8 @@ def _chat_message(choice: Json, doubts: Doubts) -> dict[str, Json]:
         doubts.add(f"the answer's role is {quoted(said.get('role'))}, not `assistant`")
     if present(said.get("function_call")):
         doubts.add("the answer has a call in the old form `function_call`")
-    _look_for_other_calls(choice, doubts)
-    _look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
+    look_for_other_calls(choice, doubts)
+    look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
     message: dict[str, Json] = {"role": "assistant", "content": _text(said, "content", doubts)}
     refusal = _text(said, "refusal", doubts)
     if refusal is not None:
@@ -179,7 +179,7 @@ def _chat_call(proposed: Json, doubts: Doubts) -> dict[str, Json] | None:
     return {"id": proposed.get("id"), "type": kind}
 
 
-def _look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tuple[str, ...] = ()) -> None:
+def look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tuple[str, ...] = ()) -> None:
     """Whatever else is called a call may be one."""
     for key, value in place.items():
         if "call" in key.lower() and key not in known and present(value):

@@ -1,0 +1,110 @@
+"""What must be remembered across requests, as a port: `store` keeps it in SQLite, and another database can stand in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from agentgate.core.events import ApprovalAnswered
+from agentgate.gateway.judging import Past
+from agentgate.gateway.records import Record
+
+T = TypeVar("T")
+
+APPROVAL_HOURS = 24
+"""How long a question to a person, and its answer, stand."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which events somebody wants to see."""
+
+    limit: int = 50
+    since: str | None = None
+    """A time (RFC 3339) or the id of an event: only later ones."""
+    before: str | None = None
+    """The id of an event: only earlier ones."""
+    session: str | None = None
+    result: str | None = None
+    """`allowed`, `blocked` or `asked`: only answers with such a call."""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A call that a person must decide."""
+
+    id: str
+    at: datetime
+    session: str | None
+    tool: str
+    arguments: str
+    args_hash: str
+    policy: str
+    """The SHA-256 of the policy that asks."""
+    role: str | None
+    rule: str | None
+    reason: str
+    state: str = "pending"
+    """`pending`, `approved`, `rejected`, or `used`."""
+    by: str | None = None
+    note: str | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def binding(self) -> tuple[str, ...]:
+        """What an answer is bound to. Not the id of the call: a model that proposes it again gives it another one."""
+        return (self.session or "", self.tool, self.args_hash, self.policy, self.role or "")
+
+
+class Books(Protocol):
+    """What a job may do, all of it in one transaction."""
+
+    def past(self, session: str) -> Past | None:
+        """What a session has come to; None where there is none, or an old one."""
+        ...
+
+    def keep(self, record: Record, past: Past) -> None:
+        """Appends a record."""
+        ...
+
+    def answered(self, question: Question) -> ApprovalAnswered | None:
+        """An answer to this question that was not used yet and is not too old."""
+        ...
+
+    def use(self, question: Question) -> None:
+        """Marks its answer as used."""
+        ...
+
+    def ask(self, question: Question) -> str:
+        """Puts a question; the id of an open one, where it was put before."""
+        ...
+
+    def questions(self, *, open_only: bool = True) -> list[Question]:
+        """Questions, the oldest first."""
+        ...
+
+    def answer(self, id: str, *, approve: bool, by: str, note: str | None) -> Question | None:
+        """Answers an open question; None where there is no such one."""
+        ...
+
+    def records(self, wanted: Wanted) -> Sequence[Record]:
+        """Records, the newest first."""
+        ...
+
+
+class Store(Protocol):
+    """Keeps the books. One job after the other, each durable before its result is given."""
+
+    async def commit(self, job: Callable[[Books], T]) -> T:
+        """Does a job; many are made durable at once.
+
+        Raises:
+            RecordError: it could not be made durable; whatever it decided must not be acted upon.
+            Exception: whatever the job raised.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finishes what was begun."""
+        ...

@@ -1,0 +1,242 @@
+"""Chat Completions: what a request says, and every shape in which an answer can carry a call. What is not understood blocks the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agentgate.core.arguments import InvalidJson, parse_json
+from agentgate.core.events import Json, ToolCall
+from agentgate.files.importers.chat import from_messages
+from agentgate.files.transcript import InvalidTranscript
+from agentgate.gateway.calls import check_finish, custom_arguments, custom_tool, proposed_call, text_or_none, usage_of
+from agentgate.gateway.chat_stream import ChatStream
+from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
+from agentgate.gateway.shapes import Answer, Asked, Broken
+from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, look_for_other_calls, present, quoted
+
+PATH = "/chat/completions"
+
+
+def read_request(raw: bytes, limit: int) -> Asked:
+    """What a request says.
+
+    Raises:
+        BadRequest: nobody could judge an answer to it.
+    """
+    body = read_object(raw, limit)
+    messages, legacy = in_one_form(objects(body, "messages"))
+    if not messages:
+        raise BadRequest("`messages` is missing or empty", "messages")
+    tools, hosted = _tools(body)
+    try:
+        items = from_messages(messages, run_id="request", tools=tools)
+    except InvalidTranscript as error:
+        raise BadRequest(str(error)) from None
+    options: dict[str, Json] = field(body, "stream_options", dict, {})
+    return Asked(
+        body=body,
+        raw=raw,
+        model=field(body, "model", str, ""),
+        stream=field(body, "stream", bool, False),
+        items=items,
+        tools=tuple(tools),
+        tool_choice=_choice(body),
+        legacy_calls=legacy,
+        hosted=hosted,
+        wants_usage=options.get("include_usage") is True,
+    )
+
+
+def with_usage(asked: Asked) -> bytes:
+    """The request, so that a streamed answer tells its usage too."""
+    if not asked.stream or asked.wants_usage:
+        return asked.raw
+    options = {**(asked.body.get("stream_options") or {}), "include_usage": True}
+    return msgspec.json.encode({**asked.body, "stream_options": options})
+
+
+def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:
+    """The request with the withheld calls and what became of them at its end."""
+    said = [{"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in calls]
+    told = [{"role": "tool", "tool_call_id": call.id, "content": content} for call, content in zip(calls, contents, strict=True)]
+    messages = [*asked.body["messages"], {"role": "assistant", "content": None, "tool_calls": said}, *told]
+    body = {**asked.body, "messages": messages}
+    return msgspec.structs.replace(asked, body=body, raw=msgspec.json.encode(body))
+
+
+def open_stream(asked: Asked, *, hold: bool) -> ChatStream:
+    """A streamed answer to the request."""
+    return ChatStream(hold=hold, keep_usage=asked.wants_usage, legacy=asked.legacy_calls)
+
+
+def read_answer(raw: bytes, asked: Asked) -> ChatAnswer:
+    """An answer that was not streamed.
+
+    Raises:
+        Broken: it is none.
+    """
+    return ChatAnswer(raw, asked.legacy_calls)
+
+
+class ChatAnswer:
+    """An answer that was not streamed, taken apart."""
+
+    def __init__(self, raw: bytes, legacy: int = 0) -> None:
+        """Reads it.
+
+        Args:
+            raw: the body.
+            legacy: how many calls without an id there were before.
+
+        Raises:
+            Broken: it is no answer at all.
+        """
+        self._raw = raw
+        self._body = _object(raw)
+        self._doubts = Doubts()
+        choices = self._body.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise Broken("the answer has no choices")
+        if present(self._body.get("output")):
+            self._doubts.add("the answer has `choices` and `output`")
+        look_for_other_calls(self._body, self._doubts)
+        self._messages: list[dict[str, Json]] = []
+        self._legacy = legacy
+        self._calls: list[ToolCall] = []
+        for choice in choices:
+            self._read_choice(choice)
+        first = choices[0].get("finish_reason")
+        self.answer = Answer(
+            calls=tuple(self._calls),
+            finish_reason=first if isinstance(first, str) else None,
+            usage=usage_of(self._body.get("usage")),
+            unusable=self._doubts.first,
+            id=text_or_none(self._body.get("id")),
+        )
+
+    def released(self) -> bytes:
+        """The body for the client, its calls written anew."""
+        if not self.answer.calls:
+            return self._raw
+        choices = [{**choice, "message": message} for choice, message in zip(self._body["choices"], self._messages, strict=True)]
+        return msgspec.json.encode({**self._body, "choices": choices})
+
+    def untouched(self) -> bytes:
+        """The body as it came."""
+        return self._raw
+
+    def _read_choice(self, choice: Json) -> None:
+        if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
+            raise Broken("a choice of the answer has no message")
+        said, doubts = choice["message"], self._doubts
+        if present(choice.get("delta")):
+            doubts.add("the answer has a `delta` although it is not streamed")
+        if said.get("role") != "assistant":
+            doubts.add(f"the answer's role is {quoted(said.get('role'))}, not `assistant`")
+        look_for_other_calls(choice, doubts)
+        look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
+        for key in ("content", "refusal"):
+            if not isinstance(said.get(key), str | None):
+                doubts.add(f"the answer's `{key}` is not text")
+        made = {key: value for key, value in said.items() if key not in ("tool_calls", "function_call")}
+        before = len(self._calls)
+        calls = self._tool_calls(said.get("tool_calls"))
+        if calls:
+            made["tool_calls"] = calls
+        if present(said.get("function_call")):
+            made["function_call"] = self._function_call(said["function_call"])
+        check_finish(choice.get("finish_reason"), len(self._calls) > before, doubts)
+        self._messages.append(made)
+
+    def _tool_calls(self, proposed: Json) -> list[dict[str, Json]]:
+        if not isinstance(proposed, list | None):
+            self._doubts.add("`tool_calls` is not a list")
+            return []
+        made = []
+        for one in proposed or ():
+            call = proposed_call(one, self._doubts)
+            if call is not None:
+                self._calls.append(call[0])
+                made.append(call[1])
+        return made
+
+    def _function_call(self, proposed: Json) -> dict[str, Json] | None:
+        if not isinstance(proposed, Mapping):
+            self._doubts.add("`function_call` is not an object")
+            return None
+        made = {"name": proposed.get("name"), "arguments": proposed.get("arguments")}
+        self._calls.append(ToolCall(f"legacy_{self._legacy}", made["name"], made["arguments"]))
+        self._legacy += 1
+        return made
+
+
+def in_one_form(messages: Sequence[dict[str, Json]]) -> tuple[list[dict[str, Json]], int]:
+    """A conversation with calls in the old form and calls of custom tools as plain calls of functions, and how many old ones there are.
+
+    A call in the old form has no id; the result after it goes by the tool's name. Both get the number of the call as their id, as the call
+    had it when it was judged.
+    """
+    if not any("function_call" in message or "tool_calls" in message for message in messages):
+        return list(messages), 0
+    made, legacy = [], 0
+    for message in messages:
+        old = message.get("function_call")
+        if message.get("role") == "assistant" and (isinstance(old, Mapping) or isinstance(message.get("tool_calls"), list)):
+            calls = [_plain(call) for call in message.get("tool_calls") or ()]
+            if isinstance(old, Mapping):
+                calls.append({"id": f"legacy_{legacy}", "type": "function", "function": dict(old)})
+                legacy += 1
+            message = {key: value for key, value in message.items() if key != "function_call"} | {"tool_calls": calls}
+        elif message.get("role") == "function":
+            message = {**message, "tool_call_id": f"legacy_{legacy - 1}"}
+        made.append(message)
+    return made, legacy
+
+
+def _plain(call: Json) -> Json:
+    custom = call.get("custom") if isinstance(call, Mapping) and call.get("type") == "custom" else None
+    if not isinstance(custom, Mapping):
+        return call
+    return {
+        "id": call.get("id"),
+        "type": "function",
+        "function": {"name": custom.get("name"), "arguments": custom_arguments(custom.get("input"))},
+    }
+
+
+def _tools(body: Mapping[str, Json]) -> tuple[list[dict[str, Json]], tuple[str, ...]]:
+    """The functions that are offered, and the kinds of tools that the provider executes itself."""
+    tools: list[dict[str, Json]] = []
+    hosted = ["web_search"] if present(body.get("web_search_options")) else []
+    for tool in objects(body, "tools"):
+        kind = tool.get("type")
+        if kind == "function":
+            tools.append(tool)
+        elif kind == "custom" and isinstance(tool.get("custom"), Mapping):
+            tools.append(custom_tool(tool["custom"]))
+        else:
+            hosted.append(kind if isinstance(kind, str) else "unknown")
+    tools += [{"type": "function", "function": function} for function in objects(body, "functions")]
+    return tools, tuple(hosted)
+
+
+def _choice(body: Mapping[str, Json]) -> Json:
+    choice = body.get("tool_choice")
+    old = body.get("function_call")
+    if choice is None and old is not None:
+        return chosen({"type": "function", "function": old} if isinstance(old, Mapping) else old)
+    return chosen(choice)
+
+
+def _object(raw: bytes) -> dict[str, Json]:
+    try:
+        body = parse_json(raw, limit=MAX_ANSWER_BYTES)
+    except InvalidJson as error:
+        raise Broken(f"the answer is not strict JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Broken("the answer is not a JSON object")
+    if present(body.get("error")):
+        raise Broken(f"the upstream reports an error: {error_text(body)}")
+    return body

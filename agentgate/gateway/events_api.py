@@ -1,0 +1,103 @@
+"""What the gateway tells about its decisions: events, newest first, and the questions that wait for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from agentgate.core.events import CallDecided, Json
+from agentgate.gateway.books import Question, Wanted
+from agentgate.gateway.envelope import BadRequest
+from agentgate.gateway.records import RESULTS, Record
+
+MOST = 1000
+_KNOWN = ("limit", "since", "before", "session", "result")
+
+
+def wanted(query: Mapping[str, str]) -> Wanted:
+    """What a query string asks for.
+
+    Raises:
+        BadRequest: something in it is not understood; nothing is guessed.
+    """
+    for name in query:
+        if name not in _KNOWN:
+            raise BadRequest(f"`{name[:40]}` is not a parameter: {', '.join(_KNOWN)}", name[:40])
+    limit = query.get("limit", "50")
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= MOST):
+        raise BadRequest(f"`limit` is not a number from 1 to {MOST}", "limit")
+    result = query.get("result")
+    if result is not None and result not in RESULTS.values():
+        raise BadRequest(f"`result` is none of {', '.join(RESULTS.values())}", "result")
+    since = query.get("since")
+    return Wanted(
+        limit=int(limit),
+        since=since if since is None or since.startswith("evt_") else _time(since),
+        before=query.get("before"),
+        session=query.get("session"),
+        result=result,
+    )
+
+
+def _time(text: str) -> str:
+    """A time with its zone; `+` in a query string means a space where nobody took care."""
+    try:
+        found = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadRequest("`since` is neither the id of an event nor a time such as 2026-01-31T12:00:00Z", "since")
+    return found.isoformat()
+
+
+def as_event(record: Record) -> dict[str, Json]:
+    """A record as the events API tells it."""
+    decided = record.decided
+    return {
+        "id": record.id,
+        "at": record.at.isoformat().replace("+00:00", "Z"),
+        "session": record.session,
+        "run": record.run,
+        "api": record.api,
+        "model": record.model,
+        "mode": record.mode.value,
+        "role": record.role,
+        "policy": {"name": record.policy.name, "sha256": record.policy.sha256},
+        "released": record.released,
+        "error": record.error,
+        "tool_calls": [_call(call) for call in decided],
+        "policy_decisions": [_decision(call) for call in decided],
+    }
+
+
+def _call(call: CallDecided) -> dict[str, Json]:
+    return {"name": call.tool, "arguments": call.arguments, "args_hash": call.args_hash, "policy_result": RESULTS[call.effect]}
+
+
+def _decision(call: CallDecided) -> dict[str, Json]:
+    return {
+        "policy": call.rule or call.code.value,
+        "action": call.effect.value,
+        "matched": call.rule is not None,
+        "reason": call.reason,
+        "code": call.code.value,
+        "enforced": call.enforced,
+    }
+
+
+def as_question(question: Question) -> dict[str, Json]:
+    """A question as the API tells it."""
+    return {
+        "id": question.id,
+        "at": question.at.isoformat().replace("+00:00", "Z"),
+        "state": question.state,
+        "session": question.session,
+        "tool": question.tool,
+        "arguments": question.arguments,
+        "args_hash": question.args_hash,
+        "role": question.role,
+        "rule": question.rule,
+        "reason": question.reason,
+        "by": question.by,
+        "note": question.note,
+    }

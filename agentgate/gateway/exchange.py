@@ -1,0 +1,339 @@
+"""One request, to the last byte of its answer: the upstream is asked, the answer judged and recorded, and only then let go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import aiohttp
+from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect
+from agentgate.errors import RecordError
+from agentgate.gateway.books import Books, Question, Store
+from agentgate.gateway.deadlines import Watch
+from agentgate.gateway.envelope import BadRequest
+from agentgate.gateway.errors import Failure, failure, invalid, upstream
+from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
+from agentgate.gateway.records import Record, new_id
+from agentgate.gateway.settings import Settings
+from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
+from agentgate.output.safe import safe
+
+log = logging.getLogger("agentgate.gateway")
+
+SESSION_HEADER = "X-Agentgate-Session"
+EVENT_HEADER = "X-Agentgate-Event"
+
+NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorded, so nothing is let through")
+"""What a client gets when the store fails."""
+
+_SESSION = re.compile(r"[A-Za-z0-9_.:@-]{1,128}", re.ASCII)
+_REPAIRS = 3
+"""Further requests after an answer that was withheld."""
+_CLIENT_SECONDS = 120.0
+"""How long a client may be slow to take what it is sent."""
+
+
+class Tools(Struct, frozen=True, kw_only=True):
+    """What every exchange works with."""
+
+    settings: Settings
+    bench: Bench
+    store: Store
+    upstream: Upstream
+    metrics: Metrics
+
+
+class Refused(Exception):
+    """The client gets an error in place of an answer."""
+
+    def __init__(self, told: Failure, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(told.status)
+        self.told = told
+        self.headers = headers or {}
+
+
+class _Reply(Struct):
+    """What is sent to the client: nothing yet, or a stream that has begun."""
+
+    request: web.BaseRequest
+    watch: Watch
+    stream: web.StreamResponse | None = None
+
+    async def send(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """Sends a part of a stream, with the head before the first one.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
+        self.watch.wait_for("client", _CLIENT_SECONDS)
+        try:
+            if self.stream is None:
+                head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers}
+                self.stream = web.StreamResponse(headers=head)
+                await self.stream.prepare(self.request)
+            await self.stream.write(data)
+        except aiohttp.ClientConnectionResetError:
+            raise ConnectionResetError from None
+
+
+class Exchange:
+    """One request to one of the two APIs."""
+
+    def __init__(self, tools: Tools, api: Api, request: web.BaseRequest, watch: Watch) -> None:
+        self._tools = tools
+        self._api = api
+        self._request = request
+        self._watch = watch
+        self._reply = _Reply(request, watch)
+        self._session = request.headers.get(SESSION_HEADER)
+        self._name = api.PATH.rpartition("/")[0].strip("/") or api.PATH.strip("/")
+        self._sitting: Sitting | None = None
+
+    async def answer(self, raw: bytes) -> web.StreamResponse:
+        """Answers the request.
+
+        Raises:
+            Refused: with an error, before anything of an answer went out.
+        """
+        if self._session is not None and _SESSION.fullmatch(self._session) is None:
+            raise Refused(invalid(f"`{SESSION_HEADER}` is not 1 to 128 letters, digits or any of `_.:@-`"))
+        try:
+            asked = self._api.read_request(raw, self._tools.settings.max_body)
+            await self._permit(asked)
+            return await self._ask(asked)
+        except BadRequest as error:
+            return await self._fail(Refused(invalid(str(error), error.param)))
+        except Refused as refused:
+            return await self._fail(refused)
+        except RecordError as error:
+            log.error("%s", safe(error.message))
+            return await self._fail(
+                Refused(failure(503, "internal_error", "the decision could not be recorded, so nothing is let through"))
+            )
+
+    async def _fail(self, refused: Refused) -> web.StreamResponse:
+        """Says why there is no answer, or no more of one: as a response, or as the last event of a stream that has begun.
+
+        Raises:
+            Refused: nothing has gone out yet.
+        """
+        if self._reply.stream is None:
+            raise refused
+        await self._reply.send(refused.told.event, {})
+        return self._reply.stream
+
+    async def _permit(self, asked: Asked) -> None:
+        """Refuses what may not even be asked.
+
+        Raises:
+            Refused: by a limit, or the kill switch.
+        """
+        bench = self._tools.bench
+        if not (asked.hosted or bench.limits_requests):
+            return
+        if self._session is None:
+            denied = self._own_sitting(asked).permit()
+        else:
+            session = self._session
+            denied = await self._tools.store.commit(lambda books: Sitting(bench, asked, books.past(session), session).permit())
+        if denied is not None:
+            raise Refused(denied, _NO_RETRY)
+
+    def _own_sitting(self, asked: Asked) -> Sitting:
+        if self._sitting is None:
+            self._sitting = Sitting(self._tools.bench, asked, None, new_id("run", self._tools.bench.clock()))
+        return self._sitting
+
+    async def _ask(self, asked: Asked) -> web.StreamResponse:
+        """Asks the upstream, again where the answer is to be repaired."""
+        repairs = _REPAIRS if self._tools.settings.repair else 0
+        while True:
+            body = self._api.with_usage(asked) if self._needs_usage else asked.raw
+            self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
+            try:
+                response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body)
+            except UpstreamFailed as error:
+                raise self._failed(error) from None
+            async with response:
+                withheld = await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
+            if isinstance(withheld, web.StreamResponse):
+                return withheld
+            failure, answer, verdict, event = withheld
+            again = self._repaired(asked, answer, verdict) if repairs else None
+            if again is None:
+                raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
+            asked, repairs = again, repairs - 1
+            await self._permit_again(asked)
+
+    @property
+    def _needs_usage(self) -> bool:
+        return any(limit.kind in ("tokens", "cost_usd") for limit in self._tools.bench.policy.call_limits)
+
+    async def _permit_again(self, asked: Asked) -> None:
+        if self._tools.bench.limits_requests:
+            await self._permit(asked)
+
+    async def _take_whole(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
+        """An answer in one piece."""
+        try:
+            raw = await read_all(response)
+            whole: Whole = self._api.read_answer(raw, asked)
+        except UpstreamFailed as error:
+            raise self._failed(error) from None
+        except Broken as error:
+            raise self._failed(UpstreamFailed("broken", upstream(str(error)))) from None
+        verdict, event = await self._verdict(asked, whole.answer)
+        if verdict is not None and verdict.failure is not None:
+            return verdict.failure, whole.answer, verdict, event
+        body = whole.untouched() if whole.answer.unusable else whole.released()
+        headers = {"content-type": "application/json", **kept_headers(response), **({EVENT_HEADER: event} if event else {})}
+        return web.Response(body=body, headers=headers)
+
+    async def _take_stream(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
+        """An answer as it comes."""
+        if not response.content_type.startswith("text/event-stream"):
+            raise self._failed(UpstreamFailed("broken", upstream("the upstream was asked for a stream and sent none")))
+        stream = self._api.open_stream(asked, hold=self._tools.settings.repair)
+        headers = kept_headers(response)
+        try:
+            await self._pump(stream, response, headers)
+            answer = stream.end()
+        except Broken as error:
+            raise self._failed(UpstreamFailed("broken", upstream(str(error)))) from None
+        verdict, event = await self._verdict(asked, answer)
+        if verdict is not None and verdict.failure is not None:
+            return verdict.failure, answer, verdict, event
+        rest = stream.untouched() if answer.unusable else stream.released()
+        await self._reply.send(rest, {**headers, **({EVENT_HEADER: event} if event else {})})
+        assert self._reply.stream is not None
+        return self._reply.stream
+
+    async def _pump(self, stream: Stream, response: aiohttp.ClientResponse, headers: Mapping[str, str]) -> None:
+        seconds = self._tools.settings.upstream_timeout
+        try:
+            async for data in response.content.iter_any():
+                out = stream.feed(data)
+                if out:
+                    await self._reply.send(out, headers)
+                if stream.broken is not None:
+                    response.close()
+                    return
+                self._watch.wait_for("upstream", seconds)
+        except aiohttp.ClientError:
+            raise Broken("the upstream broke off in the midst of its answer") from None
+        except asyncio.CancelledError:
+            if self._watch.whom == "upstream" and self._watch.overdue():
+                raise self._failed(UpstreamFailed("timeout", upstream("the upstream did not go on in time", status=504))) from None
+            raise
+
+    def _failed(self, error: UpstreamFailed) -> Refused:
+        self._tools.metrics.upstream_errors[error.kind] += 1
+        return Refused(error.told, error.headers)
+
+    async def _verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
+        """Judges and records an answer; None where there is nothing in it to judge, and no session that counts it."""
+        if self._session is None and not answer.calls and answer.unusable is None:
+            return None, ""
+        self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
+        bench, session = self._tools.bench, self._session
+        sitting = self._own_sitting(asked) if session is None else None
+        name, at = self._name, bench.clock()
+        event = new_id("evt", at)
+
+        def job(books: Books) -> Verdict:
+            mine = sitting or Sitting(bench, asked, books.past(session or ""), session or "")
+            verdict = mine.judge(answer, _Questions(books, bench, session))
+            books.keep(_record(event, at, bench, asked, answer, verdict, session, name), verdict.past)
+            return verdict
+
+        verdict = await self._tools.store.commit(job)
+        self._tools.metrics.decided(verdict.decided)
+        self._tools.metrics.answers["released" if verdict.released else "withheld"] += 1
+        return verdict, event
+
+    def _repaired(self, asked: Asked, answer: Answer, verdict: Verdict) -> Asked | None:
+        """The request again, with word of what was refused; None where the model could do nothing about it."""
+        if answer.unusable is not None or any(call.effect is Effect.ASK for call in verdict.decided):
+            return None
+        return self._api.ask_again(asked, answer.calls, [_told(call) for call in verdict.decided])
+
+
+_NO_RETRY = {"x-should-retry": "false"}
+_Withheld = tuple[Failure, Answer, Verdict, str]
+
+
+def _told(call: CallDecided) -> str:
+    """What the model hears about a call of a withheld answer."""
+    if call.effect is Effect.BLOCK:
+        said = {"ok": False, "error": call.reason, "code": call.code, "rule": call.rule, "hint": call.hint}
+    else:
+        error = "not executed, because another call of the same answer was refused"
+        said = {"ok": False, "error": error, "code": "withheld", "rule": None, "hint": "propose it again without the refused one"}
+    return json.dumps(said, ensure_ascii=False)
+
+
+def _record(
+    event: str, at: datetime, bench: Bench, asked: Asked, answer: Answer, verdict: Verdict, session: str | None, api: str
+) -> Record:
+    return Record(
+        id=event,
+        at=at,
+        run=verdict.past.run,
+        session=session,
+        api=api,
+        model=asked.model,
+        mode=bench.mode,
+        role=bench.role,
+        policy=bench.digest,
+        answer_id=answer.id,
+        released=verdict.released,
+        error=None if verdict.failure is None else verdict.failure.error,
+        events=verdict.events,
+    )
+
+
+class _Questions:
+    """The questions of one answer, in the books."""
+
+    def __init__(self, books: Books, bench: Bench, session: str | None) -> None:
+        self._books = books
+        self._bench = bench
+        self._session = session
+
+    def answered(self, call: CallDecided) -> ApprovalAnswered | None:
+        """See `Approvals.answered`."""
+        found = self._books.answered(self._question(call))
+        return None if found is None else replace(found, call_id=call.call_id)
+
+    def use(self, calls: Sequence[CallDecided]) -> None:
+        """See `Approvals.use`."""
+        for call in calls:
+            self._books.use(self._question(call))
+
+    def ask(self, call: CallDecided) -> str:
+        """See `Approvals.ask`."""
+        return self._books.ask(self._question(call))
+
+    def _question(self, call: CallDecided) -> Question:
+        return Question(
+            id="",
+            at=call.at,
+            session=self._session,
+            tool=str(call.tool),
+            arguments=str(call.arguments),
+            args_hash=call.args_hash,
+            policy=self._bench.digest.sha256,
+            role=self._bench.role,
+            rule=call.rule,
+            reason=call.reason,
+        )

@@ -1,0 +1,361 @@
+"""What a policy says about an answer: the conversation and the calls are fed to a session, as a replay of the same would do it.
+
+Synchronous and without I/O of its own. One call that is not let through withholds the whole answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+from rpds import HashTrieSet
+
+from agentgate import __version__
+from agentgate.core.events import (
+    ApprovalAnswered,
+    CallDecided,
+    Code,
+    Decision,
+    Effect,
+    Event,
+    Json,
+    Mode,
+    ModelReplied,
+    Offer,
+    PolicyDigest,
+    RunStarted,
+    ToolCall,
+    ToolReturned,
+    Usage,
+)
+from agentgate.core.state import State, names_offered, user_texts
+from agentgate.core.stops import Switch
+from agentgate.files.transcript import Item, Proposed
+from agentgate.gateway.envelope import BadRequest
+from agentgate.gateway.errors import Failure, violation
+from agentgate.gateway.shapes import Answer, Asked
+from agentgate.models.prices import Pricing
+from agentgate.session import CompiledPolicy, Session
+
+_COUNTED_BEFORE = Usage(0, 0)
+"""What an answer of the past used: it was counted when it was given."""
+
+Stopper: TypeAlias = Callable[[str], Switch]
+"""Makes the kill switch of one run, given its id."""
+
+
+class Bench(Struct, frozen=True, kw_only=True):
+    """What a gateway judges by. A reload makes a new one."""
+
+    policy: CompiledPolicy
+    digest: PolicyDigest
+    mode: Mode
+    role: str | None
+    clock: Callable[[], datetime]
+    workdir: str
+    resolve: Callable[[str], str] | None = None
+    switch: Stopper | None = None
+    price: Callable[[str], Pricing | None] | None = None
+    """How to tell what a model's answers cost; None where the policy does not want to know."""
+
+    def session(self, recorder: Callable[[Event], None], run: str | None) -> Session:
+        """A session by this policy; without a run, one that no kill switch reaches."""
+        return Session(
+            self.policy,
+            role=self.role,
+            mode=self.mode,
+            recorder=recorder,
+            clock=self.clock,
+            workdir=self.workdir,
+            resolve=self.resolve,
+            switch=self.switch(run) if self.switch is not None and run is not None else None,
+        )
+
+    @property
+    def limits_requests(self) -> bool:
+        """Whether a request may have to be refused before it is sent on."""
+        return bool(self.policy.request_limits) or self.switch is not None
+
+
+class Past(Struct, frozen=True):
+    """What a session has come to."""
+
+    run: str
+    """What the run is called that it is."""
+    state: State
+    returned: HashTrieSet[str] = HashTrieSet()
+    """The ids of calls whose results have been seen."""
+
+
+class Approvals(Protocol):
+    """Who keeps the questions to people, and their answers."""
+
+    def answered(self, call: CallDecided) -> ApprovalAnswered | None:
+        """The answer to exactly this call, if there is one that was not used yet."""
+        ...
+
+    def use(self, calls: Sequence[CallDecided]) -> None:
+        """Answers are used once: now."""
+        ...
+
+    def ask(self, call: CallDecided) -> str:
+        """Puts a question to whoever may answer; gives its id."""
+        ...
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What became of an answer."""
+
+    released: bool
+    decided: tuple[CallDecided, ...]
+    failure: Failure | None
+    """What the client gets where it is not released."""
+    past: Past
+    events: tuple[Event, ...]
+    """All that was recorded since the verdict before, from the beginning of the run where it is the first."""
+
+
+class Sitting:
+    """One request before the policy, with every answer that it gets: several, where the model is asked again."""
+
+    def __init__(self, bench: Bench, asked: Asked, past: Past | None, run: str) -> None:
+        """Feeds the conversation.
+
+        Args:
+            bench: what to judge by.
+            asked: the request.
+            past: what its session has come to; None for a fresh one, which then knows what the request tells.
+            run: what a fresh run is called.
+
+        Raises:
+            BadRequest: the conversation holds a result of a call that nobody knows.
+        """
+        self._bench = bench
+        self._asked = asked
+        self._events: list[Event] = []
+        self.run = run if past is None else past.run
+        self._returned: HashTrieSet[str] = HashTrieSet() if past is None else past.returned
+        self._new: list[dict[str, Json]] = []
+        """Messages of the user that the session has not seen."""
+        history = bench.session(self._events.append, None)
+        if past is None:
+            history.record(self._started())
+            self._feed(history, asked.items[1:])
+        else:
+            history.state = replace(past.state, role=bench.role)
+            self._feed_new(history)
+        self._session = bench.session(self._events.append, self.run)
+        self._session.state = history.state
+
+    def permit(self) -> Failure | None:
+        """Whether the model may be asked: why not, where not."""
+        if self._asked.hosted and self._bench.mode is not Mode.OBSERVE:
+            kind = self._asked.hosted[0]
+            reason = f"a tool of the kind '{kind}' runs at the provider, before any policy can judge its calls"
+            return violation(effect=Effect.BLOCK, code=Code.UNKNOWN_TOOL, rule=None, tool=kind, reason=reason)
+        decision = self._session.request()
+        if decision.effect is Effect.ALLOW or not self._binds(decision):
+            return None
+        return violation(effect=decision.effect, code=decision.code, rule=decision.rule, tool=None, reason=decision.reason)
+
+    def judge(self, answer: Answer, approvals: Approvals) -> Verdict:
+        """Judges an answer and records it."""
+        over = self._session.request()
+        stopped = over.reason if over.effect is not Effect.ALLOW and self._binds(over) else None
+        self._session.record(self._replied(answer, stopped))
+        mark = len(self._events)
+        asking = _Asking(approvals)
+        _, released = self._session.propose_together(answer.calls, approve=asking)
+        decided = tuple(event for event in self._events[mark:] if isinstance(event, CallDecided))
+        unusable = stopped or answer.unusable
+        released = released and (unusable is None or self._bench.mode is Mode.OBSERVE)
+        failure = None
+        if released:
+            approvals.use(asking.approved)
+        elif stopped:
+            failure = violation(effect=over.effect, code=over.code, rule=over.rule, tool=None, reason=over.reason)
+        else:
+            failure = _failure(unusable, decided, asking)
+        events, self._events = self._events, []
+        self._rebind()
+        return Verdict(
+            released=released,
+            decided=decided,
+            failure=failure,
+            past=Past(self.run, self._session.state, self._returned),
+            events=tuple(events),
+        )
+
+    def _rebind(self) -> None:
+        """Goes on recording, into a list of its own."""
+        session = self._bench.session(self._events.append, self.run)
+        session.state = self._session.state
+        self._session = session
+
+    def _binds(self, decision: Decision) -> bool:
+        return self._bench.mode is not Mode.OBSERVE or decision.code is Code.KILLED
+
+    def _started(self) -> RunStarted:
+        asked, bench = self._asked, self._bench
+        first = asked.items[0]
+        assert isinstance(first, RunStarted)
+        unknown = _no_longer_offered(asked)
+        self._offer = Offer(asked.tools, asked.tool_choice) if unknown or (len(asked.items) > 1 and asked.tool_choice != "auto") else None
+        return RunStarted(
+            at=bench.clock(),
+            run_id=self.run,
+            agentgate=__version__,
+            policy=bench.digest,
+            mode=bench.mode,
+            role=bench.role,
+            model=asked.model,
+            messages=first.messages,
+            tools=(*asked.tools, *unknown),
+            tool_choice=asked.tool_choice if len(asked.items) == 1 else "auto",
+            workdir=bench.workdir,
+        )
+
+    def _feed(self, session: Session, items: Sequence[Item]) -> None:
+        """The past of a fresh run: judged as a replay would, so that its limits count alike."""
+        for item in items:
+            match item:
+                case ModelReplied():
+                    self._record_past(session, item)
+                case Proposed():
+                    session.propose(item.call)
+                case ToolReturned():
+                    self._record_result(session, item)
+                case _:
+                    pass
+
+    def _feed_new(self, session: Session) -> None:
+        """What a session has not seen yet: results of its calls, new words of the user, and calls of somebody else's past."""
+        self._offer = self._changed_offer(session.state)
+        known_texts = set(session.state.prompt)
+        pending: ModelReplied | None = None
+        for item in self._asked.items:
+            match item:
+                case RunStarted() | ModelReplied():
+                    self._new += [message for message in item.messages if not known_texts.issuperset(user_texts((message,)))]
+                    pending = item if isinstance(item, ModelReplied) else None
+                case Proposed(call=call):
+                    if type(call.id) is not str or session.state.proposed.get(call.id) is not None:
+                        continue
+                    if pending is not None:
+                        self._record_past(session, replace(pending, messages=()))
+                        pending = None
+                    session.propose(call)
+                case ToolReturned():
+                    self._record_result(session, item, once=True)
+                case _:
+                    pass
+
+    def _record_past(self, session: Session, item: ModelReplied) -> None:
+        session.record(replace(item, at=session.now(), step=session.state.steps + 1, usage=_COUNTED_BEFORE, cost_usd=0.0))
+
+    def _record_result(self, session: Session, item: ToolReturned, *, once: bool = False) -> None:
+        call_id = item.call_id
+        known = type(call_id) is str and session.state.proposed.get(call_id) is not None
+        if not known:
+            if self._bench.mode is Mode.OBSERVE:
+                return
+            raise BadRequest("a message answers a tool call that no message before it proposes", "messages")
+        if once and call_id in self._returned:
+            return
+        self._returned = self._returned.insert(call_id)
+        session.record(replace(item, at=session.now()))
+
+    def _changed_offer(self, state: State) -> Offer | None:
+        """What is offered now, where it is not what was offered before."""
+        asked = self._asked
+        same = state.tools is not None and state.tools.definitions == asked.tools
+        return None if same and state.allowed_tools == names_offered(asked.tool_choice) else Offer(asked.tools, asked.tool_choice)
+
+    def _replied(self, answer: Answer, stopped: str | None) -> ModelReplied:
+        calls = [{"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in answer.calls]
+        price = None if self._bench.price is None or answer.usage is None else self._bench.price(self._asked.model)
+        event = ModelReplied(
+            at=self._session.now(),
+            step=self._session.state.steps + 1,
+            message={"role": "assistant", "content": None, **({"tool_calls": calls} if calls else {})},
+            finish_reason=answer.finish_reason,
+            usage=answer.usage,
+            cost_usd=None if price is None or answer.usage is None else price(answer.usage),
+            unusable=stopped or answer.unusable,
+            messages=tuple(self._new),
+            offered=self._offer,
+        )
+        self._new, self._offer = [], None
+        return event
+
+
+def fold(events: Sequence[Event], past: Past | None) -> Past | None:
+    """A session as its recorded events tell it; a `run_started` among them begins anew."""
+    from agentgate.core.state import evolve
+
+    for event in events:
+        if isinstance(event, RunStarted):
+            past = Past(event.run_id, State())
+        if past is None:
+            continue
+        returned = past.returned
+        if isinstance(event, ToolReturned) and type(event.call_id) is str:
+            returned = returned.insert(event.call_id)
+        past = Past(past.run, evolve(past.state, event), returned)
+    return past
+
+
+class _Asking:
+    """Looks for answers of people while calls are judged, and remembers what it found."""
+
+    def __init__(self, approvals: Approvals) -> None:
+        self.approved: list[CallDecided] = []
+        self._approvals = approvals
+        self._rejected: list[CallDecided] = []
+
+    def __call__(self, call: ToolCall, decided: CallDecided) -> ApprovalAnswered | None:
+        found = self._approvals.answered(decided)
+        if found is not None:
+            (self.approved if found.answer == "approve" else self._rejected).append(decided)
+        return found
+
+    def failure(self, decided: Sequence[CallDecided]) -> Failure:
+        """What is said where only people keep an answer back. All open questions are put at once, so that nobody comes back for each."""
+        if self._rejected:
+            call = self._rejected[0]
+            reason = f"{call.reason}: a person rejected it"
+            return violation(effect=Effect.BLOCK, code=Code.APPROVAL_REJECTED, rule=call.rule, tool=call.tool, reason=reason)
+        approved = [(call.call_id, call.args_hash) for call in self.approved]
+        open = [call for call in decided if call.effect is Effect.ASK and (call.call_id, call.args_hash) not in approved]
+        ids = [self._approvals.ask(call) for call in open]
+        return _refusal(open[0], ids[0])
+
+
+def _failure(unusable: str | None, decided: Sequence[CallDecided], asking: _Asking) -> Failure:
+    blocked = next((call for call in decided if call.effect is Effect.BLOCK and call.enforced), None)
+    if blocked is not None:
+        return _refusal(blocked, None)
+    if unusable is not None:
+        return violation(effect=Effect.BLOCK, code=Code.MALFORMED_CALL, rule=None, tool=None, reason=unusable)
+    return asking.failure(decided)
+
+
+def _refusal(call: CallDecided, approval: str | None) -> Failure:
+    return violation(effect=call.effect, code=call.code, rule=call.rule, tool=call.tool, reason=call.reason, approval=approval)
+
+
+def _no_longer_offered(asked: Asked) -> tuple[dict[str, Json], ...]:
+    """Tools that the past called and that are not offered now: of their schemas nobody knows any more, but their calls count."""
+    called = {item.call.name for item in asked.items if isinstance(item, Proposed) and isinstance(item.call.name, str)}
+    missing = called - {tool["function"]["name"] for tool in asked.tools} if called else called
+    anything = {"type": "object", "additionalProperties": True}
+    return tuple({"type": "function", "function": {"name": name, "parameters": anything}} for name in sorted(missing))
+
+
+def encode_events(events: Sequence[Event]) -> Json:
+    """Events as plain JSON values."""
+    return msgspec.to_builtins(tuple(events), str_keys=True)

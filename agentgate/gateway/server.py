@@ -1,0 +1,128 @@
+"""Runs a gateway: opens what it needs, takes connections until somebody stops it, and finishes what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from aiohttp import web
+from msgspec import Struct
+from msgspec.structs import replace
+
+from agentgate.errors import AgentgateError, OutsideError
+from agentgate.gateway.app import Gateway
+from agentgate.gateway.books import Store
+from agentgate.gateway.deadlines import Deadlines
+from agentgate.gateway.exchange import Tools
+from agentgate.gateway.judging import Bench
+from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.proxy import Upstream
+from agentgate.gateway.settings import Settings
+from agentgate.output.safe import safe
+
+_BACKLOG = 1024
+_GRACE_SECONDS = 30.0
+"""How long answers may go on after the first signal."""
+_SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the others waiting: the store must get to its disk while requests are busy."""
+
+Say = Callable[[str], None]
+
+
+class Setup(Struct, frozen=True, kw_only=True):
+    """All that a gateway is run with."""
+
+    settings: Settings
+    load: Callable[[], Bench]
+    """Reads the policy, at the start and at every SIGHUP. Raises AgentgateError where it cannot be used."""
+    open_store: Callable[[], Store]
+    say: Say
+    """Tells the operator."""
+    ready: Callable[[int], None] = lambda port: None
+    """Is told the port once connections are taken."""
+
+
+def serve(setup: Setup) -> None:
+    """Runs until SIGTERM or SIGINT; a second one ends it at once.
+
+    Raises:
+        AgentgateError: it cannot start.
+    """
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    asyncio.run(_serve(setup))
+
+
+async def _serve(setup: Setup) -> None:
+    async with running(setup) as (gateway, port):
+        stopped = _signals(gateway, setup)
+        setup.ready(port)
+        await stopped.wait()
+        setup.say("stopping: no new connections, answers that have begun are finished")
+
+
+@asynccontextmanager
+async def running(setup: Setup) -> AsyncIterator[tuple[Gateway, int]]:
+    """A gateway that takes connections, and its port; it finishes what was begun when it is left.
+
+    Raises:
+        AgentgateError: it cannot start.
+    """
+    bench = setup.load()
+    async with AsyncExitStack() as stack:
+        store = setup.open_store()
+        stack.push_async_callback(asyncio.to_thread, store.close)
+        upstream = Upstream(setup.settings)
+        stack.push_async_callback(upstream.close)
+        deadlines = Deadlines(min(0.5, setup.settings.upstream_timeout / 4))
+        stack.push_async_callback(deadlines.close)
+        gateway = Gateway(Tools(settings=setup.settings, bench=bench, store=store, upstream=upstream, metrics=Metrics()), deadlines)
+        runner = web.ServerRunner(gateway.server(), shutdown_timeout=_GRACE_SECONDS)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        yield gateway, await _listen(runner, setup.settings)
+
+
+async def _listen(runner: web.ServerRunner, settings: Settings) -> int:
+    try:
+        await web.TCPSite(runner, settings.host.strip("[]"), settings.port, backlog=_BACKLOG).start()
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise OutsideError(f"cannot listen at `{where}`: {(error.strerror or str(error)).lower()}", help="choose another --port") from None
+    port: int = runner.addresses[0][1]
+    return port
+
+
+def _signals(gateway: Gateway, setup: Setup) -> asyncio.Event:
+    """Listens to signals; the event says that somebody wants to stop."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    reloads: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        if stopped.is_set():
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+        stopped.set()
+
+    def read_again() -> None:
+        task = loop.create_task(reload(gateway, setup))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, read_again)
+    return stopped
+
+
+async def reload(gateway: Gateway, setup: Setup) -> None:
+    """Reads the policy again. One that cannot be used changes nothing."""
+    try:
+        bench = await asyncio.to_thread(setup.load)
+    except AgentgateError as error:
+        setup.say(f"the policy is kept as it was: {safe(error.message)}{f' ({safe(error.help)})' if error.help else ''}")
+        return
+    gateway.tools = replace(gateway.tools, bench=bench)
+    setup.say(f"the policy was read again: {safe(bench.digest.name)}@{bench.digest.sha256[:7]}")

@@ -1,0 +1,318 @@
+"""The books in SQLite. One thread writes; what comes in while it writes is made durable together, in its next transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import stat
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agentgate.core.events import ApprovalAnswered
+from agentgate.errors import FileError, RecordError
+from agentgate.gateway.books import APPROVAL_HOURS, Books, Question, Wanted
+from agentgate.gateway.judging import Past, fold
+from agentgate.gateway.records import FIRST, RESULTS, Record, decode, new_id, seal
+
+T = TypeVar("T")
+
+SESSION_HOURS = 24
+"""How long a session without requests is remembered."""
+
+_MOST_SESSIONS = 10_000
+"""Sessions that are kept in memory; others are read again when they come back."""
+_MOST_AT_ONCE = 512
+"""Jobs of one transaction, at most."""
+_BUSY_SECONDS = 10.0
+"""How long another process may hold the database."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS answers (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, session TEXT, results INTEGER NOT NULL, line BLOB NOT NULL,
+  hash TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS answers_by_session ON answers (session, seq) WHERE session IS NOT NULL;
+CREATE TABLE IF NOT EXISTS questions (
+  id TEXT PRIMARY KEY, at TEXT NOT NULL, session TEXT, tool TEXT NOT NULL, arguments TEXT NOT NULL, args_hash TEXT NOT NULL,
+  policy TEXT NOT NULL, role TEXT, rule TEXT, reason TEXT NOT NULL, state TEXT NOT NULL, by TEXT, note TEXT, answered_at TEXT
+);
+CREATE INDEX IF NOT EXISTS questions_by_call ON questions (args_hash, tool, state);
+"""
+_BITS = {word: 1 << place for place, word in enumerate(RESULTS.values())}
+_QUESTION = "id, at, session, tool, arguments, args_hash, policy, role, rule, reason, state, by, note, answered_at"
+
+
+class SqliteStore:
+    """See `Store`."""
+
+    def __init__(self, path: str | Path, clock: Callable[[], datetime]) -> None:
+        """Opens the database, or makes it, for its owner alone.
+
+        Args:
+            path: where it is.
+            clock: the time, in UTC.
+
+        Raises:
+            FileError: the path names something that is no database of ours.
+        """
+        self.path = os.fspath(path)
+        self._clock = clock
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._books = SqliteBooks(_open(self.path), clock)
+        self._thread = threading.Thread(target=self._work, name="agentgate-store", daemon=True)
+        self._thread.start()
+
+    async def commit(self, job: Callable[[Books], T]) -> T:
+        """See `Store.commit`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(job, future, loop))
+        return await future
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            batch = [self._jobs.get()]
+            while len(batch) < _MOST_AT_ONCE and not self._jobs.empty():
+                batch.append(self._jobs.get())
+            jobs = [job for job in batch if job is not None]
+            going = len(jobs) == len(batch)
+            if jobs:
+                self._books.transact(jobs)
+                _give_back(jobs)
+        self._books.close()
+
+
+class _Job:
+    """One job, its result, and who waits for it."""
+
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Callable[[Books], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.future = future
+        self.loop = loop
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tells who waits."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+def _give_back(jobs: list[_Job]) -> None:
+    """All results of a transaction in one step of each loop."""
+
+    def settle(mine: list[_Job]) -> None:
+        for job in mine:
+            job.settle()
+
+    loops = {job.loop: [other for other in jobs if other.loop is job.loop] for job in jobs}
+    for loop, mine in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, mine)
+
+
+class SqliteBooks:
+    """See `Books`. For the store's own thread, or for a command that has the database to itself."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime]) -> None:
+        self._db = connection
+        self._clock = clock
+        self._sessions: OrderedDict[str, tuple[int, Past | None, datetime]] = OrderedDict()
+        """Session → the last of its lines that was read, what it has come to, and when."""
+        self._head = (0, FIRST)
+
+    def transact(self, jobs: Sequence[_Job]) -> None:
+        """Does jobs, and makes them durable together. Never raises: every job gets its result or its error."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._db.execute("SELECT seq, hash FROM answers ORDER BY seq DESC LIMIT 1").fetchone()
+            self._head = (row[0], row[1]) if row else (0, FIRST)
+            for job in jobs:
+                try:
+                    job.result = job.work(self)
+                except sqlite3.Error:
+                    raise
+                except Exception as error:
+                    job.error = error
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._sessions.clear()
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            for job in jobs:
+                job.error = RecordError(f"the store cannot be written: {error}")
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
+    def past(self, session: str) -> Past | None:
+        """See `Books.past`."""
+        seq, past, at = self._sessions.get(session, (0, None, None))
+        rows = self._db.execute("SELECT seq, line FROM answers WHERE session = ? AND seq > ? ORDER BY seq", (session, seq))
+        for last, line in rows:
+            record = decode(line)
+            seq, past, at = last, fold(record.events, past), record.at
+        if at is None or past is None:
+            return None
+        self._remember(session, seq, past, at)
+        return None if self._clock() - at > timedelta(hours=SESSION_HOURS) else past
+
+    def keep(self, record: Record, past: Past) -> None:
+        """See `Books.keep`."""
+        seq, prev = self._head[0] + 1, self._head[1]
+        line = seal(record, seq, prev)
+        results = 0
+        for call in record.decided:
+            results |= _BITS[RESULTS[call.effect]]
+        self._db.execute(
+            "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (seq, record.id, _text(record.at), record.session, results, line.text, line.hash),
+        )
+        self._head = (seq, line.hash)
+        if record.session is not None:
+            self._remember(record.session, seq, past, record.at)
+
+    def answered(self, question: Question) -> ApprovalAnswered | None:
+        """See `Books.answered`."""
+        found = self._find(question, ("approved", "rejected"))
+        if found is None:
+            return None
+        answer = "approve" if found.state == "approved" else "reject"
+        return ApprovalAnswered(
+            at=self._clock(), call_id=question.id, args_hash=found.args_hash, answer=answer, by=found.by or "", note=found.note
+        )
+
+    def use(self, question: Question) -> None:
+        """See `Books.use`."""
+        found = self._find(question, ("approved",))
+        if found is not None:
+            self._db.execute("UPDATE questions SET state = 'used' WHERE id = ?", (found.id,))
+
+    def ask(self, question: Question) -> str:
+        """See `Books.ask`."""
+        found = self._find(question, ("pending",))
+        if found is not None:
+            return found.id
+        made = new_id("apr", self._clock())
+        values = (made, _text(question.at), *(getattr(question, name) for name in _QUESTION.split(", ")[2:11]), None, None, None)
+        self._db.execute(f"INSERT INTO questions ({_QUESTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - only words of ours
+        return made
+
+    def questions(self, *, open_only: bool = True) -> list[Question]:
+        """See `Books.questions`."""
+        where = "WHERE state = 'pending' AND at > ?" if open_only else "WHERE at > ?"
+        rows = self._db.execute(f"SELECT {_QUESTION} FROM questions {where} ORDER BY at", (self._oldest() if open_only else "",))  # noqa: S608 - only words of ours
+        return [_question(row) for row in rows]
+
+    def answer(self, id: str, *, approve: bool, by: str, note: str | None) -> Question | None:
+        """See `Books.answer`."""
+        state = "approved" if approve else "rejected"
+        changed = self._db.execute(
+            "UPDATE questions SET state = ?, by = ?, note = ?, answered_at = ? WHERE id = ? AND state = 'pending' AND at > ?",
+            (state, by, note, _text(self._clock()), id, self._oldest()),
+        ).rowcount
+        if not changed:
+            return None
+        return _question(self._db.execute(f"SELECT {_QUESTION} FROM questions WHERE id = ?", (id,)).fetchone())  # noqa: S608 - only words of ours
+
+    def records(self, wanted: Wanted) -> list[Record]:
+        """See `Books.records`."""
+        where, values = ["1"], list[str | int]()
+        if wanted.since is not None and wanted.since.startswith("evt_"):
+            where.append("seq > coalesce((SELECT seq FROM answers WHERE id = ?), 9223372036854775807)")
+            values.append(wanted.since)
+        elif wanted.since is not None:
+            where.append("at > ?")
+            values.append(_text(datetime.fromisoformat(wanted.since)))
+        if wanted.before is not None:
+            where.append("seq < (SELECT seq FROM answers WHERE id = ?)")
+            values.append(wanted.before)
+        if wanted.session is not None:
+            where.append("session = ?")
+            values.append(wanted.session)
+        if wanted.result is not None:
+            where.append("results & ?")
+            values.append(_BITS[wanted.result])
+        query = f"SELECT line FROM answers WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - only words of ours
+        return [decode(line) for (line,) in self._db.execute(query, (*values, wanted.limit))]
+
+    def _remember(self, session: str, seq: int, past: Past, at: datetime) -> None:
+        self._sessions[session] = (seq, past, at)
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > _MOST_SESSIONS:
+            self._sessions.popitem(last=False)
+
+    def _oldest(self) -> str:
+        return _text(self._clock() - timedelta(hours=APPROVAL_HOURS))
+
+    def _find(self, question: Question, states: tuple[str, ...]) -> Question | None:
+        """The latest question about the same call in one of these states."""
+        rows = self._db.execute(
+            f"SELECT {_QUESTION} FROM questions WHERE args_hash = ? AND tool = ? AND at > ? ORDER BY at DESC, id DESC",  # noqa: S608 - only words of ours
+            (question.args_hash, question.tool, self._oldest()),
+        )
+        same = (found for found in map(_question, rows) if found.binding == question.binding)
+        return next((found for found in same if found.state in states), None)
+
+
+def _question(row: tuple[Any, ...]) -> Question:
+    values = dict(zip(_QUESTION.split(", "), row, strict=True))
+    values["at"] = datetime.fromisoformat(values["at"])
+    answered = values["answered_at"]
+    values["answered_at"] = None if answered is None else datetime.fromisoformat(answered)
+    return Question(**values)
+
+
+def _text(moment: datetime) -> str:
+    """A time so that later ones sort after earlier ones."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def open_books(path: str | Path, clock: Callable[[], datetime]) -> SqliteBooks:
+    """The books for a command, each change durable by itself.
+
+    Raises:
+        FileError: there is no such store.
+    """
+    if not Path(path).exists():
+        raise FileError(f"there is no store at `{path}`", help="`agentgate serve --store PATH` makes one")
+    return SqliteBooks(_open(os.fspath(path)), clock)
+
+
+def _open(path: str) -> sqlite3.Connection:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileError(f"`{path}` is not a regular file", help="--store names a database file")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(f"the store `{path}` cannot be opened: {(error.strerror or str(error)).lower()}") from None
+    try:
+        db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.executescript(_SCHEMA)
+    except sqlite3.Error as error:
+        raise FileError(f"`{path}` is not a store: {error}", help="--store names a database that `agentgate serve` made") from None
+    return db
