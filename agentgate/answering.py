@@ -95,6 +95,11 @@ class Answering:
             seconds=outcome.seconds,
             truncated=outcome.truncated,
             unknown=outcome.unknown,
+            rule=outcome.verdict.rule,
+            code=outcome.verdict.code,
+            enforced=outcome.verdict.enforced,
+            trials=outcome.verdict.trials,
+            original=outcome.original,
         )
         self._session.record(event)
         proposal.returned = event
@@ -139,7 +144,7 @@ class Answering:
         """Dry run: nothing is executed, and nobody is asked."""
         if decision.effect is Effect.ASK:
             return not_approved(decision, Code.APPROVAL_UNAVAILABLE, "; nobody is asked in a dry run")
-        return rehearsed(self._tools[call.name])
+        return self._executor.admit(call, rehearsed(self._tools[call.name]))
 
     def _asked(self, proposal: Proposal, decision: Decision) -> Outcome | None:
         if proposal.approval is not None:

@@ -105,6 +105,8 @@ def _bare(policy: Policy) -> Policy:
         files=(),
         place=None,
         rules=tuple(map(_bare_rule, policy.rules)),
+        results=tuple(replace(rule, rule=_bare_rule(rule.rule)) for rule in policy.results),
+        redactions=tuple(replace(redaction, place=None) for redaction in policy.redactions),
         limits=tuple(sorted(limits, key=lambda limit: (limit.kind, limit.tools or "", limit.window or ""))),
     )
 

@@ -56,11 +56,25 @@ class Executor:
             return repeated(call, decision, self._session.earlier(call, decision))
         return refused(decision)
 
+    def admit(self, call: ToolCall, outcome: Outcome) -> Outcome:
+        """What the policy lets the model have of what a tool said, or of its mock."""
+        if not (outcome.executed or outcome.ok):
+            return outcome  # the tool was never reached, and said nothing
+        admitted = self._session.admit(call, outcome.content, ok=outcome.ok)
+        return replace(
+            outcome,
+            ok=admitted.ok,
+            content=admitted.content,
+            truncated=outcome.truncated or admitted.truncated,
+            verdict=admitted.verdict,
+            original=admitted.original,
+        )
+
     def _run(self, call: ToolCall, decision: Decision, *, approved: bool) -> Outcome:
         key = self._session.idempotency_key(call, decision)
         with self._watcher.waiting("running the tool"):
             try:
-                return self._interrupts.wait_for(
+                outcome = self._interrupts.wait_for(
                     lambda: self._toolbox.execute(call, decision, approved=approved, idempotency_key=key),
                     grace=_GRACE_SECONDS,
                     give_up=self._toolbox.abandon,
@@ -69,3 +83,4 @@ class Executor:
             except Interrupted:
                 halt = self._session.halt()
                 return may_have_run("interrupted", "tool_error") if halt is None else may_have_run(halt.reason, Code.KILLED)
+        return self.admit(call, outcome)

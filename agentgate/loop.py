@@ -153,7 +153,7 @@ class Loop:
                 lambda: self._model.ask(messages, tools, tool_choice), grace=0.0, give_up=self._model.close, unless=self._session.halt
             )
         for note in reply.notes:
-            self._watcher.note(note)
+            self._watcher.note(self._session.redacted(note))
         self._session.record(
             ModelReplied(
                 at=self._session.now(),

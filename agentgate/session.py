@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from msgspec.structs import replace
 
 from agentgate.accounts import Accounts, Share, idempotency_key
+from agentgate.core.admission import Admitted, admitted
 from agentgate.core.arguments import InvalidJson, digest, digest_arguments, parse_arguments
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
@@ -30,6 +31,9 @@ from agentgate.core.events import (
 )
 from agentgate.core.once import ONCE, Earlier
 from agentgate.core.policy import Policy
+from agentgate.core.redaction.records import for_approver, redacting
+from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
+from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve, repeat_key
 from agentgate.core.stops import Halt, Switch
@@ -78,6 +82,7 @@ class Session:
         resolve: Callable[[str], str] | None = None,
         switch: Switch | None = None,
         accounts: Accounts | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
         """Starts a session.
 
@@ -95,6 +100,7 @@ class Session:
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
             switch: the kill switch; without one, nothing is stopped from outside.
             accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
+            secrets: environment variables whose values no record may hold, name → value, from `known_secrets`.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is a text.
@@ -116,6 +122,8 @@ class Session:
         self._scope = None if accounts is None else accounts.scope
         self.failure: StateError | None = None
         """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
+        self._redactor = Redactor(self.policy.policy.redactions, secrets) or None
+        self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(
             role=role,
@@ -185,6 +193,27 @@ class Session:
                 self._record(event)
         self.state = after
         return decisions, True
+
+    def admit(self, call: ToolCall, content: str, *, ok: bool = True) -> Admitted:
+        """Judges what a tool returned, before anybody hears of it. What comes of it goes to the model, and into `tool_returned`.
+
+        Args:
+            call: what was executed.
+            content: the text for the model: a JSON object with `result`, or with `error`.
+            ok: whether the tool succeeded.
+        """
+        verdict = judge_result(self.policy.results, self.state, call.name, content, self._world(None))
+        if self.mode is Mode.OBSERVE:
+            verdict = replace(verdict, enforced=False)
+        return admitted(verdict, content, self._redactor, ok=ok)
+
+    def for_approver(self, call: ToolCall, decision: Decision) -> tuple[ToolCall, Decision]:
+        """A call and its decision as those may see them who approve: the whole call, but for secrets."""
+        return (call, decision) if self._redactor is None else for_approver(self._redactor, call, decision)
+
+    def redacted(self, text: str, kind: str = TEXT) -> str:
+        """A text about this run as it may be kept and shown."""
+        return text if self._redactor is None else self._redactor.record(text, kind)
 
     def request(self, request: ModelRequest = _UNESTIMATED, *, facts: Mapping[str, str] | None = None) -> Decision:
         """Judges the wish to ask the model once more, by the limits.
@@ -319,7 +348,8 @@ class Session:
             self._try(lambda share: share.replied(self.state, event.cost_usd, event.at))
         self._keep(event)
         if isinstance(event, ToolReturned):
-            self._try(lambda share: share.returned(self.state, event))
+            kept = replace(event, content=self.redacted(event.content, RESULTS))
+            self._try(lambda share: share.returned(self.state, kept))
 
     def now(self) -> datetime:
         """The time by this session's clock."""
@@ -413,6 +443,8 @@ def _duplicate(earlier: Earlier) -> Decision:
 
 def arguments_hash(call: ToolCall, decision: Decision) -> str:
     """The SHA-256 of a call's arguments: those that were parsed for the decision, or, where it fell before that, of its text."""
+    if call.args_hash:
+        return call.args_hash
     return digest_arguments(call.arguments) if decision.arguments is None else digest(decision.arguments)
 
 

@@ -13,6 +13,7 @@ from agentgate.core.conditions import OPERATORS, Operator
 from agentgate.core.events import Code, Decision, ToolCall
 from agentgate.core.findings import Severity
 from agentgate.core.limits import OF_REQUESTS
+from agentgate.core.redaction.detectors import DETECTORS
 from agentgate.files.flat_schema import flat_schema
 from agentgate.files.policy_file import load_policy, understand
 from agentgate.files.policy_schema import LIMITS, native_schema
@@ -78,6 +79,8 @@ MEANINGS = {
     Code.APPROVAL_UNAVAILABLE: "A person should have been asked, and nobody could answer.",
     Code.KILLED: "The kill switch was set.",
     Code.DUPLICATE: "The policy says `once`, and the same call was executed before, or may have been; the model gets the earlier result.",
+    Code.RESULT_BLOCKED: "The call was executed, and a rule under `results` kept what it returned from the model.",
+    Code.RESULT_CUT: "The call was executed, and a rule under `results` shortened what it returned.",
     Code.INTERNAL_ERROR: "Something went wrong while judging, so the call was blocked.",
 }
 """Code of a decision → what it means, in the order in which a call can get it."""
@@ -96,6 +99,9 @@ def page() -> str:
         codes=table(("code", "what it means"), ((f"`{code}`", meaning) for code, meaning in MEANINGS.items())),
         top=keys(native, native),
         rule=keys(definitions["rule"], native),
+        result_rule=keys(definitions["result_rule"], native),
+        redaction=keys(definitions["redaction"], native),
+        detectors="\n".join(f"| `{one.name}` | {one.summary} |" for one in DETECTORS.values()),
         limits=keys(definitions["limits"], native, prefix="limits."),
         example=keys(definitions["example"], native),
         given=keys(definitions["given"], native),

@@ -19,6 +19,7 @@ from agentgate.approvers.port import Approver
 from agentgate.approvers.terminal import TerminalApprover
 from agentgate.core.events import Digest, Event, Json, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted
 from agentgate.core.policy import Policy
+from agentgate.core.redaction.secrets import known_secrets
 from agentgate.errors import FileError, UsageError
 from agentgate.files.links import resolve
 from agentgate.files.state_folder import StateFolder
@@ -100,6 +101,7 @@ def run_task(wanted: Wanted) -> RunEnded:
             resolve=resolve,
             switch=switch,
             accounts=open_accounts(wanted.state, wanted.policy, wanted.scope, stack),
+            secrets=known_secrets(os.environ, [settings.api_key_env]),
         )
         loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
         ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now()))

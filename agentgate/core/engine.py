@@ -16,6 +16,7 @@ from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_COUNTS, OF_REQUESTS
 from agentgate.core.once import ONCE, repeated
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.reasons import not_allowed
+from agentgate.core.results import ResultRules
 from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key, unspent
@@ -41,6 +42,7 @@ class CompiledPolicy:
         "once",
         "policy",
         "request_limits",
+        "results",
         "rules",
         "windows",
     )
@@ -58,6 +60,7 @@ class CompiledPolicy:
         """The tools whose calls are executed once for the same arguments."""
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
+        self.results = ResultRules(policy)
         self.asks_world = any(rule.asks_world for rule in self.rules) or bool(self.windows) or self.once is not None
         """Whether the judgement may look at the world."""
         self.needs_hash = any(limit.kind == "repeats" for limit in limits) or self.once is not None
@@ -156,7 +159,7 @@ def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: Wor
     arguments = _arguments(state, call)
     if isinstance(arguments, Decision):
         return arguments
-    key = repeat_key(call.name, digest(arguments)) if policy.needs_hash else ""
+    key = repeat_key(call.name, call.args_hash or digest(arguments)) if policy.needs_hash else ""
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
     if policy.once is not None and call.name in policy.once:
         # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.

@@ -41,6 +41,8 @@ class Code(StrEnum):
     APPROVAL_UNAVAILABLE = "approval_unavailable"
     KILLED = "killed"
     DUPLICATE = "duplicate"
+    RESULT_BLOCKED = "result_blocked"
+    RESULT_CUT = "result_cut"
     INTERNAL_ERROR = "internal_error"
 
 
@@ -61,6 +63,8 @@ class ToolCall(Struct, frozen=True):
     """A string, unless the call is malformed."""
     arguments: Json
     """The raw text of the model before any parsing; anything but a string is malformed."""
+    args_hash: str = ""
+    """For a call from a record whose arguments are redacted: the recorded hash of the original ones."""
 
 
 class ModelRequest(Struct, frozen=True):
@@ -92,6 +96,43 @@ class Trial(Struct, frozen=True):
 
     rule: str
     effect: Effect
+
+
+class ResultEffect(StrEnum):
+    """What a policy does with the result of a call, from the mildest to the strictest."""
+
+    ALLOW = "allow"
+    CUT = "cut"
+    BLOCK = "block"
+
+
+class ResultTrial(Struct, frozen=True):
+    """A rule about results with `observe: true` that matched: recorded, never enforced."""
+
+    rule: str
+    effect: ResultEffect
+
+
+class Verdict(Struct, frozen=True):
+    """The judgement on one result."""
+
+    effect: ResultEffect
+    rule: str | None = None
+    """The id of the deciding rule; None where none decided."""
+    reason: str = ""
+    """A sentence for people and for the model."""
+    hint: str | None = None
+    code: Code | None = None
+    """`result_blocked` or `result_cut`; `internal_error` where it could not be judged; None for one that passes."""
+    max_bytes: int | None = None
+    """What a cut leaves."""
+    trials: tuple[ResultTrial, ...] = ()
+    """Rules on trial that matched."""
+    enforced: bool = True
+    """False in observe mode."""
+
+
+PASSES = Verdict(ResultEffect.ALLOW)
 
 
 class Decision(Struct, frozen=True):
@@ -274,6 +315,9 @@ class CallDecided(Recorded, frozen=True, tag="call_decided", kw_only=True):
     withheld: bool = False
     """Whether the whole answer was held back, for this call or for another one in it: nobody ever saw the call, so its id stays free, and
     it used up nothing."""
+    redacted: bool = False
+    """Whether `arguments` are not those of the call, because something in them was redacted. They must not be executed from the record,
+    and `args_hash` is the hash of the original ones."""
 
 
 class Scope(StrEnum):
@@ -304,6 +348,13 @@ class ApprovalAnswered(Recorded, frozen=True, tag="approval_answered", kw_only=T
     note: str | None = None
 
 
+class Original(Struct, frozen=True):
+    """A text that is not in the record, by its size and the SHA-256 of its UTF-8 form, in hexadecimal."""
+
+    bytes: int
+    sha256: str
+
+
 class ToolReturned(Recorded, frozen=True, tag="tool_returned", kw_only=True):
     """The one answer that a call gets: a result, or word of its refusal."""
 
@@ -316,6 +367,15 @@ class ToolReturned(Recorded, frozen=True, tag="tool_returned", kw_only=True):
     truncated: bool = False
     unknown: bool = False
     """Whether nobody knows if the tool ran: it was given up, or the run was killed."""
+    rule: str | None = None
+    """The rule about results that blocked or cut it."""
+    code: Code | None = None
+    """Why the model got something else than the tool returned; None where it did not, or nothing was executed."""
+    enforced: bool = True
+    """False where that rule was only observed, and the model got all of it."""
+    trials: tuple[ResultTrial, ...] = ()
+    original: Original | None = None
+    """What the tool returned, where the model did not get it, or not all of it."""
 
 
 class RunEnded(Recorded, frozen=True, tag="run_ended", kw_only=True):

@@ -65,7 +65,7 @@ def _once(policy: CompiledPolicy, state: State, call: ToolCall, world: World) ->
 
 def _key(call: ToolCall) -> str:
     try:
-        return repeat_key(call.name, digest(parse_arguments(call.arguments)))
+        return repeat_key(call.name, call.args_hash or digest(parse_arguments(call.arguments)))
     except InvalidJson:
         return ""
 

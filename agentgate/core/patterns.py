@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import re2
@@ -123,8 +122,19 @@ _INVISIBLE_RANGES = (
 _SPACES = "\t\n\v\f\r"
 
 
-@lru_cache(maxsize=4096)
-def _invisible(character: str) -> bool:
+class _Visible(dict[int, "int | None"]):
+    """Character → itself, or None where it is invisible. As a table it makes `str.translate` do the work."""
+
+    def __missing__(self, code: int) -> int | None:
+        found = self[code] = None if is_invisible(chr(code)) else code
+        return found
+
+
+_VISIBLE = _Visible()
+
+
+def is_invisible(character: str) -> bool:
+    """Whether nothing is seen of a character that is no space either."""
     if character in _SPACES:
         return False
     code = ord(character)
@@ -135,6 +145,4 @@ def unmasked(text: str) -> str:
     """The text after NFKC normalisation without invisible characters: what a reader, or a lenient tool, may take it for."""
     if text.isascii() and text.isprintable():
         return text
-    visible = "".join(character for character in text if not _invisible(character))
-    normal = unicodedata.normalize("NFKC", visible)
-    return "".join(character for character in normal if not _invisible(character))
+    return unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)

@@ -68,6 +68,34 @@ class Rule(Struct, frozen=True):
         return not self.when and not self.unless and self.after is None and self.before is None
 
 
+class ResultRule(Struct, frozen=True):
+    """What happens to results of tools: block them, or cut them to a size."""
+
+    rule: Rule
+    """Which results, told like which calls: its conditions are about `result`, what the tool returned, and `error`, what it failed with."""
+    max_bytes: int | None = None
+    """Only for larger results; a cut one has this many bytes left. None for every size."""
+    cut: bool = False
+    """Whether it cuts rather than blocks."""
+
+
+class Redaction(Struct, frozen=True):
+    """What is taken out of records, and out of results."""
+
+    id: str | None = None
+    detect: tuple[str, ...] = ()
+    """Names of detectors."""
+    pattern: str | None = None
+    """An RE2 pattern, in place of detectors."""
+    where: str = "both"
+    """`arguments`, `results` or `both`. Everything else that is recorded (prompts, answers, reasons) is redacted in any case."""
+    original: bool = False
+    """Whether the model gets results as they are; what is recorded and shown is redacted all the same."""
+    replace: str | None = None
+    """What is written in place of what is found; `[redacted:ID]` by default."""
+    place: Place | None = None
+
+
 class Limit(Struct, frozen=True):
     """A ceiling. It blocks once what was used reaches `value`."""
 
@@ -97,6 +125,8 @@ class Policy(Struct, frozen=True):
     default: Effect = Effect.BLOCK
     rules: tuple[Rule, ...] = ()
     limits: tuple[Limit, ...] = ()
+    results: tuple[ResultRule, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
     roles: Mapping[str, tuple[str, ...]] = {}
     """Role → the roles it includes directly."""
     groups: Mapping[str, tuple[str, ...]] = {}

@@ -15,6 +15,7 @@ from rpds import HashTrieMap, HashTrieSet, List
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
+    Code,
     Effect,
     Event,
     Json,
@@ -334,6 +335,11 @@ def _returned(state: State, event: ToolReturned) -> State:
         return state if made is state.made else replace(state, made=made)
     if not tool:
         return replace(state, executed=state.executed + event.executed)
+    if event.enforced and event.code in (
+        Code.RESULT_BLOCKED,
+        Code.INTERNAL_ERROR,
+    ):  # the tool has returned, and said nothing that anybody heard
+        return replace(state, executed=state.executed + event.executed, returned=state.returned.insert(tool))
     return replace(
         state,
         executed=state.executed + event.executed,

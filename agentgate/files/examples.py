@@ -9,6 +9,7 @@ from agentgate.core.conditions import World
 from agentgate.core.findings import Finding
 from agentgate.core.past import returned
 from agentgate.core.policy import Example, Policy, Rule
+from agentgate.core.results import CompiledResultRule, whole_text
 from agentgate.core.rules import CompiledRule
 from agentgate.core.state import State
 from agentgate.files.errors import error
@@ -24,6 +25,10 @@ def failing(policy: Policy) -> Iterator[Finding]:
                 finding = _failing(compiled, example)
                 if finding is not None:
                     yield finding
+    for result_rule in policy.results:
+        if result_rule.rule.examples:
+            about_results = CompiledResultRule(result_rule, policy)
+            yield from (found for example in result_rule.rule.examples if (found := _failing(about_results, example)) is not None)
 
 
 def holds(rule: Rule, policy: Policy) -> bool:
@@ -32,18 +37,19 @@ def holds(rule: Rule, policy: Policy) -> bool:
     return all(_matches(compiled, example)[0] == example.matches for example in rule.examples)
 
 
-def _failing(rule: CompiledRule, example: Example) -> Finding | None:
+def _failing(rule: CompiledRule | CompiledResultRule, example: Example) -> Finding | None:
     assert example.place is not None
-    matched, why = _matches(rule, example)
+    compiled, what = (rule, "call") if isinstance(rule, CompiledRule) else (rule.compiled, "result")
+    matched, why = _matches(compiled, example, None if isinstance(rule, CompiledRule) else rule)
     if matched == example.matches:
         return None
-    name = tick(rule.rule.id)
+    name = tick(compiled.rule.id)
     if matched:
-        return error("failing-example", example.place, f"the rule {name} matches this call, and should not")
-    return error("failing-example", example.place, f"the rule {name} does not match this call", why)
+        return error("failing-example", example.place, f"the rule {name} matches this {what}, and should not")
+    return error("failing-example", example.place, f"the rule {name} does not match this {what}", why)
 
 
-def _matches(rule: CompiledRule, example: Example) -> tuple[bool, str | None]:
+def _matches(rule: CompiledRule, example: Example, of_result: CompiledResultRule | None = None) -> tuple[bool, str | None]:
     if not rule.covers(example.tool):
         return False, f"it is not about {tick(example.tool)}"
     if not rule.binds(example.role):
@@ -52,6 +58,9 @@ def _matches(rule: CompiledRule, example: Example) -> tuple[bool, str | None]:
     state = state_before(example)
     if not rule.in_time(state):
         return False, "its `after` or `before` does not hold: look at `given`"
+    if of_result is not None:
+        size = len(whole_text(example.arguments).encode())
+        return of_result.matches(example.arguments, size, world_of_examples(), state), "its conditions, or its size, do not hold"
     return rule.matches(example.arguments, world_of_examples(), state), "its conditions do not hold"
 
 

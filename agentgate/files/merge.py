@@ -34,6 +34,8 @@ def merge(parts: list[Part], *, given: int | None = None) -> tuple[Policy, list[
         default=strictest.default,
         rules=tuple(rule for part in parts for rule in part.rules),
         limits=tuple(_tightest(parts)),
+        results=tuple(rule for part in parts for rule in part.results),
+        redactions=tuple(redaction for part in parts for redaction in part.redactions),
         roles={role: includes for part in parts for role, includes in part.roles.items()},
         groups={group: tools for part in parts for group, tools in part.groups.items()},
         once=tuple(dict.fromkeys(tool for part in parts for tool in part.once)),
@@ -60,10 +62,13 @@ def _same_ids(parts: list[Part]) -> Iterator[Finding]:
         named = {limit.id: limit for limit in part.limits if not limit.id.startswith(OF_LIMITS)}
         rules = [*((rule.id, rule.place) for rule in part.rules), *part.refused_ids]
         rules.sort(key=lambda entry: (entry[1].line, entry[1].column) if entry[1] is not None else (0, 0))
-        for id, place in (*rules, *((limit.id, limit.place) for limit in named.values())):
+        others = [(rule.rule.id, rule.rule.place) for rule in part.results]
+        others += [(redaction.id, redaction.place) for redaction in part.redactions if redaction.id is not None]
+        for id, place in (*rules, *others, *((limit.id, limit.place) for limit in named.values())):
             assert place is not None
             if id in seen:
                 what = "a rule and a limit, or limits of two files," if id in limits else "two rules"
+                what = "two entries" if (id, place) in others else what
                 yield error("duplicate-id", place, f"{what} have the id {tick(id)}", "give each its own id", ((seen[id], "first here"),))
             else:
                 seen[id] = place

@@ -7,12 +7,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding
-from agentgate.core.policy import WINDOWS, Condition, Example, Limit, Rule
+from agentgate.core.policy import WINDOWS, Limit
 from agentgate.files.errors import error
-from agentgate.files.parts import RESERVED, Part, checked_condition, names, note_extends, note_groups, note_roles, whole, whole_at
+from agentgate.files.native_results import results_and_redactions
+from agentgate.files.native_rules import OTHER_USE, read_rule, sound_keys
+from agentgate.files.parts import RESERVED, Part, names, note_extends, note_groups, note_roles, whole, whole_at
 from agentgate.files.policy_schema import FRACTIONAL
 from agentgate.files.validation import Path
 from agentgate.files.words import tick
@@ -23,6 +24,10 @@ SCOPES = (
     (("rules", None), "rule"),
     (("rules", None, "when", None), "operators"),
     (("rules", None, "unless", None), "operators"),
+    (("results", None), "result rule"),
+    (("results", None, "when", None), "operators"),
+    (("results", None, "unless", None), "operators"),
+    (("redact", None), "redaction"),
     (("limits",), "limits"),
     (("limits", "tools", None), "tool limit"),
     (("limits", "tools", None, None), "limit"),
@@ -31,7 +36,6 @@ SCOPES = (
     (("limits", None), "limit"),
 )
 """Where in a file which keys stand, for other tools' words."""
-_OTHER_USE = "decisions use this word for something else"
 
 
 def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]:
@@ -65,7 +69,8 @@ def native_part(document: Document, bad: set[Path], part: Part) -> list[Finding]
             if ("rules", index) not in broken:
                 findings.extend(_rule(document, part, index, entry))
             elif isinstance(entry, dict):
-                findings.extend(_sound_keys(document, part, ("rules", index), entry, bad))
+                findings.extend(sound_keys(document, part, ("rules", index), entry, bad))
+    findings.extend(results_and_redactions(document, part, broken, bad))
     if ("once",) not in broken and "once" in value:
         part.once = names(value["once"])
         note_groups(part, document, ("once",), value["once"])
@@ -89,103 +94,9 @@ def _groups(document: Document, part: Part, groups: dict[str, list[str]]) -> Non
 
 
 def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> Iterator[Finding]:
-    path = ("rules", index)
-    place = document.value_place((*path, "id"))
-    if entry["id"] in RESERVED:
-        yield error("bad-id", place, f"{tick(entry['id'])} cannot be the id of a rule", _OTHER_USE)
     effect = next(effect for effect in Effect if effect.value in entry)
-    _note_names(part, document, path, entry)
-    conditions: dict[str, tuple[Condition, ...]] = {"when": (), "unless": ()}
-    for key in conditions:
-        if key in entry:
-            made = list(_conditions(document, (*path, key), entry[key]))
-            yield from (item for item in made if isinstance(item, Finding))
-            conditions[key] = tuple(item for item in made if isinstance(item, Condition))
-            _note_operands(part, document, (*path, key), conditions[key])
-    examples = entry.get("examples", {})
-    part.rules.append(
-        Rule(
-            id=entry["id"],
-            effect=effect,
-            tools=names(entry[effect.value]),
-            except_tools=names(entry.get("except", ())),
-            roles=names(entry["roles"]) if "roles" in entry else None,
-            except_roles=names(entry.get("except_roles", ())),
-            when=conditions["when"],
-            unless=conditions["unless"],
-            after=names(entry["after"]) if "after" in entry else None,
-            before=names(entry["before"]) if "before" in entry else None,
-            message=entry.get("message"),
-            hint=entry.get("hint"),
-            observe=entry.get("observe", False),
-            examples=tuple(_examples(document, part, path, examples)) if examples else (),
-            place=place,
-        )
-    )
-
-
-def _conditions(document: Document, path: Path, entries: dict[str, Json]) -> Iterator[Finding | Condition]:
-    for argument, test in entries.items():
-        inner = (*path, argument)
-        if isinstance(test, dict):
-            operators = [(key, operand) for key, operand in test.items() if key != "optional"]
-            yield from checked_condition(document, inner, argument, operators, optional=test.get("optional", False))
-        else:
-            yield from checked_condition(document, inner, argument, [("in" if isinstance(test, list) else "equals", test)])
-
-
-def _note_operands(part: Part, document: Document, path: Path, conditions: tuple[Condition, ...]) -> None:
-    for condition in conditions:
-        for key, operand in condition.operators:
-            if OPERATORS[key].names_tools:
-                note_groups(part, document, (*path, condition.argument, key), operand)
-
-
-def _note_names(part: Part, document: Document, path: Path, entry: dict[str, Any]) -> None:
-    """Remembers the roles and `@groups` that a rule names outside of its conditions."""
-    for key in (*(effect.value for effect in Effect), "except", "after", "before"):
-        if key in entry:
-            note_groups(part, document, (*path, key), entry[key])
-    for key in ("roles", "except_roles"):
-        if key in entry:
-            note_roles(part, document, (*path, key), entry[key])
-
-
-def _sound_keys(document: Document, part: Part, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:
-    """What is wrong with the sound keys of a rule that is refused for another reason."""
-    touched = {item[: len(path) + 1] for item in bad}
-    sound = {key: value for key, value in entry.items() if (*path, key) not in touched}
-    if "id" in sound:
-        part.refused_ids.append((sound["id"], document.value_place((*path, "id"))))
-    _note_names(part, document, path, sound)
-    yield from _sound_conditions(document, path, entry, bad)
-
-
-def _sound_conditions(document: Document, path: Path, entry: dict[str, Any], bad: set[Path]) -> Iterator[Finding]:
-    for key in ("when", "unless"):
-        conditions = entry.get(key)
-        if isinstance(conditions, dict):
-            inner = (*path, key)
-            touched = {item[:4] for item in bad if item[:3] == inner}
-            sound = {argument: test for argument, test in conditions.items() if inner not in bad and (*inner, argument) not in touched}
-            yield from (item for item in _conditions(document, inner, sound) if isinstance(item, Finding))
-
-
-def _examples(document: Document, part: Part, path: Path, examples: dict[str, list[dict[str, Any]]]) -> Iterator[Example]:
-    for key, calls in examples.items():
-        for index, call in enumerate(calls):
-            inner = (*path, "examples", key, index)
-            if "role" in call:
-                part.named_roles.append((call["role"], document.value_place((*inner, "role"))))
-            yield Example(
-                tool=call["tool"],
-                arguments=call.get("arguments", {}),
-                given=tuple(call.get("given", ())),
-                role=call.get("role"),
-                prompt=call.get("prompt"),
-                matches=key == "match",
-                place=document.value_place(inner),
-            )
+    rule = yield from read_rule(document, part, ("rules", index), entry, effect.value, effect)
+    part.rules.append(rule)
 
 
 def _limits(document: Document, part: Part, limits: dict[str, Any]) -> Iterator[Finding]:
@@ -226,5 +137,5 @@ def _limit(document: Document, part: Part, path: Path, limit: Limit, value: Json
         yield from whole_at(place, entry["max"])
     id = entry.get("id", ".".join(map(str, path)))
     if id in RESERVED:
-        yield error("bad-id", document.value_place((*path, "id")), f"{tick(id)} cannot be the id of a limit", _OTHER_USE)
+        yield error("bad-id", document.value_place((*path, "id")), f"{tick(id)} cannot be the id of a limit", OTHER_USE)
     part.limits.append(replace(limit, value=entry["max"], message=entry.get("message"), id=id, place=document.key_place(path)))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from agentgate.core.events import Effect, Json
-from agentgate.core.policy import WINDOWS, Condition, Example, Limit, Policy, Rule
+from agentgate.core.policy import WINDOWS, Condition, Example, Limit, Policy, Redaction, ResultRule, Rule
 from agentgate.files.policy_schema import MAX_TEXT
 from agentgate.files.words import visible
 from agentgate.files.yaml_writer import entry, flow
@@ -56,16 +56,21 @@ def native_text(policy: Policy, *, about: Iterable[str] = (), remarks: Mapping[s
     remarks = remarks or {}
     if policy.rules:
         lines += ["", "rules:", *_rules(policy.rules, remarks)]
+    if policy.results:
+        lines += ["", "results:", *_rules(policy.results, remarks)]
+    if policy.redactions:
+        lines += ["", "redact:", *_redactions(policy.redactions)]
     if policy.limits:
         lines += ["", "limits:", *_limits(policy.limits, remarks)]
     return "\n".join(lines) + "\n"
 
 
-def _rules(rules: tuple[Rule, ...], remarks: Mapping[str, str]) -> Iterator[str]:
+def _rules(rules: Sequence[Rule | ResultRule], remarks: Mapping[str, str]) -> Iterator[str]:
     """The rules, with a word on where they come from where that is more than one file."""
-    several = len({rule.place.file for rule in rules if rule.place is not None}) > 1
+    bare = [rule.rule if isinstance(rule, ResultRule) else rule for rule in rules]
+    several = len({rule.place.file for rule in bare if rule.place is not None}) > 1
     file: str | None = None
-    for index, rule in enumerate(rules):
+    for index, (rule, whole) in enumerate(zip(bare, rules, strict=True)):
         if index:
             yield ""
         if several and rule.place is not None and rule.place.file != file:
@@ -73,9 +78,38 @@ def _rules(rules: tuple[Rule, ...], remarks: Mapping[str, str]) -> Iterator[str]
             yield f"  # from {visible(PurePath(file).name)}"
         if rule.id in remarks:
             yield f"  # {visible(remarks[rule.id])}"
-        lines = [line for key, value in _keys(rule).items() for line in entry(key, value, "    ")]
-        yield f"  - {lines[0][4:]}"
-        yield from lines[1:]
+        keys = _keys(rule) if whole is rule else _result_keys(whole)  # type: ignore[arg-type]
+        yield from _item(keys)
+
+
+def _item(keys: Mapping[str, Json]) -> Iterator[str]:
+    lines = [line for key, value in keys.items() for line in entry(key, value, "    ")]
+    yield f"  - {lines[0][4:]}"
+    yield from lines[1:]
+
+
+def _result_keys(rule: ResultRule) -> dict[str, Json]:
+    """A rule about results as a file has it: what it does, and to which size, in place of the effect of its rule."""
+    keys = _keys(rule.rule)
+    effect = {"cut" if rule.cut else "block": keys.pop("block")}
+    size: dict[str, Json] = {} if rule.max_bytes is None else {"max_bytes": rule.max_bytes}
+    for calls in keys.get("examples", {}).values():
+        for call in calls:
+            call.update(call.pop("arguments"))
+    return {"id": keys.pop("id"), **effect, **size, **keys}
+
+
+def _redactions(redactions: Iterable[Redaction]) -> Iterator[str]:
+    for redaction in redactions:
+        keys: dict[str, Json] = {
+            "id": redaction.id,
+            "detect": _one_or_many(redaction.detect),
+            "pattern": redaction.pattern,
+            "in": None if redaction.where == "both" else redaction.where,
+            "model": "original" if redaction.original else None,
+            "replace": redaction.replace,
+        }
+        yield from _item({key: value for key, value in keys.items() if value not in (None, [])})
 
 
 def _keys(rule: Rule) -> dict[str, Json]:

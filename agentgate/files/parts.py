@@ -10,7 +10,7 @@ import msgspec
 from agentgate.core.conditions import OPERATORS, InvalidOperand
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Place
-from agentgate.core.policy import Condition, Limit, Rule
+from agentgate.core.policy import Condition, Limit, Redaction, ResultRule, Rule
 from agentgate.files.errors import error
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
@@ -38,6 +38,8 @@ class Part(msgspec.Struct):
     refused_ids: list[tuple[str, Place]] = []
     """The ids of rules in which something else is wrong."""
     limits: list[Limit] = []
+    results: list[ResultRule] = []
+    redactions: list[Redaction] = []
     roles: dict[str, tuple[str, ...]] = {}
     groups: dict[str, tuple[str, ...]] = {}
     once: tuple[str, ...] = ()

@@ -155,10 +155,24 @@ def _top() -> dict[str, Json]:
             title="a tool or a list of tools",
         ),
         "limits": ref("limits", "How much may be used, by one run or over time. A limit that is reached blocks."),
+        "results": {
+            "title": "a list of rules about results",
+            "type": "array",
+            "items": ref("result_rule"),
+            "description": "What the model does not get of what tools return. Block wins over cut, and the smallest cut over others.",
+        },
+        "redact": {
+            "title": "a list of entries",
+            "type": "array",
+            "items": ref("redaction"),
+            "description": "What is taken out of everything that is recorded and shown, and out of results. Tools get the original.",
+        },
     }
 
 
 def _definitions() -> dict[str, Json]:
+    from agentgate.files.result_schema import definitions_of_results
+
     return {
         "selector": {
             "title": "a tool name, a pattern with `*`, or a `@group`",
@@ -176,6 +190,7 @@ def _definitions() -> dict[str, Json]:
             "description": "A name in decisions: lower case, words joined by dashes.",
         },
         "rule": _rule(),
+        **definitions_of_results(),
         "conditions": {
             "title": "a mapping of conditions",
             "type": "object",
@@ -208,20 +223,35 @@ def _definitions() -> dict[str, Json]:
 
 
 def _rule() -> dict[str, Json]:
+    effects = {
+        "allow": "Tools whose calls are executed.",
+        "ask": "Tools whose calls a person decides about.",
+        "block": "Tools whose calls are refused. Block wins over ask and allow.",
+    }
+    return mapping(
+        keys_of_rules(effects, what="calls", example="example"),
+        required=("id",),
+        oneOf=[{"required": [effect]} for effect in EFFECTS],
+        title="a rule",
+        description="Which tools, for whom, when, and what then: exactly one of `allow`, `ask` and `block`.",
+    )
+
+
+def keys_of_rules(effects: dict[str, str], *, what: str, example: str) -> dict[str, Json]:
+    """The keys that rules about calls and about results share, around those that say what they do."""
+
     def tools(description: str) -> dict[str, Json]:
         return one_or_many(ref("selector"), description, title="a tool or a list of tools")
 
     def roles(description: str) -> dict[str, Json]:
         return one_or_many(ref("role"), description, title="a role or a list of roles")
 
-    def calls(description: str) -> dict[str, Json]:
-        return {"title": "a list of calls", "type": "array", "items": ref("example"), "description": description}
+    def examples(description: str) -> dict[str, Json]:
+        return {"title": f"a list of {what}", "type": "array", "items": ref(example), "description": description}
 
-    properties = {
+    return {
         "id": ref("id", "The rule's name in decisions: unique, lower case, words joined by dashes."),
-        "allow": tools("Tools whose calls are executed."),
-        "ask": tools("Tools whose calls a person decides about."),
-        "block": tools("Tools whose calls are refused. Block wins over ask and allow."),
+        **{effect: tools(description) for effect, description in effects.items()},
         "except": tools("Tools that are taken out again."),
         "roles": roles("Only for these roles, and the roles that include them."),
         "except_roles": roles("Not for these roles, nor for the roles that include them."),
@@ -237,18 +267,14 @@ def _rule() -> dict[str, Json]:
             "description": "On trial: judged and recorded, never enforced.",
         },
         "examples": mapping(
-            {"match": calls("Calls that this rule must match."), "no_match": calls("Calls that it must not match.")},
+            {
+                "match": examples(f"{what.capitalize()} that this rule must match."),
+                "no_match": examples(f"{what.capitalize()} that it must not match."),
+            },
             title="a mapping with `match` and `no_match`",
-            description="Calls that are tried whenever the file is loaded.",
+            description=f"{what.capitalize()} that are tried whenever the file is loaded.",
         ),
     }
-    return mapping(
-        properties,
-        required=("id",),
-        oneOf=[{"required": [effect]} for effect in EFFECTS],
-        title="a rule",
-        description="Which tools, for whom, when, and what then: exactly one of `allow`, `ask` and `block`.",
-    )
 
 
 def _operators() -> dict[str, Json]:

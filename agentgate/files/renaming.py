@@ -26,6 +26,7 @@ def native_ids(policy: Policy) -> dict[str, str]:
     rules = sorted({rule.id for rule in policy.rules})
     limits = sorted({limit.id for limit in policy.limits if limit.id != usual_id(limit)})
     taken = {id for id in (*rules, *limits) if _is_native(id)}
+    taken |= {rule.rule.id for rule in policy.results} | {redaction.id for redaction in policy.redactions if redaction.id is not None}
     found = _in_order(rules, taken)
     if found is None:
         digits = len(str(len(rules)))

@@ -293,7 +293,9 @@ def _with_proposals(items: list[Item]) -> Iterator[Item]:
 
 
 def _proposed(event: CallDecided, index: int) -> Proposed:
-    return Proposed(ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments), index, event.at, event)
+    original = event.args_hash if event.redacted else ""
+    call = ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments, args_hash=original)
+    return Proposed(call, index, event.at, event)
 
 
 def _imported(

@@ -24,6 +24,7 @@ UNPROVEN = (
     "a file that was rewritten as a whole is not found by its own hashes; compare the head with one that was kept elsewhere (`--head`)"
 )
 RESPELLED = "{} not byte for byte as agentgate writes (spaces, spellings, line ends); the events in them are unchanged"
+REDACTED = "arguments of {} calls are redacted: that they are those that were decided on cannot be shown by `args_hash`"
 
 _BEGINNING = b'{"type":"run_started",'
 """How the first line of every transcript begins: a file that was cut off within it is known by that."""
@@ -156,6 +157,8 @@ class _Audit:
             raise self._not_ours()
         notes = [RESPELLED.format(f"{self._respelled} lines are" if self._respelled > 1 else "1 line is")] if self._respelled else []
         notes += self._progress.notes
+        if self._calls.redacted:
+            notes.append(REDACTED.format(self._calls.redacted))
         if self._ended is None:
             self._problem(UNENDED)
         if self._wanted is None:

@@ -42,7 +42,25 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("include", "includes", "import", "imports", "inherits", "base", "parent"), "agentgate says `extends`"),
         "title": "agentgate says `name`",
     },
+    "result rule": {
+        **dict.fromkeys(("deny", "reject", "refuse", "forbid", "drop"), "agentgate says `block`"),
+        **dict.fromkeys(("truncate", "shorten", "limit", "trim"), "agentgate says `cut`, with `max_bytes`"),
+        **dict.fromkeys(("max_size", "size", "max_length", "bytes", "max_chars"), "agentgate says `max_bytes`"),
+        **dict.fromkeys(("allow", "ask"), "whether a call runs is said under `rules`; results are blocked or cut"),
+        **dict.fromkeys(("tool", "tools"), "the tools stand beside `block` or `cut`"),
+        **dict.fromkeys(("redact", "mask"), "`redact` stands beside `results`"),
+    },
+    "redaction": {
+        **dict.fromkeys(("detector", "detectors", "kind", "type", "entity", "entities"), "agentgate says `detect`"),
+        **dict.fromkeys(("regex", "regexp", "matches", "search"), "agentgate says `pattern`"),
+        **dict.fromkeys(("where", "scope"), "agentgate says `in`"),
+        **dict.fromkeys(("replacement", "with", "mask", "label"), "agentgate says `replace`"),
+        **dict.fromkeys(("tools", "tool", "roles"), "`redact` is about all tools and roles"),
+        **dict.fromkeys(("name",), "agentgate says `id`"),
+    },
     "rule": {
+        "redact": "`redact` stands beside `rules`, and is about all tools",
+        "results": "`results` stands beside `rules`, and is a list of rules about results",
         **dict.fromkeys(("tool", "tools", "tool_name", "action", "actions", "effect", "decision", "verdict"), _EFFECT_KEY),
         **dict.fromkeys(("args", "arguments", "argument", "conditions", "condition", "if", "where", "match", "params"), _ARGUMENTS),
         **dict.fromkeys(("reason", "error", "description", "msg"), "agentgate says `message`"),
@@ -172,8 +190,6 @@ WORDS: dict[str, dict[str, str]] = {
 """Where → another tool's key → what to do about it."""
 
 NOT_YET: dict[str, dict[str, str]] = {
-    "policy": {"redact": "", "results": ""},
-    "rule": {"redact": "", "results": ""},
     "tool": {"mcp": "", "http": "", "command": ""},
 }
 """Where → a key that agentgate knows and does not enforce yet → the way on."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.core.events import PASSES, Decision, Json, Original, ToolCall, Verdict
 from agentgate.task import ToolEffect
 
 IDEMPOTENCY_VARIABLE = "AGENTGATE_IDEMPOTENCY_KEY"
@@ -36,6 +36,10 @@ class Outcome(Struct, frozen=True):
     """False where the call certainly never reached the tool."""
     unknown: bool = False
     """Whether nobody knows if the tool ran."""
+    verdict: Verdict = PASSES
+    """What the policy made of the result."""
+    original: Original | None = None
+    """What the tool returned, where the model does not get it, or not all of it."""
 
 
 class Toolbox(Protocol):

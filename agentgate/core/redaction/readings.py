@@ -1,0 +1,114 @@
+"""Other ways in which a text can be read (escapes undone, lookalikes normalised), each with the way back to the text as it stands."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+
+from agentgate.core.patterns import is_invisible
+
+_ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[\"\\/bfnrt]")
+_UNUSUAL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]|[^\x00-\x7f]")
+_HEX = 16
+_SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+class Reading:
+    """A text in which every match of a pattern is read as something else, and all else as it stands."""
+
+    __slots__ = ("_becomes", "_inner", "_pattern", "_pieces", "_starts", "text")
+
+    def __init__(self, inner: Reading | str, pattern: re.Pattern[str], becomes: Callable[[str], str], text: str | None = None) -> None:
+        """Reads a text, or what is a reading itself; `text` is what comes of it, where somebody knows."""
+        self._inner = inner
+        self._pattern = pattern
+        self._becomes = becomes
+        self._pieces: list[tuple[int, int, int, int]] | None = None
+        self._starts: list[int] = []
+        self.text = self._read() if text is None else text
+
+    def origin(self, start: int, end: int) -> tuple[int, int]:
+        """Where in the text as it stands a span of the reading comes from; what was read as something else is never taken apart."""
+        if self._pieces is None:
+            self._read()
+        first, last = self._begin(start), self._end(end)
+        return (first, last) if isinstance(self._inner, str) else self._inner.origin(first, last)
+
+    def _read(self) -> str:
+        source = self._inner if isinstance(self._inner, str) else self._inner.text
+        parts: list[str] = []
+        pieces: list[tuple[int, int, int, int]] = []
+        copied = length = 0
+        for match in self._pattern.finditer(source):
+            start, end = match.span()
+            other = self._becomes(match.group())
+            parts += (source[copied:start], other)
+            length += start - copied
+            pieces.append((length, length + len(other), start, end))
+            length += len(other)
+            copied = end
+        parts.append(source[copied:])
+        self._pieces = pieces
+        self._starts = [piece[0] for piece in pieces]
+        return "".join(parts)
+
+    def _begin(self, place: int) -> int:
+        index = bisect_right(self._starts, place) - 1
+        if index < 0 or self._pieces is None:
+            return place
+        _, end, source_start, source_end = self._pieces[index]
+        return source_start if place < end else source_end + place - end
+
+    def _end(self, place: int) -> int:
+        index = bisect_right(self._starts, place - 1) - 1
+        if index < 0 or self._pieces is None:
+            return place
+        _, end, _, source_end = self._pieces[index]
+        return source_end + max(place - end, 0)
+
+
+class _Looks(dict[int, str]):
+    """Character → what it looks like: normalised by itself (NFKC), nothing where it is invisible."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        plain = "" if is_invisible(char) else "".join(one for one in unicodedata.normalize("NFKC", char) if not is_invisible(one))
+        self[code] = plain
+        return plain
+
+
+_LOOKS = _Looks()
+
+
+def looks(text: str) -> str:
+    """The text as it looks, character by character."""
+    return text if text.isascii() and text.isprintable() else text.translate(_LOOKS)
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """The ways to read a text that give another one: with JSON's escapes undone, and as it looks."""
+    opened: Reading | None = None
+    if "\\" in text:
+        opened = Reading(text, _ESCAPE, _unescaped)
+        if opened.text != text:
+            yield opened
+        else:
+            opened = None
+    for inner in (text, opened):
+        if inner is None:
+            continue
+        plain = looks(inner if isinstance(inner, str) else inner.text)
+        if plain != (inner if isinstance(inner, str) else inner.text):
+            yield Reading(inner, _UNUSUAL, looks, plain)
+
+
+def _unescaped(escape: str) -> str:
+    if escape[1] != "u":
+        return _SHORT.get(escape[1], escape[1])
+    if len(escape) > len("\\u0000"):
+        high, low = int(escape[2:6], _HEX), int(escape[8:], _HEX)
+        return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
+    char = chr(int(escape[2:], _HEX))
+    return "\ufffd" if "\ud800" <= char <= "\udfff" else char
