@@ -118,7 +118,7 @@ class Trying:
 
     def case(self, case: Case, setting: Setting) -> CaseResult:
         """Judges one case as a run would."""
-        resolve = _resolver(setting.links)
+        resolve = resolver(setting.links)
         session = Session(
             self._policy,
             role=case.role,
@@ -171,7 +171,7 @@ def _differences(expected: Expected, decision: Decision) -> tuple[str, ...]:
     return tuple(key for key, value in wanted.items() if value is not None and value != getattr(decision, key))
 
 
-def _resolver(links: Mapping[str, str]) -> Callable[[str], str]:
+def resolver(links: Mapping[str, str]) -> Callable[[str], str]:
     """Resolves paths where only these links exist, name by name, as the system would."""
 
     def resolve(path: str) -> str:
