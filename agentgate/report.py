@@ -13,7 +13,7 @@ from agentgate.core.arguments import InvalidJson, parse_arguments
 from agentgate.core.events import EPOCH, ApprovalAnswered, CallDecided, Json, ModelReplied, RunEnded, RunResumed, ToolReturned, Usage
 from agentgate.core.state import user_texts
 from agentgate.errors import FileError
-from agentgate.files.history import Run, summary
+from agentgate.files.history import MOST, Run, summary
 from agentgate.files.transcript import Proposed, Transcript
 from agentgate.files.transcript_reader import Source, read_file
 from agentgate.files.transcript_verify import UNENDED, Verification, verify
@@ -93,7 +93,8 @@ def costs(source: Source) -> Iterator[Cost]:
         for item in found.items if isinstance(found, Transcript) else ():
             if isinstance(item, ModelReplied) and item.at != EPOCH:
                 tokens = item.usage.input_tokens + item.usage.output_tokens if item.usage else 0
-                yield Cost(item.at, item.cost_usd, tokens)
+                cost = item.cost_usd if item.cost_usd is None or item.cost_usd <= MOST else None
+                yield Cost(item.at, cost, min(tokens, MOST))
 
 
 def has_findings(verification: Verification | None) -> bool:

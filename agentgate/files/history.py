@@ -26,7 +26,7 @@ _MOST_DAMAGES = 20
 """Damages of one file that are kept; the rest is counted."""
 
 _LONGEST_NAME = 200
-_MOST = 2**53
+MOST = 2**53
 """Tokens and dollars of one run, at most: what every reader of JSON can take."""
 
 
@@ -154,10 +154,10 @@ def summary(transcript: Transcript) -> Run:
         role=_writable(started.role) if started.role is not None else None,
         model=_writable(started.model) if started.model is not None else None,
         steps=counting.steps,
-        input_tokens=min(counting.input_tokens, _MOST),
-        output_tokens=min(counting.output_tokens, _MOST),
-        cached_tokens=min(counting.cached_tokens, _MOST),
-        cost_usd=round(counting.cost, 12) if counting.priced and not counting.unpriced and counting.cost <= _MOST else None,
+        input_tokens=min(counting.input_tokens, MOST),
+        output_tokens=min(counting.output_tokens, MOST),
+        cached_tokens=min(counting.cached_tokens, MOST),
+        cost_usd=round(counting.cost, 12) if counting.priced and not counting.unpriced and counting.cost <= MOST else None,
         approved=counting.approved,
         tallies=counting.tallies(),
         damaged=not transcript.intact,
