@@ -57,10 +57,10 @@ class Recorder(Protocol):
     def __call__(self, event: Event, /) -> None: ...
 
 
-def steady_clock() -> Callable[[], datetime]:
-    """A clock in UTC that starts right and never goes back, whatever happens to the machine's own."""
+def steady_clock(since: datetime | None = None) -> Callable[[], datetime]:
+    """A clock in UTC that starts right, or at `since` where that is later, and never goes back, whatever happens to the machine's own."""
     monotonic, moment = time.monotonic, datetime.fromtimestamp
-    offset = time.time() - monotonic()
+    offset = max(time.time(), 0.0 if since is None else since.timestamp()) - monotonic()
     return lambda: moment(monotonic() + offset, UTC)
 
 

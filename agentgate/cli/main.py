@@ -11,7 +11,22 @@ from typing import Annotated
 import typer
 
 from agentgate import __version__
-from agentgate.cli import audit, check, convert, explain, learn, replay, report, run, schema, serve, stop, test
+from agentgate.cli import (
+    approve,
+    audit,
+    check,
+    convert,
+    explain,
+    learn,
+    replay,
+    report,
+    resume,
+    run,
+    schema,
+    serve,
+    stop,
+    test,
+)
 from agentgate.errors import AgentgateError, OutsideError, UsageError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -28,6 +43,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("resume")(resume.resume)
+app.command("approve")(approve.approve)
 app.command("check")(check.check)
 app.command("replay")(replay.replay)
 app.command("explain")(explain.explain)

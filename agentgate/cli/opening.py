@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -14,10 +14,9 @@ from msgspec.structs import replace
 
 from agentgate import __version__
 from agentgate.accounts import Accounts
-from agentgate.approvers.fixed import ALWAYS, NEVER
-from agentgate.approvers.port import Approver
-from agentgate.approvers.terminal import TerminalApprover
-from agentgate.core.events import Digest, Event, Json, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted
+from agentgate.approvers.messages import About
+from agentgate.cli.approving import Approving, without_secret
+from agentgate.core.events import Digest, Event, Json, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted, Sources
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.secrets import known_secrets
 from agentgate.errors import FileError, UsageError
@@ -35,14 +34,13 @@ from agentgate.models.prices import require_price
 from agentgate.output import open_screen
 from agentgate.output.policy_view import deciding, limits_text, places
 from agentgate.output.port import Screen, View
-from agentgate.output.sink import Sink
 from agentgate.session import Session, offered_tools
 from agentgate.task import ModelSettings, Task, ToolEffect
 from agentgate.tools import open_toolbox
 from agentgate.tools.port import Toolbox
+from agentgate.tools.toolbox import PythonToolbox
 
 _LONGEST_SCOPE = 200
-_APPROVERS: Mapping[str, Callable[[], Approver]] = {"prompt": TerminalApprover, "never": lambda: NEVER, "always": lambda: ALWAYS}
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -50,6 +48,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
     task: Task
     policy: Policy
+    policy_files: tuple[str, ...]
+    """As they were named."""
     mode: Mode
     role: str | None
     model: str | None
@@ -61,8 +61,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """The key of runs that execute a call once together."""
     workdir: str | None
     format: str | None
-    approve: str
-    """`prompt`, `never` or `always`."""
+    approving: Approving
     verbosity: int
 
     @property
@@ -78,20 +77,25 @@ def run_task(wanted: Wanted) -> RunEnded:
         AgentgateError: something is missing, or an event could not be recorded.
         Interrupted: somebody wanted to stop before the run began.
     """
-    _check_role(wanted)
+    check_role(wanted.policy, wanted.role)
     settings = chosen_model(wanted.task, wanted.model)
     require_price(wanted.policy, settings, os.environ)
-    workdir = _folder(wanted.workdir)
+    workdir = folder(wanted.workdir)
     with ExitStack() as stack:
         interrupts = stack.enter_context(Interrupts())
-        model = _model(wanted.task, settings, wanted.policy)
+        model = opened_model(wanted.task, settings, wanted.policy)
         stack.callback(model.close)
-        toolbox = _toolbox(wanted.task, workdir, interrupts)
+        toolbox = opened_toolbox(wanted.task, workdir, interrupts, wanted.approving.secret_env)
         stack.callback(toolbox.close)
         run_id = new_run_id()
+        policy = policy_digest(wanted.policy)
+        about = About(run_id, wanted.role, policy.name, policy.sha256, wanted.task.name)
+        approver = wanted.approving.open(about, os.environ, settings.api_key_env)
+        if wanted.mode is Mode.ENFORCE:
+            wanted.approving.warn()
         writer = stack.enter_context(TranscriptWriter(wanted.transcript or wanted.state.runs / f"{run_id}.jsonl"))
-        screen = _screen(wanted, writer)
-        shown = _Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
+        screen = opened_screen(wanted.format, wanted.verbosity, wanted.policy, writer)
+        shown = Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
         switch = open_switch(wanted.state, run_id, toolbox)
         session = Session(
             wanted.policy,
@@ -103,8 +107,15 @@ def run_task(wanted: Wanted) -> RunEnded:
             accounts=open_accounts(wanted.state, wanted.policy, wanted.scope, stack),
             secrets=known_secrets(os.environ, [settings.api_key_env]),
         )
-        loop = Loop(session, model, toolbox, _approver(wanted), screen, interrupts)
-        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now()))
+        loop = Loop(session, model, toolbox, approver, screen, interrupts)
+        sources = Sources(
+            task=absolute(wanted.task.source),
+            policy=absolute_all(wanted.policy_files),
+            code=code(toolbox.sources),
+            state=str(Path(wanted.state.path).absolute()),
+            scope=wanted.scope,
+        )
+        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now(), sources))
         screen.check()
         return ended
 
@@ -146,11 +157,15 @@ def _check_scope(scope: str, policy: Policy) -> None:
         raise UsageError(f"an idempotency scope is 1 to {_LONGEST_SCOPE} printable characters", help="for instance the number of an order")
 
 
-def _check_role(wanted: Wanted) -> None:
-    roles = wanted.policy.roles
-    if wanted.role is not None and wanted.role not in roles:
-        help = f"one of {', '.join(roles)}" if roles else "it defines no roles; leave `--role` out"
-        raise UsageError(f"the policy has no role `{wanted.role}`", help=help)
+def check_role(policy: Policy, role: str | None) -> None:
+    """Whether the policy knows the role.
+
+    Raises:
+        UsageError: it does not.
+    """
+    if role is not None and role not in policy.roles:
+        help = f"one of {', '.join(policy.roles)}" if policy.roles else "it defines no roles; leave `--role` out"
+        raise UsageError(f"the policy has no role `{role}`", help=help)
 
 
 def chosen_model(task: Task, model: str | None) -> ModelSettings:
@@ -163,8 +178,16 @@ def chosen_model(task: Task, model: str | None) -> ModelSettings:
     return replace(task.model, provider=provider, name=name)
 
 
-def _model(task: Task, settings: ModelSettings, policy: Policy) -> Model:
-    recording = _recording(task) if settings.provider == "recorded" else None
+def opened_model(task: Task, settings: ModelSettings, policy: Policy, *, played: int = 0) -> Model:
+    """The model, ready to be asked.
+
+    Args:
+        task: names the recording.
+        settings: which model.
+        policy: bounds the time.
+        played: how many answers of the recording were played already.
+    """
+    recording = _recording(task)[played:] if settings.provider == "recorded" else None
     return open_model(settings, environ=os.environ, recording=recording, timeout=_patience(policy))
 
 
@@ -189,12 +212,34 @@ def _recording(task: Task) -> list[Event]:
     raise FileError(f"the recording `{task.recording}` holds no answer of a model", help=help)
 
 
-def _toolbox(task: Task, workdir: str, interrupts: Interrupts) -> Toolbox:
+def opened_toolbox(task: Task, workdir: str, interrupts: Interrupts, secret_env: str | None) -> PythonToolbox:
     """Imports the tools. Code of theirs runs here already, which may hang."""
-    return interrupts.wait_for(lambda: open_toolbox(task, environ=os.environ, workdir=workdir), grace=0.0, give_up=lambda: None)
+    environ = without_secret(os.environ, secret_env)
+    return interrupts.wait_for(lambda: open_toolbox(task, environ=environ, workdir=workdir), grace=0.0, give_up=lambda: None)
 
 
-def _folder(workdir: str | None) -> str:
+def policy_digest(policy: Policy) -> PolicyDigest:
+    """What a transcript says about a policy."""
+    return PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files))
+
+
+def absolute(path: str) -> str | None:
+    """Where a file is that a run was started with; None for standard input."""
+    return None if path in ("-", "<stdin>") else os.path.abspath(path)  # noqa: PTH100 - links stay as they were named
+
+
+def absolute_all(paths: Sequence[str]) -> tuple[str, ...]:
+    """The same for several; none where one of them is standard input."""
+    found = [absolute(path) for path in paths]
+    return tuple(path for path in found if path is not None) if None not in found else ()
+
+
+def code(sources: Mapping[str, str]) -> tuple[Digest, ...]:
+    """The files that the tools were imported from."""
+    return tuple(Digest(path, sha256) for path, sha256 in sorted(sources.items()))
+
+
+def folder(workdir: str | None) -> str:
     """Where tools run and relative paths start, absolute."""
     try:
         folder = Path(workdir or ".").resolve(strict=True)
@@ -205,18 +250,15 @@ def _folder(workdir: str | None) -> str:
     return str(folder)
 
 
-def _screen(wanted: Wanted, writer: TranscriptWriter) -> Screen:
-    view = View(verbosity=wanted.verbosity, places=places(wanted.policy), deciding=deciding(wanted.policy), stored=writer.stored)
-    return open_screen(wanted.format, sys.stdout, sys.stderr, view)
+def opened_screen(format: str | None, verbosity: int, policy: Policy, writer: TranscriptWriter) -> Screen:
+    """Where a run is shown."""
+    view = View(verbosity=verbosity, places=places(policy), deciding=deciding(policy), stored=writer.stored)
+    return open_screen(format, sys.stdout, sys.stderr, view)
 
 
-def _approver(wanted: Wanted) -> Approver:
-    if wanted.approve == "always" and wanted.mode is Mode.ENFORCE:
-        Sink(sys.stderr).write("warning: --approve always: nobody is asked, every call that needs approval is executed\n")
-    return _APPROVERS[wanted.approve]()
-
-
-def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str, at: datetime) -> RunStarted:
+def _started(
+    wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str, at: datetime, sources: Sources
+) -> RunStarted:
     task, policy = wanted.task, wanted.policy
     system = [{"role": "system", "content": task.system}] if task.system else []
     return RunStarted(
@@ -224,7 +266,7 @@ def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Tool
         run_id=run_id,
         agentgate=__version__,
         task=task.digest,
-        policy=PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files)),
+        policy=policy_digest(policy),
         mode=wanted.mode,
         role=wanted.role,
         model=str(settings),
@@ -233,6 +275,7 @@ def _started(wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Tool
         tool_choice=_tool_choice(wanted, [tool.name for tool in toolbox.tools]),
         max_steps=wanted.most_steps,
         workdir=workdir,
+        sources=sources,
     )
 
 
@@ -244,7 +287,7 @@ def _tool_choice(wanted: Wanted, names: Sequence[str]) -> Json:
     return choice
 
 
-class _Shown:
+class Shown:
     """Records every event, and shows it once it is on disk."""
 
     def __init__(self, writer: TranscriptWriter, screen: Screen, limits: str) -> None:

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentgate.cli.options import Policies, Role, State
+from agentgate.cli.options import (
+    ASK_SECONDS,
+    ApproveOption,
+    ApproverOption,
+    FailOnBlock,
+    FormatOption,
+    Policies,
+    Quiet,
+    Role,
+    SecretOption,
+    State,
+    TimeoutOption,
+    Verbose,
+)
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
     from agentgate.core.events import RunEnded
-
-
-class Format(StrEnum):
-    """How a run is shown."""
-
-    TABLE = "table"
-    PLAIN = "plain"
-    JSONL = "jsonl"
-
-
-class Approve(StrEnum):
-    """Who answers when the policy asks."""
-
-    PROMPT = "prompt"
-    NEVER = "never"
-    ALWAYS = "always"
 
 
 # Options have variables, except those that weaken what is enforced (mode, role, approvals, the folder that paths are judged in).
@@ -50,16 +47,6 @@ _Scope = Annotated[
     typer.Option("--idempotency-scope", help="Tools under `once` execute a call once in all runs with this key.", metavar="KEY"),
 ]
 _Workdir = Annotated[str | None, typer.Option("--workdir", help="Where tools run and relative paths start.", metavar="FOLDER")]
-_Format = Annotated[Format | None, typer.Option("--format", "-f", help="table on a terminal, plain in a pipe.", envvar="AGENTGATE_FORMAT")]
-_Approve = Annotated[Approve, typer.Option("--approve", help="Who answers when the policy asks.")]
-_FailOnBlock = Annotated[
-    bool, typer.Option("--fail-on-block", help="Exit 1 where a call was blocked; told at the end.", envvar="AGENTGATE_FAIL_ON_BLOCK")
-]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the final answer.", envvar="AGENTGATE_QUIET")]
-_Verbose = Annotated[
-    int,
-    typer.Option("--verbose", "-v", count=True, help="More of results and long values; twice for all.", envvar="AGENTGATE_VERBOSE"),
-]
 
 
 def run(
@@ -74,11 +61,14 @@ def run(
     state: State = None,
     idempotency_scope: _Scope = None,
     workdir: _Workdir = None,
-    format: _Format = None,
-    approve: _Approve = Approve.PROMPT,
-    fail_on_block: _FailOnBlock = False,
-    quiet: _Quiet = False,
-    verbose: _Verbose = 0,
+    format: FormatOption = None,
+    approve: ApproveOption = None,
+    approver: ApproverOption = None,
+    approver_secret_env: SecretOption = None,
+    approval_timeout: TimeoutOption = ASK_SECONDS,
+    fail_on_block: FailOnBlock = False,
+    quiet: Quiet = False,
+    verbose: Verbose = 0,
 ) -> None:
     """Runs a task under a policy.
 
@@ -88,6 +78,10 @@ def run(
         raise UsageError("--observe executes everything, --dry-run nothing", help="choose one of them")
     if not policy:
         raise UsageError("no policy is given", help="name one with --policy, for instance --policy policies/strict.yaml")
+    from agentgate.cli.approving import Approving
+
+    approving = Approving(approve=approve, approver=approver, secret_env=approver_secret_env, seconds=approval_timeout)
+    approving.check(os.environ)
     from agentgate.cli.opening import Wanted, run_task
     from agentgate.core.events import Mode
     from agentgate.files.policy_file import load_policy
@@ -98,6 +92,7 @@ def run(
     wanted = Wanted(
         task=load_task(task),
         policy=load_policy(*policy),
+        policy_files=tuple(policy),
         mode=Mode.OBSERVE if observe else Mode.DRY_RUN if dry_run else Mode.ENFORCE,
         role=role,
         model=model,
@@ -107,7 +102,7 @@ def run(
         scope=idempotency_scope,
         workdir=workdir,
         format=format.value if format else None,
-        approve=approve.value,
+        approving=approving,
         verbosity=-1 if quiet else verbose,
     )
     try:
@@ -115,10 +110,11 @@ def run(
     except Interrupted:
         sys.stderr.write("interrupted before the run began; nothing was recorded\n")
         raise typer.Exit(130) from None
-    raise typer.Exit(_exit_code(ended, fail_on_block=fail_on_block))
+    raise typer.Exit(exit_code(ended, fail_on_block=fail_on_block))
 
 
-def _exit_code(ended: RunEnded, *, fail_on_block: bool) -> int:
+def exit_code(ended: RunEnded, *, fail_on_block: bool) -> int:
+    """What the end of a run is to a shell."""
     if ended.status == "done":
         return 1 if fail_on_block and ended.totals.blocked else 0
-    return {"stopped": 1, "failed": 3, "interrupted": 130}[ended.status]
+    return {"stopped": 1, "waiting": 1, "failed": 3, "interrupted": 130}[ended.status]

@@ -183,6 +183,10 @@ class Sources(Struct, frozen=True, kw_only=True):
     """The absolute paths of the files that were named; empty where one came from standard input."""
     code: tuple[Digest, ...] = ()
     """The files that the tools were imported from, by their paths."""
+    state: str | None = None
+    """The absolute path of the state folder."""
+    scope: str | None = None
+    """The key of runs that execute a call once together."""
 
 
 class Usage(Struct, frozen=True):

@@ -263,7 +263,7 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
             intact = False
             yield Damage(source.file, number, link.problem)
         if isinstance(link.event, CallDecided):
-            items.append(_proposed(link.event, calls))
+            items.append(proposed(link.event, calls))
             calls += 1
         elif link.event is not None:
             items.append(link.event)
@@ -292,7 +292,8 @@ def _with_proposals(items: list[Item]) -> Iterator[Item]:
                 calls += 1
 
 
-def _proposed(event: CallDecided, index: int) -> Proposed:
+def proposed(event: CallDecided, index: int) -> Proposed:
+    """The call that a decision is about, beside the decision."""
     original = event.args_hash if event.redacted else ""
     call = ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments, args_hash=original)
     return Proposed(call, index, event.at, event)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from agentgate.core.events import Json, RunEnded, RunResumed, RunStarted
+from agentgate.core.events import Event, Json, RunEnded, RunResumed, RunStarted
 from agentgate.errors import FileError
 from agentgate.files.transcript_calls import Calls
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
@@ -92,16 +92,16 @@ def verify_stream(stream: BinaryIO, file: str, *, head: str | None = None) -> Ve
     Raises:
         FileError: it is no transcript with hashes.
     """
-    audit = _Audit(file, head)
+    audit = Audit(file, head)
     for number, line in lines_of(stream):
         audit.take(number, line)
     return audit.verdict()
 
 
-class _Audit:
-    """One transcript being audited."""
+class Audit:
+    """One transcript being audited, line by line."""
 
-    def __init__(self, file: str, head: str | None) -> None:
+    def __init__(self, file: str, head: str | None = None) -> None:
         self._file = file
         self._wanted = head
         self._wanted_at = 0
@@ -121,12 +121,12 @@ class _Audit:
         self._started: RunStarted | None = None
         self._ended: RunEnded | None = None
 
-    def take(self, number: int, line: bytes) -> None:
-        """Looks at the next line."""
+    def take(self, number: int, line: bytes) -> Event | None:
+        """Looks at the next line, and gives the event in it if that is whole."""
         self._line = number
         if not line.strip():
             self._problem("an empty line")
-            return
+            return None
         link = self._chain.follow(line)
         self._recognise(link.raw, line)
         if link.problem is not None:
@@ -134,7 +134,7 @@ class _Audit:
             self._problem(link.problem)
         event = link.event
         if event is None:
-            return
+            return None
         self._events += 1
         self._head = link.raw["hash"]
         if self._head == self._wanted:
@@ -150,6 +150,7 @@ class _Audit:
         findings = [*self._progress.take(event, whole=whole), *self._calls.take(event), *(self._proposals.take(event) if whole else ())]
         for what in findings:
             self._problem(what)
+        return event
 
     def verdict(self) -> Verification:
         """What it came to, after the last line."""

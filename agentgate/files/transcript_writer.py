@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import BinaryIO, NoReturn, Self
 
 from msgspec import Struct
 
@@ -79,12 +79,13 @@ class TranscriptWriter:
     After a failure of the disk nothing more is written, whatever is tried.
     """
 
-    def __init__(self, path: str | Path, *, disk: Disk | None = None) -> None:
+    def __init__(self, path: str | Path, *, disk: Disk | None = None, read: Callable[[BinaryIO], Head] | None = None) -> None:
         """Creates the file with mode 0600, folders above it with mode 0700, and locks it.
 
         Args:
             path: a file that does not exist yet, or an empty one of one's own. Links are not followed.
             disk: the operating system.
+            read: see `continued`.
 
         Raises:
             FileError: the path names something that is no empty file.
@@ -95,12 +96,31 @@ class TranscriptWriter:
         self._broken: str | None = None
         self._torn = False
         self._latest: tuple[Event, Mapping[str, Json]] | None = None
+        self._descriptor = -1
         self.head = Head()
         """How far it has been written."""
         try:
-            self._descriptor = self._open()
+            if read is None:
+                self._descriptor = self._open()
+            else:
+                self._reopen(read)
         except OSError as error:
             raise _cannot_write(self.path, error) from None
+
+    @classmethod
+    def continued(cls, path: str | Path, read: Callable[[BinaryIO], Head], *, disk: Disk | None = None) -> Self:
+        """Opens a transcript that was written before, to write on. It is locked first, then read, so that nobody writes in between.
+
+        Args:
+            path: the file. Links are not followed.
+            read: is given the file and says how far it is whole; what follows there is cut off when the next event is written.
+            disk: the operating system.
+
+        Raises:
+            FileError: there is no such file, or it is no regular file of one's own; and whatever `read` raises.
+            RecordError: it cannot be opened, or another run holds it.
+        """
+        return cls(path, disk=disk, read=read)
 
     def __call__(self, event: Event) -> None:
         """Writes one event and waits until it is on disk.
@@ -189,6 +209,20 @@ class TranscriptWriter:
                 raise _not_a_file(self.path) from None
             raise
 
+    def _reopen(self, read: Callable[[BinaryIO], Head]) -> None:
+        try:
+            self._descriptor = self._open_existing(os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise FileError(f"no transcript at `{self.path}`") from None
+        try:
+            _claim(self._descriptor, self.path, empty=False)
+            with os.fdopen(os.dup(self._descriptor), "rb") as stream:
+                self.head = read(stream)
+            self._torn = os.fstat(self._descriptor).st_size > self.head.size
+        except BaseException:
+            self.close()
+            raise
+
     def _make_folders(self, folder: str) -> None:
         missing = []
         while folder and not os.path.lexists(folder):
@@ -212,8 +246,8 @@ class TranscriptWriter:
             self._disk.close(descriptor)
 
 
-def _claim(descriptor: int, path: str) -> None:
-    """Makes sure that the file is empty, ours, and written by nobody else."""
+def _claim(descriptor: int, path: str, *, empty: bool = True) -> None:
+    """Makes sure that the file is ours, written by nobody else, and empty if it must be."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise _not_a_file(path)
@@ -223,7 +257,7 @@ def _claim(descriptor: int, path: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RecordError(f"another run is writing to `{path}`") from None
-    if os.fstat(descriptor).st_size:
+    if empty and os.fstat(descriptor).st_size:
         raise FileError(f"`{path}` exists already", help="a transcript holds one run: name another file, or move this one away")
     os.fchmod(descriptor, 0o600)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TextIO
 
 from agentgate.core.events import (
@@ -39,6 +39,7 @@ from agentgate.output.summary import (
     scope_text,
     size_text,
     time_text,
+    title,
     ways_on,
 )
 
@@ -72,8 +73,7 @@ class PlainScreen:
         self._began = True
         self._seen.take(event)
         named = {"policy": policy_text(event, policy), "role": event.role, "limits": limits}
-        task = PurePath(event.task.name).name if event.task else event.run_id
-        fields = [task, event.model, event.mode.value, *(f"{name} {text}" for name, text in named.items() if text)]
+        fields = [title(event), event.model, event.mode.value, *(f"{name} {text}" for name, text in named.items() if text)]
         self._line("start", *(self._safe(field) for field in fields if field))
 
     def show(self, event: Event) -> None:
@@ -97,7 +97,7 @@ class PlainScreen:
                 self._replied(event)
             case RunResumed():
                 self._began, self._ended = True, False
-                self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started)))
+                self._resumed(event)
 
     def remember(self, event: Event) -> None:
         """Writes nothing."""
@@ -139,6 +139,12 @@ class PlainScreen:
         error = None if event.executed or event.ok else error_text(event.content)
         text = result_text(event.content, longest=self._longest, ascii=self._ascii) if error is None else self._safe(error)
         self._line("result", *self._whose(event), *state, text)
+
+    def _resumed(self, event: RunResumed) -> None:
+        self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started)))
+        for waiting in self._seen.open.values():
+            call = call_text(waiting.tool, waiting.arguments, longest=self._longest, ascii=self._ascii)
+            self._line("waits", f"step {waiting.step}", call, self._safe(label(waiting, self._view.places)))
 
     def _approval(self, event: ApprovalAnswered) -> None:
         note = f"note {self._safe(event.note)}" if event.note else ""

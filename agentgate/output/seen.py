@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, ModelReplied, RunStarted, Scope, ToolReturned
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, Json, Mode, ModelReplied, RunStarted, ToolReturned
 
 
 class Seen:
@@ -23,8 +23,8 @@ class Seen:
         """What the model said in an answer without calls."""
         self._decided: dict[str, CallDecided] = {}
         self._rejected: set[str] = set()
-        self.pending: dict[str, CallDecided] = {}
-        """Calls that somebody is to approve, or that wait for one before them."""
+        self.open: dict[str, CallDecided] = {}
+        """Calls that were not refused and have no answer yet."""
 
     def take(self, event: Event) -> None:
         """Remembers what later events will need."""
@@ -36,17 +36,15 @@ class Seen:
                 self.latest = event
                 self._decided[_key(event.call_id)] = event
                 self._rejected.discard(_key(event.call_id))
-                if event.effect is Effect.ASK and event.enforced:
-                    self.pending[_key(event.call_id)] = event
+                if event.effect is not Effect.BLOCK or not event.enforced:
+                    self.open[_key(event.call_id)] = event
                 if event.effect is Effect.BLOCK and self.first_refused is None:
                     self.first_refused = self.calls
             case ApprovalAnswered():
-                if event.scope is not Scope.RETRY:
-                    self.pending.pop(_key(event.call_id), None)
                 if event.answer != "approve":
                     self._rejected.add(_key(event.call_id))
             case ToolReturned():
-                self.pending.pop(_key(event.call_id), None)
+                self.open.pop(_key(event.call_id), None)
             case ModelReplied():
                 self.answer = None if event.message.get("tool_calls") else said(event.message)
             case _:

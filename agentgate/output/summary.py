@@ -7,7 +7,20 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Effect, Mode, RunEnded, RunResumed, RunStarted, Scope, Totals
+from agentgate.core.events import (
+    ApprovalAnswered,
+    CallDecided,
+    Code,
+    Digest,
+    Effect,
+    Mode,
+    PolicyDigest,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    Scope,
+    Totals,
+)
 from agentgate.core.findings import Place
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
@@ -84,12 +97,19 @@ def decision_word(event: CallDecided) -> str:
 
 def policy_text(event: RunStarted, name: str | None = None) -> str | None:
     """`strict.yaml@3f9c2a8`; None where the run has no policy. Not yet safe to show."""
-    policy = event.policy
-    if policy is None:
-        return name
+    return name if event.policy is None else _named(event.policy, name)
+
+
+def _named(policy: PolicyDigest, name: str | None = None) -> str:
     if name is None:
         name = PurePath(policy.files[0].name).name if len(policy.files) == 1 else policy.name
     return f"{name}@{policy.sha256[:7]}" if policy.sha256 else name
+
+
+def title(started: RunStarted, task: Digest | None = None) -> str:
+    """What a run is called: its task, or its id. Not yet safe to show."""
+    task = task or started.task
+    return PurePath(task.name).name if task else started.run_id
 
 
 def outcome(event: RunEnded, seen: Seen, places: Mapping[str, Place], *, ascii: bool = False) -> str:
@@ -149,11 +169,11 @@ def counts(event: RunEnded, mode: Mode) -> list[str]:
 
 def resumed_text(event: RunResumed, started: RunStarted | None) -> list[str]:
     """What goes on, under which policy, and what is not as it was. Not yet safe to show."""
-    task = event.task or (started and started.task)
-    parts = [PurePath(task.name).name if task else started.run_id if started else "", (started and started.model) or ""]
-    parts.append(started.mode.value if started else "")
+    parts = [title(started, event.task)] if started is not None else []
+    if started is not None:
+        parts += [started.model or "", started.mode.value.replace("-", " ").upper()]
     if event.policy is not None:
-        parts.append(f"policy {event.policy.name}@{event.policy.sha256[:7]}")
+        parts.append(f"policy {_named(event.policy)}")
     if event.overrides:
         parts.append(f"changed and accepted: {', '.join(event.overrides)}")
     if event.retry_unknown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TextIO, cast
 
 from rich.cells import cell_len
@@ -47,6 +47,7 @@ from agentgate.output.summary import (
     time_text,
     ways_on,
 )
+from agentgate.output.summary import title as run_title
 
 _STACKED_BELOW = 72
 """Cells; a narrower screen gets a list in place of columns."""
@@ -107,8 +108,7 @@ class TableScreen:
             self._paper.paragraph(
                 f"{self._marks['would']} observe mode: decisions are recorded, not enforced; calls are executed", _WARNING
             )
-        task = PurePath(event.task.name).name if event.task else event.run_id
-        title = [self._safe(part) for part in (task, event.model) if part] + [event.mode.value.replace("-", " ").upper()]
+        title = [self._safe(part) for part in (run_title(event), event.model) if part] + [event.mode.value.replace("-", " ").upper()]
         self._paper.listing([f"agentgate run  {title[0]}", *title[1:]], self._marks["dot"], "bold")
         shown = policy_text(event, policy)
         parts = [f"policy {self._safe(shown)}" if shown else None]
@@ -124,8 +124,11 @@ class TableScreen:
         self._began, self._ended = True, False
         self._lay_out(self._seen.mode)
         parts = [self._safe(part) for part in resumed_text(event, self._seen.started)]
-        self._paper.listing([f"agentgate resume  {parts[0]}", *parts[1:]], self._marks["dot"], "bold")
+        self._paper.listing([f"agentgate resume  {parts[0] if parts else ''}", *parts[1:]], self._marks["dot"], "bold")
         self._head()
+        for waiting in self._seen.open.values():
+            self._seen.latest = waiting
+            self._proposal(waiting, (f"{self._marks['ask']} waits", _STYLES["ask"]))
 
     def _head(self) -> None:
         if not self._stacked:
@@ -204,11 +207,7 @@ class TableScreen:
     def _decided(self, event: CallDecided) -> None:
         kind = "would" if not event.enforced and event.effect is not Effect.ALLOW else event.effect.value
         style = _STYLES[kind]
-        first = self._view.deciding(event) if self._view.deciding is not None else ()
-        call = call_text(event.tool, event.arguments, first=first, longest=_LONGEST_VALUE[self._verbosity], ascii=self._ascii)
-        rule = self._safe(label(event, self._view.places))
-        word = (f"{self._marks[kind]} {decision_word(event)}", style)
-        self._row(f"{event.step:>2}", word, hang(call, self._call_width), hang(rule, self._rule_width))
+        self._proposal(event, (f"{self._marks[kind]} {decision_word(event)}", style))
         if event.effect is not Effect.ALLOW:
             if event.reason:
                 self._below(self._safe(event.reason), style.removeprefix("bold "))
@@ -217,6 +216,12 @@ class TableScreen:
         for trial in event.trials:
             where = self._safe(rule_label(trial.rule, self._view.places))
             self._below(f"on trial: {where} would {trial.effect.value}", "dim")
+
+    def _proposal(self, event: CallDecided, word: Piece) -> None:
+        first = self._view.deciding(event) if self._view.deciding is not None else ()
+        call = call_text(event.tool, event.arguments, first=first, longest=_LONGEST_VALUE[self._verbosity], ascii=self._ascii)
+        rule = self._safe(label(event, self._view.places))
+        self._row(f"{event.step:>2}", word, hang(call, self._call_width), hang(rule, self._rule_width))
 
     def _row(self, number: str, word: Piece, call: list[str], rule: list[str], style: str = "") -> None:
         """A row of the table; in the list for narrow screens, the rule stands beside the decision and the call below."""
