@@ -35,7 +35,7 @@ class Format(StrEnum):
 def list_runs(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Transcripts, folders or globs; the runs of the state folder by default."),
+        typer.Argument(metavar="FILE...", help="Transcripts, folders or globs; the runs of the state folder by default."),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="Begun at or after it: 24h, 7d, 2026-03-01, or RFC 3339.")] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Begun before it; a date is the end of that day, in UTC.")] = None,

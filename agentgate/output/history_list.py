@@ -24,11 +24,13 @@ from agentgate.output.summary import money_text, plural, time_text
 if TYPE_CHECKING:
     from agentgate.history import Share, Sums
 
-_STACKED_BELOW = 72
+_STACKED_BELOW = 78
 """Cells; a narrower screen gets two lines a run in place of columns."""
 _GAP = 2
-_SHORTEST = 8
+_SHORTEST = 12
 """Cells that are left of a name however narrow the screen."""
+_DROPPED = ("tokens", "policy", "role")
+"""Columns that a screen without room for all goes without, in this order."""
 _NUMBERS = ("calls", "allowed", "asked", "blocked", "executed", "undecided", "runs", "tokens", "cost")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """How a cell begins that a spreadsheet would take for a formula."""
@@ -126,19 +128,24 @@ class HistoryTable:
         yield from self._grid([self._cells(run) for run in self._listing.runs], ("task", "policy", "role", "run"))
 
     def _grid(self, rows: list[dict[str, str]], flexible: tuple[str, ...]) -> Iterator[str]:
-        """Rows under each other; where they are too wide, the widest of the columns that may be cut gives way first."""
-        names = list(rows[0])
-        widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in names}
-        room = None if self._width is None else self._width - _GAP * (len(names) - 1)
-        while room is not None and sum(widths.values()) > room:
+        """Rows under each other; where they are too wide, columns are left out, and then the widest that may be cut gives way."""
+        widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in rows[0]}
+        for name in _DROPPED:
+            least = {column: min(width, _SHORTEST) if column in flexible else width for column, width in widths.items()}
+            if name in widths and not self._fits(least):
+                del widths[name]
+        flexible = tuple(name for name in flexible if name in widths)
+        while not self._fits(widths):
             widest = max(flexible, key=lambda name: widths[name])
             if widths[widest] <= _SHORTEST:
                 break
             widths[widest] -= 1
-        yield self._line({name: name for name in names}, widths)
-        rule = self._marks["line"] * (sum(widths.values()) + _GAP * (len(names) - 1))
-        yield rule
+        yield self._line({name: name for name in widths}, widths)
+        yield self._marks["line"] * (sum(widths.values()) + _GAP * (len(widths) - 1))
         yield from (self._line(row, widths) for row in rows)
+
+    def _fits(self, widths: dict[str, int]) -> bool:
+        return self._width is None or sum(widths.values()) + _GAP * (len(widths) - 1) <= self._width
 
     def _line(self, cells: dict[str, str], widths: dict[str, int]) -> str:
         placed = []
