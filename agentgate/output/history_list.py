@@ -24,7 +24,7 @@ from agentgate.output.summary import money_text, plural, time_text
 if TYPE_CHECKING:
     from agentgate.history import Share, Sums
 
-_STACKED_BELOW = 78
+_STACKED_BELOW = 79
 """Cells; a narrower screen gets two lines a run in place of columns."""
 _GAP = 2
 _SHORTEST = 12
