@@ -12,11 +12,12 @@ from agentgate.answers import not_reached
 from agentgate.approvers.port import Approver
 from agentgate.asking import Asking
 from agentgate.conversation import Conversation, tool_call
-from agentgate.core.events import Code, Decision, Effect, Json, Mode, ModelReplied, RunEnded, RunResumed, RunStarted
+from agentgate.core.events import Code, Decision, Effect, Json, Mode, ModelReplied, ModelRequest, RunEnded, RunResumed, RunStarted
 from agentgate.core.state import CUT_OFF
 from agentgate.errors import ModelError, OutsideError, RecordError
 from agentgate.executing import Executor, Watcher
 from agentgate.interrupts import Interrupted, Interrupts
+from agentgate.models.estimate import MOST_BOUNDED, Estimate
 from agentgate.models.port import Model, Reply
 from agentgate.output.summary import plural
 from agentgate.session import Session
@@ -39,6 +40,7 @@ class Loop:
         watcher: Watcher,
         interrupts: Interrupts,
         doubts: Approver | None = None,
+        estimate: Estimate | None = None,
     ) -> None:
         """Brings together what a run takes.
 
@@ -50,10 +52,13 @@ class Loop:
             watcher: is told what is being waited for.
             interrupts: Ctrl-C.
             doubts: is asked whether a call that may have run shall be executed once more; by default none is.
+            estimate: what requests may take, so that it is reserved before they are sent; nothing is, by default.
         """
         self._session = session
         self._model = model
         self._toolbox = toolbox
+        self._definitions = [tool.definition for tool in toolbox.tools]
+        self._estimate = estimate
         self._watcher = watcher
         self._interrupts = interrupts
         self._answering = Answering(
@@ -123,12 +128,12 @@ class Loop:
         while True:
             if self._interrupts.count:
                 raise Interrupted
-            permit = self._session.request()
+            permit = self._session.request(self._estimated(conversation))
             if self._session.failure is not None:
                 return _failed(self._session.failure)
             if permit.effect is not Effect.ALLOW and (self._session.mode is not Mode.OBSERVE or _always_binds(permit)):
                 return "stopped", f"{permit.reason} ({permit.rule})" if permit.rule else permit.reason
-            reply = self._ask(conversation.messages, tool_choice)
+            reply = self._ask(conversation.messages, tool_choice, self._most(permit))
             calls = reply.message.get("tool_calls") or []
             if not calls:
                 return _finished(reply)
@@ -146,12 +151,24 @@ class Loop:
             return _failed(self._session.failure)
         return None if self._answering.stop is None else ("stopped", self._answering.stop)
 
-    def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json) -> Reply:
-        tools = [tool.definition for tool in self._toolbox.tools]
+    def _estimated(self, conversation: Conversation) -> ModelRequest:
+        return ModelRequest() if self._estimate is None else self._estimate(conversation.messages, self._definitions)
+
+    def _most(self, permit: Decision) -> int | None:
+        """How many tokens the next answer may have, where the limits have room for few; observe mode holds nobody to them."""
+        few = permit.room is not None and permit.room <= MOST_BOUNDED and self._session.mode is not Mode.OBSERVE
+        return permit.room if few else None
+
+    def _ask(self, messages: Sequence[dict[str, Json]], tool_choice: Json, most: int | None) -> Reply:
         with self._watcher.waiting("waiting for the model"):
             reply = self._interrupts.wait_for(
-                lambda: self._model.ask(messages, tools, tool_choice), grace=0.0, give_up=self._model.close, unless=self._session.halt
+                lambda: self._model.ask(messages, self._definitions, tool_choice, most=most),
+                grace=0.0,
+                give_up=self._model.close,
+                unless=self._session.halt,
             )
+        if self._estimate is not None:
+            self._estimate.answered(reply.usage)
         for note in reply.notes:
             self._watcher.note(self._session.redacted(note))
         self._session.record(

@@ -29,6 +29,7 @@ from agentgate.files.transcript_writer import TranscriptWriter, new_run_id
 from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
 from agentgate.models import TIMEOUT_SECONDS, open_model
+from agentgate.models.estimate import estimating
 from agentgate.models.port import Model
 from agentgate.models.prices import require_price
 from agentgate.output import open_screen
@@ -107,7 +108,8 @@ def run_task(wanted: Wanted) -> RunEnded:
             accounts=open_accounts(wanted.state, wanted.policy, wanted.scope, stack),
             secrets=known_secrets(os.environ, [settings.api_key_env]),
         )
-        loop = Loop(session, model, toolbox, approver, screen, interrupts)
+        estimate = estimating(wanted.policy, settings, os.environ)
+        loop = Loop(session, model, toolbox, approver, screen, interrupts, estimate=estimate)
         sources = Sources(
             task=absolute(wanted.task.source),
             policy=absolute_all(wanted.policy_files),

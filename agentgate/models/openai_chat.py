@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from agentgate.core.events import Json
 from agentgate.models.connection import Connection
 from agentgate.models.failures import Refused
-from agentgate.models.port import Reply
+from agentgate.models.port import UNBOUNDED, Reply, lesser
 from agentgate.models.replies import chat_reply
 from agentgate.models.tool_choice import REFUSED, cut_down, for_chat, restricts
 from agentgate.task import ModelSettings
@@ -29,16 +29,25 @@ class OpenAIChat:
         """Whether the server knows `allowed_tools`, as far as is known."""
         self._length = "max_completion_tokens"
         """What the server calls the greatest length of an answer."""
+        self._bounds = True
+        """Whether the server takes bounds that the task does not ask for, as far as is known."""
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         """See `Model.ask`."""
         notes: list[str] = []
         while True:
-            body = self._body(messages, tools, tool_choice)
+            body = self._body(messages, tools, tool_choice, most if self._bounds else None)
             try:
                 answer = self._connection.post(lambda client: client.chat.completions, body)
             except Refused as refusal:
-                notes.append(self._another_way(refusal, body))
+                notes.append(self._another_way(refusal, body, most))
             else:
                 return replace(chat_reply(answer), notes=tuple(notes))
 
@@ -46,7 +55,9 @@ class OpenAIChat:
         """See `Model.close`."""
         self._connection.close()
 
-    def _body(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> dict[str, Any]:
+    def _body(
+        self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json, most: int | None
+    ) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._settings.name,
             "messages": [{key: message[key] for key in _SAID if key in message} for message in messages],
@@ -57,11 +68,12 @@ class OpenAIChat:
             body |= {"tools": list(tools), "tool_choice": for_chat(tool_choice)}
         if self._settings.temperature is not None:
             body["temperature"] = self._settings.temperature
-        if self._settings.max_output_tokens is not None:
-            body[self._length] = self._settings.max_output_tokens
+        longest = lesser(self._settings.max_output_tokens, most)
+        if longest is not None:
+            body[self._length] = longest
         return body
 
-    def _another_way(self, refusal: Refused, body: Mapping[str, Json]) -> str:
+    def _another_way(self, refusal: Refused, body: Mapping[str, Json], most: int | None) -> str:
         """Gives up a form that the server does not know, for the rest of the run, and says so. Each only once.
 
         Raises:
@@ -73,4 +85,7 @@ class OpenAIChat:
         if self._length in body and self._length != "max_tokens" and refusal.is_about(self._length):
             self._length = "max_tokens"
             return "the server does not know `max_completion_tokens`: `max_tokens` is sent instead"
+        if self._bounds and most is not None and body.get(self._length) == most and refusal.is_about(self._length):
+            self._bounds = False
+            return UNBOUNDED
         raise refusal

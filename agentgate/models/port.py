@@ -9,6 +9,8 @@ from msgspec import Struct
 
 from agentgate.core.events import Json, Usage
 
+UNBOUNDED = "the server refuses to bound the length of an answer so, which is no longer asked: an answer may cost more than is left"
+
 
 class Reply(Struct, frozen=True):
     """One answer of a model."""
@@ -32,13 +34,21 @@ class Reply(Struct, frozen=True):
 class Model(Protocol):
     """Asks a language model. One instance serves one run."""
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         """Sends one request and waits for the whole answer.
 
         Args:
             messages: the conversation in Chat Completions form, with tool results as messages of role `tool`.
             tools: in Chat Completions form.
             tool_choice: a word, or a mapping as in a task file whose `allowed_tools` is a list of names.
+            most: how many tokens the answer may have, where that is less than the task's own bound.
 
         Raises:
             ModelError: the provider failed or answered something that is no answer. The message names the way on.
@@ -48,3 +58,8 @@ class Model(Protocol):
     def close(self) -> None:
         """Gives back connections. Safe to call twice, and from another thread to cut a request short."""
         ...
+
+
+def lesser(first: int | None, second: int | None) -> int | None:
+    """The lesser of two bounds, of which each may be missing."""
+    return min((bound for bound in (first, second) if bound is not None), default=None)

@@ -100,9 +100,16 @@ class PricedModel:
         self._model = model
         self._price = price
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         """See `Model.ask`."""
-        reply = self._model.ask(messages, tools, tool_choice)
+        reply = self._model.ask(messages, tools, tool_choice, most=most)
         if reply.usage is None or reply.cost_usd is not None:
             return reply
         return replace(reply, cost_usd=self._price(reply.usage))

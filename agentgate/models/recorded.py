@@ -20,7 +20,14 @@ class RecordedModel:
         """
         self._replies = iter([_reply(item) for item in recording if isinstance(item, Reply | ModelReplied)])
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         """The next answer.
 
         Raises:

@@ -76,7 +76,14 @@ class ScriptedModel:
         self._clock = clock
         self._calls = 0
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         self.asked.append(json.loads(json.dumps(messages)))
         if not self._answers:
             raise ModelError("the script has no more answers", help="write some")

@@ -153,7 +153,14 @@ class Hanging:
         self._hang()
         return Outcome(ok=True, content="{}", seconds=0.0)
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         self._hang()
         raise AssertionError("nobody listens any more")
 

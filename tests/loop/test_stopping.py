@@ -116,7 +116,14 @@ class Blocked:
 class BlockedModel(Blocked):
     """A model that does not answer."""
 
-    def ask(self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], tool_choice: Json) -> Reply:
+    def ask(
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        tool_choice: Json,
+        *,
+        most: int | None = None,
+    ) -> Reply:
         self.wait()
         raise AssertionError("nobody listens any more")
 
