@@ -16,7 +16,7 @@ from agentgate.files.transcript_verify import verify
 from agentgate.files.transcript_writer import TranscriptWriter
 from tests.loop.playing import Play, Recorder, stories
 
-STORIES = [story for name in ("stories.yaml", "limits.yaml", "malformed.yaml") for story in stories(name)]
+STORIES = [story for name in ("stories.yaml", "limits.yaml", "malformed.yaml", "once.yaml") for story in stories(name)]
 told = pytest.mark.parametrize("story", STORIES, ids=lambda story: story["story"][:60])
 
 
