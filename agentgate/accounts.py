@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from agentgate.core.arguments import canonical
-from agentgate.core.events import Decision, Effect, Mode, ToolCall, ToolReturned
+from agentgate.core.events import CallDecided, Decision, Effect, Event, Mode, ToolCall, ToolReturned
 from agentgate.core.once import ONCE, Earlier
 from agentgate.core.rules import Selector
 from agentgate.core.state import State
@@ -90,7 +90,17 @@ class Share:
         self._rehearsed: Counter[str] = Counter()
         self._entered: set[str] = set()
         """Ids of the calls that something is counted for."""
+        self._waiting: set[str] = set()
+        """Ids of such calls that were decided before this session, so that what is counted for them may be out of date."""
         self._claimed: set[str] = set()
+
+    def remember(self, event: Event) -> None:
+        """Takes in what happened in this run before."""
+        if isinstance(event, CallDecided) and type(event.call_id) is str and type(event.tool) is str:
+            if event.effect is not Effect.BLOCK and not event.withheld and any(window.counts(event.tool) for window in self._of_calls):
+                self._waiting.add(event.call_id)
+        elif isinstance(event, ToolReturned):
+            self._waiting.discard(event.call_id)
 
     def concerns(self, call: ToolCall) -> bool:
         """Whether anything shared has to do with calls of this tool."""
@@ -142,7 +152,7 @@ class Share:
             approving took its time; None where it may be executed: that is now on record.
         """
         with self._accounts.turn():
-            if decision.effect is Effect.ASK:
+            if decision.effect is Effect.ASK or call.id in self._waiting:
                 for window in self._of_calls:
                     if window.counts(call.name):
                         used = self._accounts.used(window.id, at - window.length, window.value, window.length, (state.run_id, call.id))
@@ -164,11 +174,11 @@ class Share:
 
     def returned(self, state: State, event: ToolReturned) -> None:
         """Keeps what came of a call. One that never ran uses up nothing, and may be made again."""
-        claimed, entered = event.call_id in self._claimed, event.call_id in self._entered
+        claimed, entered = event.call_id in self._claimed, event.call_id in self._entered | self._waiting
         if not (claimed or entered):
             return
-        self._claimed.discard(event.call_id)
-        self._entered.discard(event.call_id)
+        for known in (self._claimed, self._entered, self._waiting):
+            known.discard(event.call_id)
         with self._accounts.turn():
             if entered and not event.executed and not event.ok:
                 self._accounts.strike(state.run_id, event.call_id)

@@ -315,6 +315,8 @@ class Session:
         """Takes in what was recorded before, so that the run goes on from there. Nothing is recorded again."""
         for event in events:
             self.state = evolve(self.state, event)
+            if self._share is not None:
+                self._share.remember(event)
 
     def standing(self, call: ToolCall, decision: Decision) -> str | None:
         """The id of the call whose approval stands for this one too: the same tool, with exactly the same arguments, in this run."""

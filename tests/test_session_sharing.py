@@ -16,6 +16,7 @@ from agentgate.core.events import (
     Code,
     Decision,
     Effect,
+    Event,
     Mode,
     ModelReplied,
     ModelRequest,
@@ -140,6 +141,26 @@ def test_an_approval_that_took_long_needs_room_when_it_is_used(database: StateDa
     runs.clock.wait(3600)
     assert first.executable(call, asked) is None
     assert runs.used() == 1
+
+
+@pytest.mark.parametrize("answer", ["approve", "reject"])
+def test_a_call_that_waited_in_a_run_that_goes_on_keeps_or_gives_back_its_place(database: StateDatabase, answer: str) -> None:
+    """What was counted for it belongs to the run, not to the process."""
+    runs = Runs(database, policy(rule("ask", "pay"), hour(1)))
+    call = ToolCall("c", "pay", "{}")
+    events: list[Event] = []
+    first = Session(policy(rule("ask", "pay"), hour(1)), clock=runs.clock, accounts=database, recorder=events.append)
+    first.record(RunStarted(at=runs.clock(), run_id="r1"))
+    asked = first.propose(call)
+    again = runs.start()
+    again.remember(events)
+    again.record(ApprovalAnswered(at=again.now(), call_id="c", args_hash="", answer=answer, by="somebody"))
+    if answer == "approve":
+        runs.clock.wait(3600)
+        assert again.executable(call, asked) is None
+        assert runs.used() == 1
+    returned(again, "c", executed=answer == "approve", ok=answer == "approve")
+    assert runs.used() == (answer == "approve")
 
 
 def test_what_never_ran_is_given_back(database: StateDatabase) -> None:
@@ -324,7 +345,6 @@ def test_a_retry_of_the_same_call_is_its_own(database: StateDatabase) -> None:
     decision = first.propose(call)
     assert first.executable(call, decision) is None
     again = runs.start(run_id="r1")
-    again.remember([])
     assert again.executable(call, decision) is None
     assert again.idempotency_key(call, decision) == first.idempotency_key(call, decision)
 

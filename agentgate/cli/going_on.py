@@ -45,6 +45,7 @@ from agentgate.files.transcript import Item, Proposed
 from agentgate.files.transcript_continued import continue_transcript
 from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
+from agentgate.models.estimate import estimating
 from agentgate.models.prices import require_price
 from agentgate.output.policy_view import limits_text
 from agentgate.output.port import Screen
@@ -118,7 +119,7 @@ def resume_run(wanted: ToResume) -> RunEnded:
         _remember(session, screen, events, torn=continued.torn)
         if resumed.overrides:
             past.renew()
-        loop = Loop(session, model, toolbox, approver, screen, interrupts, doubts)
+        loop = Loop(session, model, toolbox, approver, screen, interrupts, doubts, estimating(policy, settings, os.environ))
         ended = loop.resume(resumed, past)
         screen.check()
         return ended
