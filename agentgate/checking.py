@@ -21,7 +21,7 @@ from agentgate.files.kinds import understand
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.reading import Source, in_order, read_source
 from agentgate.files.task_file import read_task
-from agentgate.task import Task
+from agentgate.task import PythonFunction, Task
 
 TRANSCRIPTS = ".agentgate/runs"
 """Where transcripts are kept unless something else is said."""
@@ -161,7 +161,8 @@ def _protected(policy: Sequence[str], task: Task | None) -> Iterator[Protected]:
     yield from (Protected(_from_here(file), "the policy") for file in policy if file != "<stdin>")
     yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
     if task is not None:
-        yield from (Protected(_from_here(path), "the code of its own tools") for path in dict.fromkeys(tool.file for tool in task.tools))
+        files = dict.fromkeys(tool.runs.file for tool in task.tools if isinstance(tool.runs, PythonFunction))
+        yield from (Protected(_from_here(path), "the code of its own tools") for path in files)
         if task.source != "<stdin>":
             yield Protected(_from_here(task.source), "the task")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -44,19 +45,66 @@ class ToolEffect(StrEnum):
     """Something, or nobody knows."""
 
 
-class ToolSource(Struct, frozen=True):
-    """One entry under `tools`: where a tool's code is, and what the task says about it."""
+class Placeholder(Struct, frozen=True):
+    """Where the value of an argument goes."""
 
-    python: str
-    """As written: `support_tools.py:customer_db`."""
+    name: str
+    spread: bool = False
+    """Whether the argument is a list, each item of which stands by itself: `{names...}`."""
+
+
+Template: TypeAlias = tuple[str | Placeholder, ...]
+"""Text with arguments in it; one part for a text without any."""
+
+
+class PythonFunction(Struct, frozen=True):
+    """A tool in a Python file."""
+
     file: str
     """The absolute path of the file; within the task's folder."""
     function: str
-    name: str | None = None
-    """What the model calls it; the function's name by default."""
+
+
+class CommandLine(Struct, frozen=True):
+    """A tool that is a program with arguments. No shell ever sees it."""
+
+    argv: tuple[Template, ...]
+    """The program, which is fixed, and its arguments."""
+    workdir: str = "."
+    """Where it runs: a folder in the run's working directory, relative to that."""
+    env: tuple[str, ...] = ()
+    """The environment variables that it gets, besides the few that every program needs."""
+    max_output_bytes: int = 65_536
+    """Of standard output, and as much of standard error."""
+
+
+class HttpRequest(Struct, frozen=True):
+    """A tool that is one request to a server that the task names."""
+
+    method: str
+    origin: str
+    """`https://host` or `https://host:port`; fixed."""
+    path: tuple[Template, ...] = ()
+    """The segments of the path, each without its slash."""
+    query: tuple[tuple[str, Template], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    """Names and values; `${NAME}` in a value stands for an environment variable."""
+    json: Json | UnsetType = UNSET
+    """The body; its texts are templates already."""
+    form: tuple[tuple[str, Template], ...] | None = None
+    max_output_bytes: int = 262_144
+    """Of the answer's body."""
+
+
+class ToolSource(Struct, frozen=True, kw_only=True):
+    """One entry under `tools`: what it executes, and what the task says about it."""
+
+    name: str
+    """What the model calls it."""
+    runs: PythonFunction | CommandLine | HttpRequest
     description: str | None = None
     parameters: dict[str, Json] | None = None
-    """A JSON Schema in place of the one from type hints and docstring."""
+    """A JSON Schema; None for a Python function that is described by its type hints and docstring."""
     timeout_seconds: float = 30.0
     mock: Json | UnsetType = UNSET
     """What it answers in a dry run."""

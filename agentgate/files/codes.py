@@ -49,9 +49,12 @@ CODES: dict[str, str] = {
     "unknown-group": "A `@group` that no file defines.",
     "unknown-role": "A role that no file defines.",
     # Tasks
+    "bad-template": "A command or an HTTP request whose placeholders could not be filled, or would mean something else than they seem to.",
+    "bad-variable": "An environment variable that no tool gets: the one with the model's key, or one of agentgate's own.",
     "duplicate-tool": "Two tools of a task with the same name.",
     "missing-file": "A file that a task or policy names does not exist, or cannot be read.",
     "outside-folder": "A task reaches only files in its own folder and below.",
+    "several-kinds": "A tool has exactly one of `python`, `command` and `http`.",
     "unknown-tool": "A tool that the task does not have.",
     # Tests
     "duplicate-test": "Two tests of a file with the same name.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentgate.core.events import Json
 from agentgate.core.findings import Finding
 from agentgate.errors import UsageError
 from agentgate.files.errors import error
@@ -57,6 +58,12 @@ def model_settings(document: Document, value: dict[str, Any]) -> tuple[ModelSett
         price=None if price is None else Price(price["input"], price["output"], price.get("cached_input")),
     )
     return settings, findings
+
+
+def key_variable(written: Json) -> str:
+    """The environment variable with the model's key, whatever else is wrong with the task's `model`."""
+    name = written.get("api_key_env") if isinstance(written, dict) else None
+    return name if isinstance(name, str) else "OPENAI_API_KEY"
 
 
 def _bad_url(url: str) -> str | None:

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path as FilePath
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from msgspec import UNSET
-
-from agentgate.core.events import Digest, Json
+from agentgate.core.events import Digest
 from agentgate.core.findings import Finding, Severity
-from agentgate.core.schemas import InvalidSchema, Schema, closed
 from agentgate.files.errors import error
-from agentgate.files.model_settings import model_settings
+from agentgate.files.model_settings import key_variable, model_settings
 from agentgate.files.parts import whole
-from agentgate.files.python_source import NotInFolder, locate
 from agentgate.files.reading import TASK_BYTES, Source, Sources, file_error, in_order, read_source
 from agentgate.files.task_schema import task_schema
+from agentgate.files.task_tools import task_tools
 from agentgate.files.tool_choice import choice_findings
-from agentgate.files.validation import Path, Validator
-from agentgate.files.words import tick
+from agentgate.files.validation import Validator
 from agentgate.files.yaml import Document, parse
-from agentgate.task import Task, ToolEffect, ToolSource
+from agentgate.task import Task
 
 _SCOPES = (
     ((), "task"),
     (("model",), "model"),
     (("tools", None), "tool"),
+    (("tools", None, "http"), "http"),
+    (("tools", None, "http", "body"), "http body"),
 )
 
 
@@ -98,10 +95,10 @@ def _task(document: Document, source: Source) -> tuple[Task | None, list[Finding
     if ("version",) not in broken and type(value.get("version", 1)) is not int:
         findings.append(error("version", document.value_place(("version",)), "version `1.0` is not known", "write `version: 1`"))
     folder = os.path.realpath(FilePath.cwd() if source.name == "<stdin>" else FilePath(source.name).absolute().parent)
-    tools, about_tools = _tools(document, value.get("tools", []), folder, broken)
+    tools, about_tools = task_tools(document, value.get("tools", []), folder, broken, key_variable(value.get("model")))
     findings.extend(about_tools)
     if ("tool_choice",) not in broken and "tool_choice" in value:
-        names = None if about_tools or any(path[:1] == ("tools",) for path in bad) else [tool_name(tool) for tool in tools]
+        names = None if about_tools or any(path[:1] == ("tools",) for path in bad) else [tool.name for tool in tools]
         findings.extend(choice_findings(document, value["tool_choice"], names))
     model, recording = None, None
     if ("model",) not in broken:
@@ -129,62 +126,3 @@ def _task(document: Document, source: Source) -> tuple[Task | None, list[Finding
         source=source.name,
     )
     return task, []
-
-
-def tool_name(tool: ToolSource) -> str:
-    """What the model calls a tool."""
-    return tool.name or tool.function
-
-
-def _tools(document: Document, entries: Json, folder: str, broken: set[Path]) -> tuple[list[ToolSource], list[Finding]]:
-    tools: list[ToolSource] = []
-    findings: list[Finding] = []
-    seen: dict[str, int] = {}
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        if ("tools", index) in broken:
-            continue
-        path: Path = ("tools", index)
-        try:
-            file, function = locate(entry["python"], folder)
-        except NotInFolder as problem:
-            findings.append(error(problem.code, document.value_place((*path, "python")), str(problem), problem.help))
-            continue
-        tool = _tool(document, path, entry, file, function)
-        name = tool_name(tool)
-        if name in seen:
-            first = document.value_place(("tools", seen[name], "python"))
-            message, help = f"two tools are called {tick(name)}", "give one of them a `name`"
-            findings.append(error("duplicate-tool", tool.place or first, message, help, ((first, "first here"),)))
-        seen.setdefault(name, index)
-        findings.extend(_parameters(document, (*path, "parameters"), entry.get("parameters")))
-        tools.append(tool)
-    return tools, findings
-
-
-def _tool(document: Document, path: Path, entry: dict[str, Any], file: str, function: str) -> ToolSource:
-    return ToolSource(
-        python=entry["python"],
-        file=file,
-        function=function,
-        name=entry.get("name"),
-        description=entry.get("description"),
-        parameters=entry.get("parameters"),
-        timeout_seconds=float(entry.get("timeout_seconds", 30.0)),
-        mock=entry.get("mock", UNSET),
-        effect=ToolEffect(entry.get("effect", "write")),
-        place=document.value_place((*path, "python")),
-    )
-
-
-def _parameters(document: Document, path: Path, parameters: Json) -> Iterator[Finding]:
-    if parameters is None:
-        return
-    place = document.key_place(path)
-    if parameters.get("type") != "object":
-        help = "write `type: object` and list the `properties`"
-        yield error("bad-schema", place, "the schema of a tool's arguments has another type than `object`", help)
-        return
-    try:
-        Schema(closed(parameters), strict_formats=False)
-    except InvalidSchema as invalid:
-        yield error("bad-schema", place, f"not a usable JSON Schema: {invalid}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from agentgate.core.events import Json
-from agentgate.files.policy_schema import DRAFT, TOOL_NAME, mapping, ref, text
+from agentgate.files.policy_schema import DRAFT, mapping, ref, text
+from agentgate.files.tool_schema import tool_name_schema, tool_schema
 
 PROVIDERS = ("openai", "openai-responses", "recorded")
 MODEL = "^(recorded|(openai|openai-responses|recorded):\\S+)$"
@@ -42,7 +43,12 @@ def task_schema() -> dict[str, Json]:
         "title": "a task",
         "description": "A job for a model: a prompt, tools, and how to ask.",
         **mapping(properties, required=("version", "prompt")),
-        "definitions": {"model": _model(), "tool": _tool(), "tool_choice": _tool_choice(), "name": _tool_name("The name of a tool.")},
+        "definitions": {
+            "model": _model(),
+            "tool": tool_schema(),
+            "tool_choice": _tool_choice(),
+            "name": tool_name_schema("The name of a tool."),
+        },
     }
 
 
@@ -95,42 +101,6 @@ def _model() -> dict[str, Json]:
     }
 
 
-def _tool_name(description: str) -> dict[str, Json]:
-    return {"title": "a tool name", "type": "string", "pattern": f"^{TOOL_NAME}$", "description": description}
-
-
-def _tool() -> dict[str, Json]:
-    properties = {
-        "python": text("`FILE.py:FUNCTION`, a file beside or below this one; or `package.module:FUNCTION`.", maxLength=1024),
-        "name": _tool_name("What the model calls it; the function's name by default."),
-        "description": text("What the model is told about it; the function's docstring by default."),
-        "parameters": {
-            "title": "a JSON Schema",
-            "type": "object",
-            "description": "A JSON Schema of the arguments, in place of the one from type hints and docstring.",
-        },
-        "timeout_seconds": {
-            "title": "a number of seconds above 0",
-            "type": "number",
-            "exclusiveMinimum": 0,
-            "maximum": 86_400,
-            "description": "How long one call may take; 30 by default.",
-        },
-        "mock": {"description": "What it answers in a dry run."},
-        "effect": {
-            "title": "what it does to the world",
-            "enum": ["read", "write"],
-            "description": "`read`: it only looks. `write`, the default: it changes something, or nobody knows.",
-        },
-    }
-    return mapping(
-        properties,
-        required=("python",),
-        title="a tool: `{python: FILE.py:FUNCTION}`",
-        description="A Python function. Reading a task imports nothing.",
-    )
-
-
 def _tool_choice() -> dict[str, Json]:
     choices = {
         "mode": {"title": "a mode", "enum": list(MODES), "description": "`auto`: the model decides. `required`: it must call a tool."},
@@ -140,7 +110,7 @@ def _tool_choice() -> dict[str, Json]:
             "then": {"items": ref("name")},
             "else": {"title": "a list of tools, or the word `policy`", "const": "policy"},
         },
-        "required_function_name": _tool_name("The one tool that must be called."),
+        "required_function_name": tool_name_schema("The one tool that must be called."),
     }
     return {
         "title": "a choice",

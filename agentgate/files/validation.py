@@ -232,6 +232,8 @@ def _alternatives(document: Document, path: Path, node: Mapping[str, Json], keyw
     there = [key for key in keys if key in value]
     if len(there) > 1:
         names = " and ".join(f"`{key}`" for key in there)
+        if "python" in keys:
+            return [error("several-kinds", document.key_place((*path, there[1])), f"{names} in one tool", "make it two tools")]
         return [error("several-effects", document.key_place((*path, there[1])), f"{names} in one rule", "make it two rules")]
     unknown = [key for key in islice(value, _MANY) if key not in known]
     if any(plain_form(key)[:100] in EFFECTS or closest(key, keys) for key in unknown):

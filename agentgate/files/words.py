@@ -149,7 +149,20 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("timeout", "seconds"), "agentgate says `timeout_seconds`"),
         **dict.fromkeys(("schema", "arguments", "args", "input_schema", "inputschema"), "agentgate says `parameters`"),
         **dict.fromkeys(("fake", "stub", "result"), "agentgate says `mock`"),
+        **dict.fromkeys(("shell", "bash", "cmd", "exec", "argv", "program"), "agentgate says `command: [program, argument, …]`"),
+        **dict.fromkeys(("url", "request", "rest", "endpoint"), "agentgate says `http: {method: GET, url: …}`"),
+        **dict.fromkeys(("cwd", "folder", "directory"), "agentgate says `workdir`"),
+        **dict.fromkeys(("environment", "environ", "variables"), "agentgate says `env: [NAMES]`"),
+        **dict.fromkeys(("read_only", "readonly", "side_effects", "writes", "annotations"), "agentgate says `effect: read` or `write`"),
+        **dict.fromkeys(("max_bytes", "max_output", "output_limit", "max_response_bytes"), "agentgate says `max_output_bytes`"),
         "title": "agentgate says `name`",
+    },
+    "http": {
+        **dict.fromkeys(("params", "parameters"), "agentgate says `query`; the JSON Schema stands beside `http`"),
+        **dict.fromkeys(("json", "form", "data", "payload"), "agentgate says `body: {json: …}` or `body: {form: …}`"),
+        **dict.fromkeys(("timeout", "timeout_seconds", "max_output_bytes", "effect", "name"), "this stands beside `http`"),
+        **dict.fromkeys(("auth", "token", "bearer", "api_key"), "write a header: `headers: {Authorization: 'Bearer ${NAME}'}`"),
+        **dict.fromkeys(("endpoint", "uri", "host"), "agentgate says `url`"),
     },
     "tests": {
         **dict.fromkeys(("cases", "test", "examples", "scenarios"), "agentgate says `tests`"),
@@ -190,7 +203,7 @@ WORDS: dict[str, dict[str, str]] = {
 """Where → another tool's key → what to do about it."""
 
 NOT_YET: dict[str, dict[str, str]] = {
-    "tool": {"mcp": "", "http": "", "command": ""},
+    "tool": {"mcp": ""},
 }
 """Where → a key that agentgate knows and does not enforce yet → the way on."""
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
+from pathlib import PurePath
 
 from msgspec import UNSET
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.core.events import Json
 from agentgate.core.findings import Finding, Place, Severity
+from agentgate.core.schemas import Schema, closed
 from agentgate.errors import FileError
-from agentgate.task import Task, ToolSource
+from agentgate.task import PythonFunction, Task, ToolSource
+from agentgate.tools.port import Tool
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-def tool_name(source: ToolSource) -> str:
-    """What the model calls it."""
-    return source.function if source.name is None else source.name
 
 
 def check_entries(task: Task) -> None:
@@ -31,7 +29,7 @@ def check_entries(task: Task) -> None:
     findings: list[Finding] = []
     first: dict[str, ToolSource] = {}
     for source in task.tools:
-        name = tool_name(source)
+        name = source.name
         if _NAME.fullmatch(name) is None:
             findings.append(finding(task, source, "tool-name", f"`{name}` is not a tool name", "1 to 64 letters, digits, `_`, `.` or `-`"))
         elif name in first:
@@ -39,7 +37,7 @@ def check_entries(task: Task) -> None:
             findings.append(
                 finding(task, source, "tool-name", f"two tools are called `{name}`", f"the other one is at {other}; add `name`")
             )
-        if not _is_within(source.file, task.folder):
+        if isinstance(source.runs, PythonFunction) and not _is_within(source.runs.file, task.folder):
             findings.append(finding(task, source, "tool-import", "its file is outside the task's folder"))
         if source.mock is not UNSET and not _is_json(source.mock):
             findings.append(finding(task, source, "tool-mock", "its `mock` is not JSON"))
@@ -64,7 +62,9 @@ def _place(task: Task, source: ToolSource) -> Place:
 
 def finding(task: Task, source: ToolSource, code: str, message: str, help: str | None = None) -> Finding:
     """What is wrong with one entry, at its place in the task file."""
-    return Finding(code, Severity.ERROR, _place(task, source), f"tool `{source.python}`: {message}", help)
+    runs = source.runs
+    called = f"{PurePath(runs.file).name}:{runs.function}" if isinstance(runs, PythonFunction) else source.name
+    return Finding(code, Severity.ERROR, _place(task, source), f"tool `{called}`: {message}", help)
 
 
 def raise_all(findings: list[Finding]) -> None:
@@ -73,3 +73,22 @@ def raise_all(findings: list[Finding]) -> None:
         first = findings[0]
         more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
         raise FileError(f"{first.place}: {first.message}{more}", findings, help=first.help)
+
+
+def described(source: ToolSource, parameters: dict[str, Json], description: str = "") -> Tool:
+    """The tool as the model is told about it.
+
+    Args:
+        source: the entry, whose own words go first.
+        parameters: the JSON Schema where the entry has none; closed already.
+        description: where the entry has none.
+
+    Raises:
+        InvalidSchema: its parameters cannot be judged.
+    """
+    schema = parameters if source.parameters is None else closed(source.parameters)
+    Schema(schema, strict_formats=False)
+    told = description if source.description is None else source.description
+    function: dict[str, Json] = {"name": source.name, **({"description": told} if told else {}), "parameters": schema}
+    definition = {"type": "function", "function": function}
+    return Tool(source.name, definition, source.timeout_seconds, source.mock, source.effect)

@@ -42,6 +42,38 @@ class Outcome(Struct, frozen=True):
     """What the tool returned, where the model does not get it, or not all of it."""
 
 
+class Ran(Struct, frozen=True):
+    """What came of one execution, before it becomes text for the model."""
+
+    result: Json = None
+    error: str | None = None
+    """Why there is no result; completes `tool 'x' failed: …`."""
+    reached: bool = True
+    """False where the call certainly had no effect."""
+    truncated: bool = False
+
+
+class Source(Protocol):
+    """One kind of tools of a run: Python functions, commands, HTTP requests."""
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """In the order of the task file."""
+        ...
+
+    def run(self, tool: Tool, arguments: dict[str, Json], key: str | None) -> Ran:
+        """Executes one of them, under its time limit. One at a time, in any thread; whatever it does is a value, not an exception."""
+        ...
+
+    def abandon(self) -> None:
+        """Kills what runs, and lets nothing later start. Returns at once; safe in other threads and in signal handlers."""
+        ...
+
+    def close(self) -> None:
+        """Gives everything back. Not while something runs. Safe to call twice."""
+        ...
+
+
 class Toolbox(Protocol):
     """The tools of one run, and the only place that executes them."""
 

@@ -4,11 +4,7 @@ Why a process of our own and not a pool: a tool file is imported once and keeps 
 together with every process that it started, and nothing that a tool prints may be taken for an answer. So the worker is the leader of a
 session of its own; requests and answers have pipes of their own; what tools print goes to a third pipe and into a short memory.
 
-Three things end a worker: `close`, a time limit, and the end of this process, however sudden: a second, tiny process waits for the end of
-a pipe that only this process holds open, and kills the worker's group then. (The system's own signal for that is bound to the thread
-that started the worker, and a thread inside the worker could not run while a tool keeps the interpreter to itself.)
-
-Not followed are processes that a tool moves into a session of their own on purpose.
+What ends it together with everything that it started is told in `group`.
 """
 
 from __future__ import annotations
@@ -18,12 +14,9 @@ import os
 import select
 import selectors
 import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import agentgate
@@ -31,6 +24,7 @@ from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.core.events import Json
 from agentgate.errors import OutsideError
 from agentgate.tools.frames import HEADER, NONCE_BYTES, frame
+from agentgate.tools.group import Group
 from agentgate.tools.results import MAX_RESULT_BYTES
 
 MAX_ANSWER = MAX_RESULT_BYTES + 512
@@ -40,16 +34,13 @@ MAX_PRINTED = 64 * 1024
 _LOOK_EVERY = 0.1
 """Seconds between two looks at whether somebody killed the worker, while waiting for it."""
 _CHUNK = 64 * 1024
-_REAP_SECONDS = 5.0
 
 _START = """
-import sys
+import importlib, sys
 at = next((i for i, p in enumerate(sys.path) if p.endswith(("site-packages", "dist-packages"))), len(sys.path))
 sys.path.insert(at, sys.argv[1])
-from agentgate.tools.worker import main
-main(int(sys.argv[2]), int(sys.argv[3]))
+importlib.import_module(sys.argv[2]).main(int(sys.argv[3]), int(sys.argv[4]))
 """
-_WATCH = "import os, sys; os.read(0, 1); os.killpg(int(sys.argv[1]), 9)"
 
 
 class Lost(Exception):
@@ -59,58 +50,51 @@ class Lost(Exception):
 class WorkerProcess:
     """One worker. It is of no use after `Lost`, apart from closing it."""
 
-    def __init__(self, environ: Mapping[str, str], workdir: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        workdir: str | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        module: str = "agentgate.tools.worker",
+    ) -> None:
         """Starts it.
 
         Args:
             environ: its whole environment.
             workdir: the folder that it runs in; the current one by default.
             clock: seconds, from any moment on.
+            module: whose `main` serves the requests.
 
         Raises:
             OutsideError: the system does not start a process.
         """
         self._clock = clock
         self._printed = bytearray()
-        self._ending = threading.RLock()
-        self._killed = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._watch: subprocess.Popen[bytes] | None = None
+        self._group: Group | None = None
         self._open: list[int] = []
         try:
-            self._start(environ, workdir)
+            self._start(environ, workdir, module)
         except BaseException as error:
             self.close()
             if isinstance(error, OSError):
                 raise OutsideError(f"the process for the tools could not be started: {error}") from None
             raise
 
-    def _start(self, environ: Mapping[str, str], workdir: str | None) -> None:
+    def _start(self, environ: Mapping[str, str], workdir: str | None, module: str) -> None:
         theirs_requests, self._requests = self._pipe()
         self._answers, theirs_answers = self._pipe()
         self._output, theirs_output = self._pipe()
-        theirs_life, _ = self._pipe()
         package = str(Path(agentgate.__file__).parent.parent)
-        self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, and arguments of our own
-            [sys.executable, "-I", "-B", "-u", "-c", _START, package, str(theirs_requests), str(theirs_answers)],
-            stdin=subprocess.DEVNULL,
+        self._group = Group(
+            [sys.executable, "-I", "-B", "-u", "-c", _START, package, module, str(theirs_requests), str(theirs_answers)],
+            environ=environ,
+            workdir=workdir,
             stdout=theirs_output,
             stderr=theirs_output,
             pass_fds=(theirs_requests, theirs_answers),
-            env=dict(environ),
-            cwd=workdir,
-            start_new_session=True,
         )
-        self._watch = subprocess.Popen(  # noqa: S603 -- the same
-            [sys.executable, "-I", "-S", "-c", _WATCH, str(self._process.pid)],
-            stdin=theirs_life,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={},
-            cwd="/",
-            start_new_session=True,
-        )
-        for descriptor in (theirs_requests, theirs_answers, theirs_output, theirs_life):
+        for descriptor in (theirs_requests, theirs_answers, theirs_output):
             self._open.remove(descriptor)
             os.close(descriptor)
         for descriptor in (self._requests, self._answers, self._output):
@@ -201,40 +185,29 @@ class WorkerProcess:
             del self._printed[:-MAX_PRINTED]
         return True
 
+    @property
+    def _killed(self) -> bool:
+        return self._group is None or self._group.killed
+
     def kill(self) -> None:
         """Kills the worker and every process of its group. Returns at once; safe in other threads and in signal handlers."""
-        with self._ending:
-            if self._process is not None and not self._killed:
-                _kill_group(self._process.pid)
-            self._killed = True
+        if self._group is not None:
+            self._group.kill()
 
     def _how_it_ended(self) -> str:
         """Kills what is left, and says what the process itself died of."""
-        killed = self._killed
-        self.kill()
-        code = self._reap()
-        if killed:
+        if self._group is None or self._group.killed:
             return "interrupted, may have run"
+        self._group.kill()
+        code = self._group.reap()
         if code is None or code >= 0:
             return f"its process ended with exit code {code}"
         return f"its process was ended by {_signal_name(-code)}"
 
-    def _reap(self) -> int | None:
-        process = self._process
-        if process is None:
-            return None
-        try:
-            return process.wait(_REAP_SECONDS)
-        except subprocess.TimeoutExpired:
-            return None  # not even SIGKILL ends a process that hangs inside the system; nobody needs to hang with it
-
     def close(self) -> None:
         """Ends it and gives everything back. Not while another thread asks it something. Safe to call twice."""
-        self.kill()
-        self._reap()
-        if self._watch is not None:
-            self._watch.kill()
-            self._watch.wait()
+        if self._group is not None:
+            self._group.close()
         while self._open:
             os.close(self._open.pop())
 
@@ -262,12 +235,6 @@ def complete(data: bytearray, nonce: bytes) -> dict[str, Json] | None:
     if not isinstance(answer, dict):
         raise foul
     return answer
-
-
-def _kill_group(leader: int) -> None:
-    """The leader is not reaped yet, so its number cannot have gone to anybody else."""
-    with suppress(ProcessLookupError, PermissionError):  # nothing is left but the dead; macOS says it the second way
-        os.killpg(leader, signal.SIGKILL)
 
 
 def _signal_name(number: int) -> str:

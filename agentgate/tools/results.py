@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import is_dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -77,6 +78,23 @@ def success_content(tool: str, result: Json, *, truncated: bool) -> str:
 def failure_content(tool: str, why: str) -> str:
     """The text that the model gets where a tool failed."""
     return _dumps({"ok": False, "error": f"tool '{tool}' failed: {why}", "code": "tool_error"})
+
+
+def fitted(result: dict[str, Json], names: Sequence[str], limit: int = MAX_RESULT_BYTES) -> bool:
+    """Cuts texts in a result, the longest first, until its JSON is no larger than `limit` bytes. Whether it had to.
+
+    Args:
+        result: in plain types; everything but the texts to be cut is small.
+        names: of the texts.
+        limit: bytes.
+    """
+    cut = False
+    while (size := len(_dumps(result).encode())) > limit:
+        longest = max(names, key=lambda name: len(result[name]))
+        text: str = result[longest]
+        result[longest] = text[: min(len(text) - 1, len(text) * limit // size)]
+        cut = True
+    return cut
 
 
 def _dumps(value: Json) -> str:

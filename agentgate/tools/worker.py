@@ -1,9 +1,7 @@
-"""The process in which a task's tools run: reads requests from one pipe, answers on another, and leaves 0, 1 and 2 to the tools.
+"""The process in which a task's Python tools run.
 
 It serves one request after the other: `open` (where things are), `load` (one tool of the task), `call`. Whatever a tool raises, `exit` and
 Ctrl-C included, becomes an answer. What cannot become one (a crash, a hang) is the parent's business, see `process`.
-
-A process forked off by a tool has no part in this: it loses the pipes at once, and ends where it would return into this module.
 """
 
 from __future__ import annotations
@@ -12,14 +10,13 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from inspect import isawaitable
 from typing import TYPE_CHECKING, NoReturn
 
 from agentgate.core.events import Json
-from agentgate.tools.frames import HEADER, frame
 from agentgate.tools.port import IDEMPOTENCY_VARIABLE
 from agentgate.tools.results import Unusable, error_text, sound, to_json
+from agentgate.tools.serving import serve
 from agentgate.tools.sources import Sources, import_error_text
 
 if TYPE_CHECKING:
@@ -33,41 +30,7 @@ def main(requests: int, answers: int) -> NoReturn:
         requests: the descriptor to read from.
         answers: the descriptor to write to.
     """
-    process = os.getpid()
-    for descriptor in (requests, answers):
-        os.set_inheritable(descriptor, False)
-    os.register_at_fork(after_in_child=lambda: _close(requests, answers))
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # what a tool prints must not make it fail
-    worker = Worker()
-    while True:
-        nonce, size = HEADER.unpack(_read(requests, HEADER.size))
-        answer = worker.answer(json.loads(_read(requests, size)))
-        if os.getpid() != process:
-            os._exit(1)
-        _write(answers, frame(nonce, answer))
-
-
-def _close(*descriptors: int) -> None:
-    for descriptor in descriptors:
-        with suppress(OSError):  # a tool may have closed it already
-            os.close(descriptor)
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        chunk = os.read(descriptor, size - len(data))
-        if not chunk:
-            os._exit(0)
-        data += chunk
-    return bytes(data)
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    serve(requests, answers, Worker().answer)
 
 
 class Worker:

@@ -15,7 +15,7 @@ from agentgate.files.model_settings import split_model
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.task_file import TaskReading, load_task, read_task
 from agentgate.files.yaml import load
-from agentgate.task import ModelSettings, Price, Task
+from agentgate.task import ModelSettings, Price, PythonFunction, Task
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ tools:
     parameters: {type: object, properties: {to: {type: string}}, required: [to]}
     timeout_seconds: 10
     mock: {status: queued, id: null}
+    effect: read
 tool_choice: {mode: auto, allowed_tools: [mail]}
 max_steps: 6
 """
@@ -59,12 +60,10 @@ max_steps: 6
     assert loaded.recording == str(folder / "upgrade.recorded.jsonl")
     assert loaded.tool_choice == {"mode": "auto", "allowed_tools": ["mail"]}
     first, second = loaded.tools
-    assert (first.file, first.function, first.name, first.timeout_seconds, first.mock) == (
-        str(folder / "tools.py"), "customer_db", None, 30.0, UNSET,
-    )  # fmt: skip
-    assert (second.file, second.function, second.name, second.timeout_seconds) == (
-        str(folder / "lib" / "more.py"), "email_service", "mail", 10.0,
-    )  # fmt: skip
+    assert first.runs == PythonFunction(str(folder / "tools.py"), "customer_db")
+    assert (first.name, first.timeout_seconds, first.mock, first.effect) == ("customer_db", 30.0, UNSET, "write")
+    assert second.runs == PythonFunction(str(folder / "lib" / "more.py"), "email_service")
+    assert (second.name, second.timeout_seconds, second.effect) == ("mail", 10.0, "read")
     assert second.mock == {"status": "queued", "id": None}
     assert first.place == Place(str(folder / "task.yaml"), 9, 13, 20)
     assert loaded.digest.name == "upgrade"
@@ -121,8 +120,9 @@ def test_models_on_the_command_line() -> None:
 def test_tools_in_the_folder_are_found(folder: Path, text: str) -> None:
     """As files and as modules."""
     (tool,) = task(folder, f"tools: [{{python: '{text}'}}]\n").tools
-    assert Path(tool.file).is_relative_to(folder)
-    assert Path(tool.file).is_file()
+    assert isinstance(tool.runs, PythonFunction)
+    assert Path(tool.runs.file).is_relative_to(folder)
+    assert Path(tool.runs.file).is_file()
 
 
 def test_links_out_of_the_folder_are_not_followed(folder: Path) -> None:
@@ -139,7 +139,7 @@ def test_links_within_the_folder_are_followed(folder: Path) -> None:
     """What counts is where the file is."""
     (folder / "linked.py").symlink_to(folder / "lib" / "more.py")
     (tool,) = task(folder, "tools: [{python: 'linked.py:run'}]\n").tools
-    assert tool.file == str(folder / "lib" / "more.py")
+    assert tool.runs == PythonFunction(str(folder / "lib" / "more.py"), "run")
 
 
 def test_names_that_no_system_takes_are_not_found(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 from tests.tools.running import DATA, Opener, Run, Witness, make_task
 
 
@@ -29,7 +29,7 @@ def opened() -> Iterator[Opener]:
             **changes: Any,
         ) -> Run:
             task = make_task(folder, *entries, **changes)
-            return Run(stack.enter_context(PythonToolbox(task, environ=environ, clock=clock, workdir=workdir)))
+            return Run(stack.enter_context(TaskToolbox(task, environ=environ, clock=clock, workdir=workdir)))
 
         yield opening
 

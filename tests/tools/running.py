@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from agentgate.core.events import Code, Decision, Digest, Effect, ToolCall
 from agentgate.core.findings import Place
-from agentgate.task import ModelSettings, Task, ToolSource
+from agentgate.task import ModelSettings, PythonFunction, Task, ToolSource
 from agentgate.tools.port import Outcome
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 
 DATA = Path(__file__).parent.parent / "data" / "tools"
 
@@ -23,11 +23,9 @@ def make_task(folder: Path, *entries: str, **changes: Any) -> Task:
     """A task whose tools are `entries` like `file.py:function`; `changes` apply to every entry."""
     tools = tuple(
         ToolSource(
-            python=entry,
-            file=str(folder / entry.split(":")[0]),
-            function=entry.split(":")[1],
+            runs=PythonFunction(str(folder / entry.split(":")[0]), entry.split(":")[1]),
             place=Place("task.yaml", line, 5),
-            **changes,
+            **{"name": entry.split(":")[1], **changes},
         )
         for line, entry in enumerate(entries, 7)
     )
@@ -38,7 +36,7 @@ def make_task(folder: Path, *entries: str, **changes: Any) -> Task:
 class Run:
     """A toolbox, and how to call it with decisions that let calls through."""
 
-    def __init__(self, toolbox: PythonToolbox) -> None:
+    def __init__(self, toolbox: TaskToolbox) -> None:
         self.toolbox = toolbox
         self._ids = itertools.count(1)
 

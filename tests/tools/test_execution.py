@@ -18,7 +18,7 @@ from agentgate.tools.frames import HEADER, frame
 from agentgate.tools.port import Outcome
 from agentgate.tools.process import MAX_ANSWER, MAX_PRINTED, Lost, complete
 from agentgate.tools.results import MAX_RESULT_BYTES
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 from tests.tools.running import DATA, Opener, Run, Witness, make_task
 
 FAILURES = [
@@ -318,7 +318,7 @@ values = st.recursive(
 
 @pytest.fixture(scope="module")
 def echoing() -> Iterator[Run]:
-    with PythonToolbox(make_task(DATA, "misbehaving.py:echo"), environ=os.environ) as toolbox:
+    with TaskToolbox(make_task(DATA, "misbehaving.py:echo"), environ=os.environ) as toolbox:
         yield Run(toolbox)
 
 

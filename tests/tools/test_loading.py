@@ -14,7 +14,7 @@ import pytest
 from agentgate.core.findings import Severity
 from agentgate.errors import FileError, OutsideError
 from agentgate.tools import open_toolbox
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 from tests.tools.running import Opener, Run, make_task
 
 BROKEN = [
@@ -55,7 +55,7 @@ def test_broken_file(tmp_path: Path, code: str, said: str) -> None:
     """A tool that cannot be used is an error at its entry in the task."""
     (tmp_path / "broken.py").write_text(code)
     with pytest.raises(FileError) as caught:
-        PythonToolbox(make_task(tmp_path, "broken.py:f"), environ=os.environ)
+        TaskToolbox(make_task(tmp_path, "broken.py:f"), environ=os.environ)
     (finding,) = caught.value.findings
     assert (str(finding.place), finding.severity) == ("task.yaml:7:5", Severity.ERROR)
     assert finding.message.startswith(f"tool `broken.py:f`: {said}")
@@ -66,7 +66,7 @@ def test_every_finding(tmp_path: Path) -> None:
     """All tools that cannot be used are named at once."""
     (tmp_path / "tools.py").write_text("def good() -> None: ...\ndef bad(x): ...\n")
     with pytest.raises(FileError, match="and 1 more") as caught:
-        PythonToolbox(make_task(tmp_path, "tools.py:bad", "tools.py:good", "none.py:f"), environ=os.environ)
+        TaskToolbox(make_task(tmp_path, "tools.py:bad", "tools.py:good", "none.py:f"), environ=os.environ)
     assert [finding.place.line for finding in caught.value.findings] == [7, 9]
 
 
@@ -80,7 +80,7 @@ def test_import_time_limit(tmp_path: Path) -> None:
         return 10.0 if hanging.exists() else 0.0
 
     with pytest.raises(FileError, match=r"it cannot be imported: no answer within 5 s"):
-        PythonToolbox(make_task(tmp_path, "tools.py:f"), environ=os.environ, start_seconds=5.0, clock=clock)
+        TaskToolbox(make_task(tmp_path, "tools.py:f"), environ=os.environ, start_seconds=5.0, clock=clock)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_unusable_entry(tmp_path: Path, changes: dict[str, object], said: str) -
     """What the task says about a tool is checked when it is loaded."""
     (tmp_path / "tools.py").write_text("def f(x): ...\n")
     with pytest.raises(FileError) as caught:
-        PythonToolbox(make_task(tmp_path, "tools.py:f", **changes), environ=os.environ)
+        TaskToolbox(make_task(tmp_path, "tools.py:f", **changes), environ=os.environ)
     assert said in caught.value.message
 
 
@@ -112,7 +112,7 @@ def test_same_name(tmp_path: Path) -> None:
     """Two tools of the same name are refused, and both places named."""
     (tmp_path / "tools.py").write_text("def f() -> None: ...\n")
     with pytest.raises(FileError, match="two tools are called `f`") as caught:
-        PythonToolbox(make_task(tmp_path, "tools.py:f", "tools.py:f"), environ=os.environ)
+        TaskToolbox(make_task(tmp_path, "tools.py:f", "tools.py:f"), environ=os.environ)
     assert (caught.value.findings[0].place.line, caught.value.help) == (8, "the other one is at task.yaml:7:5; add `name`")
 
 
@@ -124,7 +124,7 @@ def test_file_outside(tmp_path: Path, link: bool) -> None:
     outside.write_text("def f() -> None: ...\n")
     (folder / "inside.py").symlink_to(outside)
     with pytest.raises(FileError, match="outside the task's folder"):
-        PythonToolbox(make_task(folder, "inside.py:f" if link else "../outside.py:f"), environ=os.environ)
+        TaskToolbox(make_task(folder, "inside.py:f" if link else "../outside.py:f"), environ=os.environ)
 
 
 def test_siblings(opened: Opener, tmp_path: Path) -> None:

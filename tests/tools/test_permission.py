@@ -11,7 +11,7 @@ import pytest
 
 from agentgate.core.events import Code, Decision, Effect, ToolCall
 from agentgate.errors import UsageError
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 from tests.tools.running import DATA, Opener, make_task
 
 ARGUMENTS = {"value": 1}
@@ -55,7 +55,7 @@ def test_allowed(opened: Opener, decision: Decision, approved: bool) -> None:
 
 
 @pytest.mark.parametrize(("decision", "approved", "said"), REFUSED)
-def test_refused(echoing: PythonToolbox, decision: Decision, approved: bool, said: str) -> None:
+def test_refused(echoing: TaskToolbox, decision: Decision, approved: bool, said: str) -> None:
     """Everything else is a bug of the caller, and reaches no tool."""
     with pytest.raises(UsageError) as caught:
         echoing.execute(CALL, decision, approved=approved)
@@ -63,8 +63,8 @@ def test_refused(echoing: PythonToolbox, decision: Decision, approved: bool, sai
 
 
 @pytest.fixture(scope="module")
-def echoing() -> Iterator[PythonToolbox]:
-    with PythonToolbox(make_task(DATA, "misbehaving.py:echo"), environ=os.environ) as toolbox:
+def echoing() -> Iterator[TaskToolbox]:
+    with TaskToolbox(make_task(DATA, "misbehaving.py:echo"), environ=os.environ) as toolbox:
         yield toolbox
 
 

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 from agentgate.core.events import Code, Decision, Digest, Effect, ToolCall
-from agentgate.task import ModelSettings, Task, ToolSource
+from agentgate.task import ModelSettings, PythonFunction, Task, ToolSource
 from agentgate.tools import open_toolbox
 
 if __name__ == "__main__":
     folder = Path(__file__).parent
-    source = ToolSource("misbehaving.py:hangs", str(folder / "misbehaving.py"), "hangs")
+    source = ToolSource(name="hangs", runs=PythonFunction(str(folder / "misbehaving.py"), "hangs"))
     task = Task("t", "p", ModelSettings("openai"), Digest("t", "0" * 64), str(folder), tools=(source,))
     arguments = {"witness": sys.argv[1]}
     with open_toolbox(task, environ=os.environ) as toolbox:
