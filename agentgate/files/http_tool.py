@@ -18,7 +18,7 @@ from agentgate.task import HttpRequest, Template, ToolEffect
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", re.ASCII)
 _SAFE = ("GET", "HEAD")
-_URL = re.compile(r"(https?://)([^/?#\\]*)([^?#]*)(.*)", re.DOTALL)
+_URL = re.compile(r"(https?://)([^/?#\\]*)((?:/[^?#]*)?)((?:[?#].*)?)", re.DOTALL)
 _SEGMENT = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _DOTS = re.compile(r"(?:\.|%2[eE]){1,2}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", re.ASCII)

@@ -155,7 +155,7 @@ class Validator:
         if keyword == "type":
             return error("wrong-type", place, f"{_described(value)} where {wanted} is expected", _type_help(value, wanted))
         if keyword == "pattern":
-            definition = str(problem.schema_path[1]) if problem.schema_path[0] == "definitions" else ""
+            definition = str(problem.schema_path[1]) if problem.schema_path[0] == "definitions" and "variable" not in wanted else ""
             return _mismatch(place, value, wanted, _BAD_PATTERN.get(definition, "bad-name"))
         if keyword == "minItems":
             return error("empty-list", place, "an empty list: this would be about nothing", "name something, or leave it out")
@@ -261,6 +261,8 @@ def _type_help(value: Json, wanted: str) -> str | None:
         return "numbers stand without quotes"
     if isinstance(value, int | float | bool) and ("text" in wanted or "name" in wanted):
         return f"put it in quotes: `'{str(value).lower()}'`"
+    if isinstance(value, str) and "a program" in wanted:
+        return f"write a list: `[{', '.join(value[:40].split())}]`"
     if isinstance(value, str) and "a list" in wanted:
         return f"write a list: `[{value[:40]}]`"
     return None

@@ -40,13 +40,13 @@ class Run:
         self.toolbox = toolbox
         self._ids = itertools.count(1)
 
-    def call(self, tool: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
+    def call(self, tool: str, arguments: Mapping[str, Any] | None = None, *, key: str | None = None) -> Outcome:
         text = json.dumps(arguments or {})
         decision = Decision(Effect.ALLOW, Code.RULE, "r", "", arguments=json.loads(text))
-        return self.toolbox.execute(ToolCall(f"call_{next(self._ids)}", tool, text), decision)
+        return self.toolbox.execute(ToolCall(f"call_{next(self._ids)}", tool, text), decision, idempotency_key=key)
 
-    def result(self, tool: str, arguments: Mapping[str, Any] | None = None) -> Any:
-        outcome = self.call(tool, arguments)
+    def result(self, tool: str, arguments: Mapping[str, Any] | None = None, *, key: str | None = None) -> Any:
+        outcome = self.call(tool, arguments, key=key)
         assert outcome.ok, outcome.content
         return json.loads(outcome.content)["result"]
 
