@@ -70,7 +70,7 @@ def tool_schema() -> dict[str, Json]:
     return {
         **mapping(
             properties,
-            title="a tool: `{python: FILE.py:FUNCTION}`, `{command: [...]}` or `{http: {...}}`",
+            title="a tool: `{python: …}`, `{command: …}` or `{http: …}`",
             description="A Python function, a command, or an HTTP request. Reading a task imports and executes nothing.",
         ),
         "oneOf": [{"required": [kind]} for kind in KINDS],
