@@ -52,7 +52,7 @@ from agentgate.output.port import Screen
 from agentgate.output.sink import Sink
 from agentgate.session import Session, steady_clock
 from agentgate.task import ModelSettings, Task
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 from agentgate.unfinished import Past
 
 _SHOWN = 12
@@ -153,9 +153,7 @@ def _settings(task: Task, model: str | None, past: Past) -> ModelSettings:
     return chosen_model(task, model or (None if was == str(task.model) else was))
 
 
-def _resumed(
-    wanted: ToResume, past: Past, task: Task, policy: Policy, sources: Sources, toolbox: PythonToolbox, at: datetime
-) -> RunResumed:
+def _resumed(wanted: ToResume, past: Past, task: Task, policy: Policy, sources: Sources, toolbox: TaskToolbox, at: datetime) -> RunResumed:
     """What is recorded about going on.
 
     Raises:

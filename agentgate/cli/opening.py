@@ -39,7 +39,7 @@ from agentgate.session import Session, offered_tools
 from agentgate.task import ModelSettings, Task, ToolEffect
 from agentgate.tools import open_toolbox
 from agentgate.tools.port import Toolbox
-from agentgate.tools.toolbox import PythonToolbox
+from agentgate.tools.toolbox import TaskToolbox
 
 _LONGEST_SCOPE = 200
 
@@ -214,7 +214,7 @@ def _recording(task: Task) -> list[Event]:
     raise FileError(f"the recording `{task.recording}` holds no answer of a model", help=help)
 
 
-def opened_toolbox(task: Task, workdir: str, interrupts: Interrupts, secret_env: str | None) -> PythonToolbox:
+def opened_toolbox(task: Task, workdir: str, interrupts: Interrupts, secret_env: str | None) -> TaskToolbox:
     """Imports the tools. Code of theirs runs here already, which may hang."""
     environ = without_secret(os.environ, secret_env)
     return interrupts.wait_for(lambda: open_toolbox(task, environ=environ, workdir=workdir), grace=0.0, give_up=lambda: None)
