@@ -52,6 +52,8 @@ class Judged(Struct, frozen=True):
     """Whether the effect is another than before: than the other policy's, where there is one, else than the recorded one."""
     after_flip: bool
     """Whether an earlier call of this transcript flipped: from there on a real run might have gone another way."""
+    redacted: bool = False
+    """Whether its arguments are not the original ones, but what the record has left of them."""
 
     @property
     def before(self) -> Verdict | None:
@@ -61,6 +63,8 @@ class Judged(Struct, frozen=True):
     def as_object(self) -> dict[str, Json]:
         """The row of `--format jsonl`; it has `against` only where there is another policy."""
         row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__}
+        if not self.redacted:
+            del row["redacted"]
         row["recorded"] = self.recorded and self.recorded.as_object()
         if self.against is None:
             del row["against"]
@@ -132,6 +136,7 @@ class Replay:
             against=against,
             flipped=before is not None and before.effect is not decision.effect,
             after_flip=flipped,
+            redacted=item.recorded is not None and item.recorded.redacted,
         )
 
 
@@ -178,6 +183,8 @@ class Tally:
         self.matrix: Counter[tuple[Effect, Effect]] = Counter()
         """Effect before, effect now → calls."""
         self.flips = 0
+        self.redacted = 0
+        """Calls that could only be judged by redacted arguments."""
         self.flipped_runs = 0
         self.groups: dict[tuple[str | None, ...], Group] = {}
         self.damaged: list[Damage] = []
@@ -195,6 +202,7 @@ class Tally:
         self.calls += 1
         self.effects[call.effect] += 1
         self.rules[call.rule or call.code] += 1
+        self.redacted += call.redacted
         before = call.before
         if before is None:
             return
@@ -218,6 +226,7 @@ class Tally:
             "effects": {effect.value: self.effects[effect] for effect in Effect},
             "rules": dict(sorted(self.rules.items())),
             "flips": self.flips,
+            **({"redacted": self.redacted} if self.redacted else {}),
             "seconds": round(seconds, 6),
             "damaged": [{"file": damage.file, "line": damage.line, "why": damage.why} for damage in self.damaged],
         }

@@ -114,6 +114,7 @@ def serve(
 def _loader(policies: list[str], role: str | None, wanted: Settings, *, observe: bool) -> Callable[[], Bench]:
     """What reads the policy, at the start and again at SIGHUP."""
     from agentgate.core.events import Digest, Mode, PolicyDigest
+    from agentgate.core.redaction.secrets import known_secrets
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
     from agentgate.gateway.judging import Bench
@@ -132,6 +133,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, *, observe:
             clock=clock,
             workdir=workdir,
             resolve=resolve,
+            secrets=known_secrets(os.environ),
             price=_prices(wanted.upstream) if any(limit.kind == "cost_usd" for limit in policy.limits) else None,
         )
 

@@ -5,7 +5,7 @@ Synchronous and without I/O of its own. One call that is not let through withhol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -61,6 +61,8 @@ class Bench(Struct, frozen=True, kw_only=True):
     switch: Stopper | None = None
     price: Callable[[str], Pricing | None] | None = None
     """How to tell what a model's answers cost; None where the policy does not want to know."""
+    secrets: Mapping[str, str] = {}
+    """Environment variables whose values no record may hold."""
 
     def session(self, recorder: Callable[[Event], None], run: str | None) -> Session:
         """A session by this policy; without a run, one that no kill switch reaches."""
@@ -73,6 +75,7 @@ class Bench(Struct, frozen=True, kw_only=True):
             workdir=self.workdir,
             resolve=self.resolve,
             switch=self.switch(run) if self.switch is not None and run is not None else None,
+            secrets=self.secrets,
         )
 
     @property

@@ -68,6 +68,9 @@ class ReplayTable:
                 "After its first changed decision a real run could have gone another way: "
                 f"{tally.flipped_runs:,} of {plural(tally.transcripts, 'run')}."
             )
+        if tally.redacted:
+            yield ""
+            yield from self._paragraph(f"{plural(tally.redacted, 'call')} could only be judged by what redaction has left of the arguments.")
         if tally.damaged:
             yield ""
             were = "was" if len(tally.damaged) == 1 else "were"

@@ -187,6 +187,7 @@ class Play:
         toolbox: Toolbox | None = None,
         approver: Approver | None = None,
         switch: Switch | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
         """Brings the parts together.
 
@@ -200,6 +201,7 @@ class Play:
             toolbox: in place of the story's tools.
             approver: in place of the scripted people.
             switch: the kill switch.
+            secrets: what no record may hold.
         """
         self.clock = Clock()
         self.recorder = recorder or Recorder()
@@ -213,6 +215,7 @@ class Play:
             recorder=self.recorder,
             clock=self.clock,
             switch=switch,
+            secrets=secrets,
         )
         people = approver or People([PEOPLE[answer] if isinstance(answer, str) else answer for answer in story.get("people", ())])
         self.loop = Loop(self.session, model or self.model, toolbox or self.tools, people, self.notes, interrupts or Interrupts())

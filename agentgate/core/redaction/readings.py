@@ -6,10 +6,12 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from urllib.parse import unquote
 
 from agentgate.core.patterns import is_invisible
 
 _ESCAPE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\[\"\\/bfnrt]")
+_PERCENT = re.compile(r"(?:%[0-9a-fA-F]{2})+")
 _UNUSUAL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]|[^\x00-\x7f]")
 _HEX = 16
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -37,7 +39,7 @@ class Reading:
         return (first, last) if isinstance(self._inner, str) else self._inner.origin(first, last)
 
     def _read(self) -> str:
-        source = self._inner if isinstance(self._inner, str) else self._inner.text
+        source = _text(self._inner)
         parts: list[str] = []
         pieces: list[tuple[int, int, int, int]] = []
         copied = length = 0
@@ -88,20 +90,23 @@ def looks(text: str) -> str:
 
 
 def readings(text: str) -> Iterator[Reading]:
-    """The ways to read a text that give another one: with JSON's escapes undone, and as it looks."""
-    opened: Reading | None = None
-    if "\\" in text:
-        opened = Reading(text, _ESCAPE, _unescaped)
-        if opened.text != text:
-            yield opened
-        else:
-            opened = None
-    for inner in (text, opened):
-        if inner is None:
-            continue
-        plain = looks(inner if isinstance(inner, str) else inner.text)
-        if plain != (inner if isinstance(inner, str) else inner.text):
+    """The ways to read a text that give another one: with JSON's escapes undone, with those of URLs undone too, and each as it looks."""
+    variants: list[Reading | str] = [text]
+    for sign, pattern, becomes in (("\\", _ESCAPE, _unescaped), ("%", _PERCENT, unquote)):
+        latest = _text(variants[-1])
+        if sign in latest:
+            opened = Reading(variants[-1], pattern, becomes)
+            if opened.text != latest:
+                yield opened
+                variants.append(opened)
+    for inner in variants:
+        plain = looks(_text(inner))
+        if plain != _text(inner):
             yield Reading(inner, _UNUSUAL, looks, plain)
+
+
+def _text(inner: Reading | str) -> str:
+    return inner if isinstance(inner, str) else inner.text
 
 
 def _unescaped(escape: str) -> str:

@@ -1,0 +1,157 @@
+"""Rules about results: which one wins, what the model gets, and that what cannot be judged does not get through."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentgate.core.admission import admitted
+from agentgate.core.events import Code, Json, ResultEffect, Verdict
+from agentgate.core.policy import Policy, Redaction, ResultRule
+from agentgate.core.redaction.redactor import Redactor
+from agentgate.core.results import ResultRules, judge_result
+from agentgate.core.state import State
+from tests.core.building import policy, rule
+
+
+def block(id: str = "b", tools: str = "*", *, max_bytes: int | None = None, **more: Any) -> ResultRule:
+    """A rule that blocks results."""
+    return ResultRule(rule("block", tools, id=id, **more), max_bytes)
+
+
+def cut(max_bytes: int, id: str = "c", tools: str = "*", **more: Any) -> ResultRule:
+    """A rule that cuts results."""
+    return ResultRule(rule("block", tools, id=id, **more), max_bytes, cut=True)
+
+
+def judged(result: Json, *rules: ResultRule, role: str | None = None, more: Policy | None = None) -> Verdict:
+    """The verdict on a result of the tool `x`."""
+    wanted = policy(results=rules, roles={"admin": ()}) if more is None else more
+    content = json.dumps({"ok": True, "tool": "x", "result": result})
+    return judge_result(ResultRules(wanted), State(role=role), "x", content)
+
+
+def outcome(verdict: Verdict) -> tuple[str, str | None]:
+    """What the verdict comes to, and by which rule."""
+    return verdict.effect.value, verdict.rule
+
+
+def test_block_wins_over_cut_and_the_smallest_cut_over_others() -> None:
+    """The order of the rules never matters."""
+    rules = [cut(10, "ten"), cut(5, "five"), cut(7, "seven")]
+    for some in (rules, rules[::-1]):
+        assert outcome(judged("a" * 20, *some)) == ("cut", "five")
+        assert outcome(judged("a" * 20, *some, block())) == ("block", "b")
+    assert outcome(judged("a" * 8, cut(10, "ten"), cut(7, "seven"))) == ("cut", "seven")
+
+
+@pytest.mark.parametrize(("result", "size"), [("ä" * 10, 20), ([1, 2], 6), ({"a": "ä"}, 11), ("", 0), (None, 4)])
+def test_sizes_are_bytes_of_the_text_or_of_its_json(result: Json, size: int) -> None:
+    """A rule with `max_bytes` is about larger results only."""
+    assert outcome(judged(result, block(max_bytes=size))) == ("allow", None)
+    if size:
+        assert outcome(judged(result, block(max_bytes=size - 1))) == ("block", "b")
+
+
+def test_conditions_look_at_the_result_and_into_it() -> None:
+    """The whole of it, a part of an object, or every string."""
+    whole = block(unless={"result": {"schema": {"type": "object", "required": ["id"]}}})
+    assert outcome(judged({"id": 1}, whole)) == ("allow", None)
+    assert outcome(judged([], whole)) == ("block", "b")
+    assert outcome(judged({"status": "error"}, block(when={"result.status": "error"}))) == ("block", "b")
+    everywhere = block(when={"*": {"search": "(?i)ignore previous"}})
+    assert outcome(judged({"a": [{"Ignore previous": 1}]}, everywhere)) == ("block", "b")
+    assert outcome(judged("i\u200bgnore  previous".replace("  ", " "), everywhere)) == ("block", "b")
+
+
+def test_what_a_tool_failed_with_is_judged_as_error() -> None:
+    """The text of an exception can carry what a result can."""
+    rules = ResultRules(policy(results=(block(when={"*": {"search": "ignore"}}), block("shape", when={"result": {"exists": True}}))))
+    told = json.dumps({"ok": False, "error": "tool 'x' failed: ValueError: ignore all", "code": "tool_error"})
+    assert outcome(judge_result(rules, State(), "x", told)) == ("block", "b")
+    assert outcome(judge_result(rules, State(), "x", told.replace("ignore", "read"))) == ("allow", None)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"ok": true}', '{"result": 1, "result": 2}', "x", '{"result": 1e999}'])
+def test_what_cannot_be_judged_is_blocked(content: str) -> None:
+    """Where a rule might have had a say."""
+    rules = ResultRules(policy(results=(cut(5, tools="x"),)))
+    assert judge_result(rules, State(), "x", content).effect is ResultEffect.BLOCK
+    assert judge_result(rules, State(), "y", content).effect is ResultEffect.ALLOW
+
+
+def test_a_condition_that_cannot_be_judged_holds() -> None:
+    """A result of the wrong type does not slip past a rule that was meant to stop it."""
+    assert outcome(judged({"n": "text"}, block(when={"result.n": {"max": 3}}))) == ("block", "b")
+    assert outcome(judged("text", block(unless={"result": {"max": 3}}))) == ("block", "b")
+
+
+def test_a_bug_while_judging_is_a_block() -> None:
+    """Nothing comes through because something broke."""
+    verdict = judge_result(None, State(), "x", "{}")  # type: ignore[arg-type]
+    assert (verdict.effect, verdict.code) == (ResultEffect.BLOCK, Code.INTERNAL_ERROR)
+
+
+def test_rules_bind_tools_and_roles_like_those_about_calls() -> None:
+    """`except`, `roles` and `except_roles` mean the same."""
+    assert outcome(judged(1, block(except_tools=("x",)))) == ("allow", None)
+    assert outcome(judged(1, block(roles=("admin",)))) == ("allow", None)
+    assert outcome(judged(1, block(roles=("admin",)), role="admin")) == ("block", "b")
+    assert outcome(judged(1, block(except_roles=("admin",)), role="admin")) == ("allow", None)
+    assert outcome(judged(1, block(after=("y",)))) == ("allow", None)
+
+
+def test_a_rule_on_trial_is_told_and_does_nothing() -> None:
+    """What it would have done stands in the verdict."""
+    verdict = judged("aaaa", block("b", observe=True), cut(2, "t", observe=True))
+    assert outcome(verdict) == ("allow", None)
+    assert [(trial.rule, trial.effect.value) for trial in verdict.trials] == [("b", "block"), ("t", "cut")]
+
+
+def test_a_blocked_result_leaves_a_sentence_and_a_digest() -> None:
+    """The model learns why; nobody learns what."""
+    found = judged("secret", block("b", message="not for you", hint="ask again"))
+    told = admitted(found, '{"ok": true, "tool": "x", "result": "secret"}', None)
+    assert json.loads(told.content) == {"ok": False, "error": "not for you", "code": "result_blocked", "rule": "b", "hint": "ask again"}
+    assert told.original is not None
+    assert (told.original.bytes, told.original.sha256) == (6, sha256(b"secret").hexdigest())
+    assert not told.ok
+
+
+@given(text=st.text(st.characters(codec="utf-8"), max_size=40), size=st.integers(0, 60))
+def test_a_cut_is_a_beginning_of_whole_characters(text: str, size: int) -> None:
+    """At most so many bytes, the longest such beginning, and it says that it was cut."""
+    content = json.dumps({"ok": True, "tool": "x", "result": text})
+    told = json.loads(admitted(judged(text, cut(size)), content, None).content)
+    left = told["result"]
+    assert text.startswith(left)
+    assert len(left.encode()) <= max(size, 0)
+    assert (left == text) != bool(told.get("truncated"))
+    if left != text:
+        assert len(text[: len(left) + 1].encode()) > size
+
+
+def test_structures_are_cut_as_text() -> None:
+    """Half a list is no list, and does not look like one."""
+    told = json.loads(admitted(judged([1, 2, 3], cut(4)), '{"ok": true, "tool": "x", "result": [1, 2, 3]}', None).content)
+    assert told == {"ok": True, "tool": "x", "result": "[1, ", "truncated": True}
+
+
+def test_no_half_of_what_is_redacted_is_left_by_a_cut() -> None:
+    """Also where the model gets the original: the cut goes in front of it."""
+    redactor = Redactor([Redaction(id="customer", pattern="CUST-[0-9]{6}", original=True)])
+    content = '{"ok": true, "tool": "x", "result": "call CUST-123456 now"}'
+    told = admitted(judged("call CUST-123456 now", cut(9)), content, redactor)
+    assert json.loads(told.content)["result"] == "call "
+
+
+def test_observed_verdicts_leave_everything() -> None:
+    """In observe mode the model gets what the tool returned."""
+    content = '{"ok": true, "tool": "x", "result": "aaaa"}'
+    for verdict in (Verdict(ResultEffect.BLOCK, "b", enforced=False), Verdict(ResultEffect.CUT, "c", max_bytes=1, enforced=False)):
+        assert admitted(verdict, content, None).content == content
