@@ -70,7 +70,7 @@ class ReplayTable:
             )
         if tally.redacted:
             yield ""
-            yield from self._paragraph(f"{plural(tally.redacted, 'call')} could only be judged by what redaction has left of the arguments.")
+            yield from self._paragraph(f"{plural(tally.redacted, 'call')} could only be judged by what redaction left of the arguments.")
         if tally.damaged:
             yield ""
             were = "was" if len(tally.damaged) == 1 else "were"
