@@ -83,6 +83,6 @@ def _excepted(calls: Calls, rule: CompiledRule) -> Contradiction | None:
     trial = None
     for tool in calls.possible_names(rule)[:1]:
         for role in calls.roles(rule)[:1]:
-            arguments = {**calls.least(tool), **parts[0].arguments}
+            arguments = next(calls.satisfying_all(rule, tool, role), {**calls.least(tool), **parts[0].arguments})
             trial = calls.judge(tool, arguments, role=role, after=calls.history(rule))
     return Contradiction("`unless` holds whenever `when` does", rule.unless[0].condition, trial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import permutations
 
 from agentgate.core.conditions import OPERATORS, Unjudgeable, World
@@ -12,6 +12,7 @@ from agentgate.core.lint import shapes
 from agentgate.core.lint.calls import put
 from agentgate.core.lint.languages import no_text
 from agentgate.core.lint.values import TAKES
+from agentgate.core.patterns import glob_pattern
 from agentgate.core.policy import Condition
 from agentgate.core.rules import ABSENT, CompiledCondition
 from agentgate.core.state import State
@@ -158,10 +159,28 @@ def _crossed(argument: str, operators: dict[str, Json]) -> Iterator[str]:
     for low, high, what in (("min", "max", "number"), ("min_length", "max_length", "length")):
         if low in operators and high in operators and operators[low] > operators[high]:
             yield f"no {what} of `{argument}` is at least {operators[low]} and at most {operators[high]}"
-    patterns, globs = [[operators[key]] if key in operators else [] for key in ("matches", "glob")]
+    globs = [operators["glob"]] if "glob" in operators else []
+    patterns = [text(operators[key]) for key, text in _AS_PATTERN.items() if key in operators]
     if (patterns or globs) and no_text(patterns, globs, operators.get("min_length", 0), operators.get("max_length")):
-        keys = [key for key in operators if key in ("matches", "glob", "min_length", "max_length")]
+        keys = [key for key in operators if key in (*_AS_PATTERN, "glob", "min_length", "max_length")]
         yield f"no text of `{argument}` satisfies {_joined(keys)}" + (" together" if len(keys) > 1 else "")
+
+
+def _addresses(domains: Json) -> str:
+    return f"(?i)[^@]+@(?:{_names(domains)})"
+
+
+def _urls(operand: Json) -> str:
+    return rf"(?is)[a-z]+://(?:{_names(operand['hosts'])})(?:[:/].*)?"
+
+
+def _names(hosts: Json) -> str:
+    """Any of the hosts, which may be addresses in brackets, or patterns with `*`."""
+    return "|".join(rf"\[?{glob_pattern(host.strip('[]')).removeprefix('(?s)')}\]?" for host in hosts)
+
+
+_AS_PATTERN: Mapping[str, Callable[[Json], str]] = {"matches": str, "email": _addresses, "url": _urls}
+"""Operators, and a pattern that covers at least what they hold for."""
 
 
 def _joined(keys: Iterable[str]) -> str:
