@@ -22,7 +22,8 @@ _MOST = 50
 _MEANT = re.compile(r"(?:did you mean|agentgate says) `([A-Za-z_]+)`\??")
 _WRITTEN = re.compile(r"`([^`]+)`")
 _NAMES = frozenset(("unknown-key", "unknown-effect", "unknown-operator"))
-_PATTERNS = frozenset(("case-sensitive", "flat-case-sensitive"))
+_FLAGS = {"case-sensitive": "(?i)", "flat-case-sensitive": "(?i)", "dot-misses-newline": "(?s)"}
+"""Code of a finding about a pattern that stops something → what in front of the pattern lets it stop more."""
 _BREAK = re.compile(r"\r\n|\r|\n")
 
 Examine = Callable[[bytes], Sequence[Finding]]
@@ -48,7 +49,7 @@ def mend(data: bytes, findings: Sequence[Finding], examine: Examine) -> tuple[by
     mended: list[Finding] = []
     tried: set[tuple[str, str]] = set()
     while len(mended) < _MOST:
-        finding = next((one for one in findings if one.code in _NAMES | _PATTERNS and (one.code, str(one.place)) not in tried), None)
+        finding = next((one for one in findings if one.code in (*_NAMES, *_FLAGS) and (one.code, str(one.place)) not in tried), None)
         if finding is None:
             break
         tried.add((finding.code, str(finding.place)))
@@ -74,8 +75,8 @@ def _count(findings: Sequence[Finding], code: str) -> int:
 
 
 def _edit(data: bytes, finding: Finding) -> _Edit | None:
-    if finding.code in _PATTERNS:
-        return _ignoring_case(data, finding)
+    if finding.code in _FLAGS:
+        return _with_flag(data, finding)
     meant, written = _MEANT.fullmatch(finding.help or ""), _WRITTEN.search(finding.message)
     if meant is None or written is None or meant[1] == "allow":
         # What lets something through is for a person to write.
@@ -83,17 +84,18 @@ def _edit(data: bytes, finding: Finding) -> _Edit | None:
     return _Edit(finding.place, meant[1]) if _text_at(data, finding.place) == written[1] else None
 
 
-def _ignoring_case(data: bytes, finding: Finding) -> _Edit | None:
-    """`(?i)` in front of the pattern that a finding is about."""
+def _with_flag(data: bytes, finding: Finding) -> _Edit | None:
+    """A flag in front of the pattern that a finding is about."""
     document = parse(data, finding.place.file, max_bytes=POLICY_BYTES).document
     if document is None:
         return None
-    place = finding.place if finding.code.startswith("flat-") else _pattern_place(document, finding.place)
+    flat = isinstance(document.value, dict) and "policies" in document.value
+    place = finding.place if flat else _pattern_place(document, finding.place)
     written = _text_at(data, place) if place is not None else ""
     if place is None or not written or written[0] in "|>":
         return None
     at = 1 if written[0] in "'\"" else 0
-    return _Edit(Place(place.file, place.line, place.column + at, 0), "(?i)")
+    return _Edit(Place(place.file, place.line, place.column + at, 0), _FLAGS[finding.code])
 
 
 def _pattern_place(document: Document, condition: Place) -> Place | None:

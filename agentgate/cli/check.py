@@ -34,7 +34,9 @@ def check(
         typer.Option("--format", "-f", help="How to show findings: text, or github in a GitHub workflow.", show_default=False),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is safe: misspelt keys, `(?i)` in patterns. Changes the files.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what is safe in the files: misspelt keys, `(?i)` and `(?s)` in patterns.")
+    ] = False,
     codes: Annotated[bool, typer.Option("--codes", help="Explain every code that a finding can have, and exit.")] = False,
 ) -> None:
     """Says everything that is wrong or unwise in policy and task files. Never touches the network.

@@ -20,13 +20,14 @@ from agentgate.core.explain import reached
 from agentgate.core.lint import shapes
 from agentgate.core.lint.trial import value_text
 from agentgate.core.lint.values import satisfying
-from agentgate.core.policy import expand_sources
+from agentgate.core.policy import expand_sources, holders
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, Selector
 from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State
 
 _MOST_CHANGES = 8
 """How many ways to another outcome are worth reading."""
+_ROLE = "role"
 _MOST_TRIES = 1_000
 """How many are tried."""
 _MOST_RULES = 50
@@ -68,7 +69,7 @@ def changes(policy: CompiledPolicy, state: State, call: ToolCall, world: World, 
         other = decide(one.policy, one.state, one.call, world)
         if other.effect is not decision.effect and other.code in (Code.RULE, Code.DEFAULT, Code.LIMIT):
             key = (one.what, other.effect, other.rule)
-            if key not in found or len(one.change) < len(found[key].change):
+            if key not in found or (one.what != _ROLE and len(one.change) < len(found[key].change)):
                 found[key] = Change(one.change, other.effect, other.code, other.rule)
     return sorted(found.values(), key=lambda change: _MILDEST_FIRST[change.effect])[:_MOST_CHANGES]
 
@@ -81,10 +82,12 @@ def _tries(policy: CompiledPolicy, state: State, call: ToolCall, world: World, d
     except InvalidJson:
         arguments = None
     rules = _nearest(policy, state, call.name, arguments or {}, world)
-    for role in (*sorted(policy.policy.roles), None):
+    # Those that the most others include come first: nobody needs more rights than it takes.
+    roles = sorted(policy.policy.roles, key=lambda role: (-len(holders(policy.policy, (role,))), role))
+    for role in (None, *roles):
         if role != state.role:
             change = "no role" if role is None else f"--role {role}"
-            yield _Try("role", change, policy, replace(state, role=role), call)
+            yield _Try(_ROLE, change, policy, replace(state, role=role), call)
     if decision.code is Code.LIMIT:
         names = [limit.id for limit, _ in reached(policy, state, call, world)]
         kept = tuple(limit for limit in policy.policy.limits if limit.id not in names)

@@ -95,6 +95,20 @@ def test_what_is_not_safe_is_left_alone(tmp_path: Path, content: str) -> None:
     assert file.read_text() == content
 
 
+def test_flags_are_put_in_front_of_patterns_in_flow_style(tmp_path: Path) -> None:
+    """Case and line breaks alike, in both forms of a policy, whatever the quotes."""
+    native = """{version: 1, rules: [{id: a, block: t, when: {q: {search: "dr\\\\sop"}, r: {matches: Xy.*}}}, {id: s, allow: t}]}\n"""
+    flat = """policies: [{name: f, type: argument_filter, action: block, tool_name: t, pattern: 'A.B'}]  # end\n"""
+    for content, mended in (
+        (native, native.replace('"dr', '"(?i)dr').replace("Xy", "(?s)(?i)Xy")),
+        (flat, flat.replace("A.B", "(?s)(?i)A.B")),
+    ):
+        file = tmp_path / "policy.yaml"
+        file.write_text(content)
+        fix(str(file))
+        assert file.read_text() == mended
+
+
 def test_links_still_lead_to_the_file(tmp_path: Path) -> None:
     """Through a symbolic link the file behind it is mended, and the link stays one."""
     file, link = tmp_path / "policy.yaml", tmp_path / "link.yaml"

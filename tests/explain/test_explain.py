@@ -64,6 +64,11 @@ STORIES: dict[str, tuple[Policy, dict[str, Any], list[str]]] = {
         {"role": "viewer"},
         ["block default", "- changes: role is viewer, needs operator", "> --role operator: ask changes"],
     ),
+    "the least role that will do": (
+        policy(rule("ask", "db", id="changes", roles=("operator",)), roles={"viewer": (), "operator": ("viewer",), "admin": ("operator",)}),
+        {},
+        ["block default", "- changes: there is no role, needs operator", "> --role operator: ask changes"],
+    ),
     "no role": (
         policy(rule("allow", "db", id="all", except_roles=("viewer",)), roles=ROLES),
         {"role": "operator"},

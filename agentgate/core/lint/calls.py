@@ -158,7 +158,8 @@ class Calls:
                     for arguments in self.matching(rule, tool, role, most=1):
                         yield self.judge(tool, arguments, role=role, after=self.history(rule))
         if self.policy.default is not Effect.BLOCK:
-            for tool in (*(self.tools.names if self.tools is not None else ()), "any_tool"):
+            excepted = (name for rule in self.rules for name in sorted(rule.excepted.exact))
+            for tool in (*(self.tools.names if self.tools is not None else excepted), "any_tool"):
                 yield self.judge(tool, self.least(tool))
 
     def _options(self, condition: CompiledCondition, tool: str, state: State) -> list[Json]:
