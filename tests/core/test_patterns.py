@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import re2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgate.core.patterns import InvalidPattern, Kind, Pattern, PatternSet, compile_pattern, glob_pattern, unmasked
@@ -46,7 +46,6 @@ def test_together_they_say_what_each_says_alone(kind: Kind, text: str) -> None:
         assert sorted(patterns.matches(text)) == expected
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.from_regex(r"\A[ab.*|(?s)]{0,6}\Z").filter(lambda text: compiles(text)), max_size=5).map(tuple),
     st.text("ab\n", max_size=6),

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentgate.core.engine import compile
@@ -83,7 +83,7 @@ def test_random_fragments_raise_nothing_but_file_errors(fragments: list[str]) ->
 
 
 @given(st.data())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=300)
 def test_mutated_files_load_or_are_refused(data: st.DataObject) -> None:
     """Good and bad files with pieces removed, doubled or replaced; what still loads can be compiled."""
     text = data.draw(st.sampled_from(SEEDS))

@@ -90,7 +90,6 @@ def test_results_follow_their_calls(file: str) -> None:
 
 
 @pytest.mark.parametrize("name", IMPORTERS)
-@settings(deadline=None)
 @given(value=values, tools=st.none() | values)
 def test_any_value_is_a_run_or_is_refused(name: str, value: Json, tools: Json) -> None:
     """An importer that is given something else than it expects says so, and raises nothing else."""
@@ -104,7 +103,6 @@ def test_any_value_is_a_run_or_is_refused(name: str, value: Json, tools: Json) -
 
 
 @pytest.mark.parametrize("name", FILE_IMPORTERS)
-@settings(deadline=None)
 @given(given=st.lists(values, max_size=4))
 def test_any_lines_are_runs_or_damage(name: str, given: list[Json]) -> None:
     """The same for those that take a whole file."""
@@ -116,7 +114,7 @@ def test_any_lines_are_runs_or_damage(name: str, given: list[Json]) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_any_value_in_any_place(file: str, data: st.DataObject) -> None:
     """A real file with something else in one place is read, or named; it never raises."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgate.core.arguments import InvalidJson
@@ -227,7 +227,6 @@ def plain(event: Event) -> object:
     return json.loads(json.dumps(msgspec.to_builtins(event)))
 
 
-@settings(deadline=None)
 @given(events, st.integers(0, 2**40))
 def test_any_event_can_be_written_and_read_back(event: Event, seq: int) -> None:
     """A line gives back its event, its bytes are ASCII without a line feed in them, and other JSON readers see the same."""
@@ -240,7 +239,6 @@ def test_any_event_can_be_written_and_read_back(event: Event, seq: int) -> None:
     assert raw["hash"] == sealed.hash
 
 
-@settings(deadline=None)
 @given(st.lists(events.filter(lambda event: not isinstance(event, RunStarted | RunEnded)), max_size=6), st.data())
 def test_any_run_follows_its_chain(middle: list[Event], data: st.DataObject) -> None:
     """A chain as written has no problem; with one line left out, repeated or moved, it has at least one."""

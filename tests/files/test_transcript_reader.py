@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgate.core.events import Effect, ModelReplied, RunEnded, RunStarted, ToolCall, ToolReturned
@@ -341,7 +341,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(values.map(line) | st.binary(max_size=20) | st.sampled_from(LINES), max_size=4))
 def test_no_file_is_too_strange(lines: list[bytes]) -> None:
     """Whatever stands in a file, reading it gives transcripts that a session can take in, and damages; never an exception."""

@@ -135,7 +135,7 @@ def test_a_text_cannot_forge_a_row(text: str, width: int, mode: Mode, encoding: 
         assert_honest(text, mode, View(width=width, verbosity=verbosity, places={"r": Place(text, 3), text: Place("p.yaml", 4)}), encoding)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.text(st.characters(exclude_categories=[]) | st.sampled_from("\n\r\x1b\x9b ✓✗1234allow()\u202e\ufe0f中\u0301"), max_size=300),
     st.sampled_from(list(Mode)),
@@ -181,7 +181,7 @@ json_values: st.SearchStrategy[Json] = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(json_values, st.sampled_from([50, 72, 80, 120]))
 def test_a_deciding_argument_is_shown_first_and_whole(value: Json, width: int) -> None:
     """However long it is, every character of it stands in the call column, before the other arguments."""

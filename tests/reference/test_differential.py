@@ -17,7 +17,7 @@ SEEDED = int(os.environ.get("AGENTGATE_PAIRS", "20000"))
 """How many pairs of policy and call are compared from fixed seeds. A million: `python -m tests.reference.compare 1000000`."""
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 @example(Random(0))
 @example(Random(4236))  # an id that was used again while its question was open

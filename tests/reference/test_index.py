@@ -101,7 +101,7 @@ def random_arguments(random: Random, values: tuple[Any, ...]) -> dict[str, Any]:
     return found
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 @given(st.randoms(use_true_random=False))
 def test_the_index_changes_no_decision(random: Random) -> None:
     """Whatever the rules, the history and the arguments: the same decision with and without the index."""

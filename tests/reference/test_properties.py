@@ -50,7 +50,7 @@ EXAMPLES = int(os.environ.get("AGENTGATE_EXAMPLES", "2000")) // 8
 SEVERITY = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.BLOCK: 2}
 VALUES: tuple[Any, ...] = ("x", "X", "x\n", 1, 1.0, True, None, ["x"], {"c": "x"})
 
-for_all_runs = settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+for_all_runs = settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
 randoms = st.randoms(use_true_random=False)
 anything = st.one_of(
     st.text(), st.text(st.characters(min_codepoint=0, max_codepoint=0x10FFFF)), st.none(), st.booleans(), st.integers(), st.floats(),

@@ -156,14 +156,14 @@ def assert_same(case: Case, mode: str, resolve: Any) -> None:
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-@settings(max_examples=EXAMPLES // 3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 3, database=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_a_run_replayed_under_its_own_policy_does_not_flip(mode: str, random: Random) -> None:
     """Random policies and histories with limits, roles, answers, returns and pauses, in every mode; and `explain` said the same before."""
     assert_same(random_case(random), mode, None)
 
 
-@settings(max_examples=EXAMPLES // 3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES // 3, database=None, suppress_health_check=list(HealthCheck))
 @given(random=st.randoms(use_true_random=False))
 def test_what_was_found_about_paths_is_believed(random: Random) -> None:
     """Links that lead elsewhere by now, or nowhere then, change nothing: a replay goes by the recorded facts."""

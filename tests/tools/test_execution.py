@@ -322,7 +322,7 @@ def echoing() -> Iterator[Run]:
         yield Run(toolbox)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(value=values)
 def test_any_json_value(echoing: Run, value: Json) -> None:
     """Any JSON value goes into a tool and comes back as it was, to the last digit."""

@@ -107,7 +107,7 @@ def test_same_value_twice() -> None:
     assert to_json([shared, shared]) == ("[[1], [1]]", False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text(st.sampled_from('a\0\n"é€😀'), min_size=1, max_size=8))
 def test_long_text(text: str) -> None:
     """A long string is cut to a beginning of it that fits, never within a character."""
