@@ -110,6 +110,7 @@ class Session:
             self.mode = Mode(mode)
         except ValueError:
             raise UsageError(f"unknown mode `{mode}`", help="one of enforce, observe, dry-run") from None
+        self._observing = self.mode is Mode.OBSERVE
         if isinstance(allowed_tools, str):
             raise UsageError("`allowed_tools` is a text", help="give a list of names")
         self._record = recorder
@@ -363,14 +364,14 @@ class Session:
             raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
         if self.policy.needs_time:
             self.state = at_time(self.state, moment)
-        halt = self.halt(call)
+        state, halt = self.state, self.halt(call)
         if self._share is None or facts is not None or not self._share.concerns(call):
-            decision = self._decide(self.state, call, facts, halt)
+            decision = self._decide(state, call, facts, halt)
         else:
             decision = self._decide_sharing(self._share, call, moment, halt)
         event = CallDecided(
             at=moment,
-            step=self.state.steps,
+            step=state.steps,
             call_id=call.id,
             tool=call.name,
             arguments=call.arguments,
@@ -389,8 +390,9 @@ class Session:
     def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
         world = self._world(facts) if self.policy.asks_world else None
         decision = decide(self.policy, state, call, world, killed=None if halt is None else halt.reason)
-        binds = self.mode is not Mode.OBSERVE or decision.code is Code.KILLED
-        return decision if binds else replace(decision, enforced=False)
+        if self._observing and decision.code is not Code.KILLED:
+            return replace(decision, enforced=False)
+        return decision
 
     def _decide_sharing(self, share: Share, call: ToolCall, moment: datetime, halt: Halt | None) -> Decision:
         """The same in one turn with looking up what runs share, and counting the call where it is let through."""

@@ -61,7 +61,7 @@ def parse_arguments(text: str) -> dict[str, Json]:
     if not text:
         return {}
     value = parse_json(text)
-    if type(value) is not dict:
+    if not isinstance(value, dict):
         raise InvalidJson("not an object")
     return value
 

@@ -96,9 +96,9 @@ def decide(
     try:
         ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         if isinstance(action, ToolCall):
-            return _malformed(state, action) or _killed(killed) or _judge_call(ready, state, action, _NOWHERE if world is None else world)
+            return _judge_call(ready, state, action, _NOWHERE if world is None else world, killed)
         if isinstance(action, ModelRequest):
-            return _killed(killed) or _judge_request(ready, state, action, _NOWHERE if world is None else world)
+            return _judge_request(ready, state, action, _NOWHERE if world is None else world, killed)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
         return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
@@ -148,7 +148,12 @@ def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> l
     return [name for name, plan in plans if plan.named and plan.blanket is None]
 
 
-def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World) -> Decision:
+def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World, killed: str | None) -> Decision:
+    malformed = _malformed(state, call)
+    if malformed is not None:
+        return malformed
+    if killed is not None:
+        return _block(Code.KILLED, killed)
     plan = policy.index.plan(call.name, state.role)
     if not plan.named and policy.default is Effect.BLOCK:
         return _not_allowed_at_all(plan, call)
@@ -157,7 +162,7 @@ def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: Wor
     if state.allowed_tools is not None and call.name not in state.allowed_tools:
         return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
     arguments = _arguments(state, call)
-    if isinstance(arguments, Decision):
+    if not isinstance(arguments, dict):
         return arguments
     key = repeat_key(call.name, call.args_hash or digest(arguments)) if policy.needs_hash else ""
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
@@ -189,10 +194,6 @@ def _by_default(
     else:
         reason = f"no rule matches, and the default {'allows' if policy.default is Effect.ALLOW else 'asks for approval'}"
     return Decision(policy.default, Code.DEFAULT, None, reason, None, arguments, world.facts, trials)
-
-
-def _killed(reason: str | None) -> Decision | None:
-    return None if reason is None else _block(Code.KILLED, reason)
 
 
 def _effect(policy: CompiledPolicy, plan: Plan, arguments: Mapping[str, Json], world: World, state: State) -> Effect:
@@ -263,7 +264,9 @@ def _trials(plan: Plan, arguments: Mapping[str, Json], world: World, state: Stat
     return tuple(Trial(rule.rule.id, rule.rule.effect) for rule in plan.trials if rule.matches(arguments, world, state))
 
 
-def _judge_request(policy: CompiledPolicy, state: State, request: ModelRequest, world: World) -> Decision:
+def _judge_request(policy: CompiledPolicy, state: State, request: ModelRequest, world: World, killed: str | None) -> Decision:
+    if killed is not None:
+        return _block(Code.KILLED, killed)
     if state.max_steps is not None and state.steps >= state.max_steps:
         return Decision(Effect.BLOCK, Code.LIMIT, "max_steps", f"limit of {state.max_steps} steps reached")
     rooms: list[int] = []

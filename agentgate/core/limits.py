@@ -20,6 +20,8 @@ OF_COUNTS = frozenset(("tool_calls", "calls"))
 LEAST_ANSWER = 16
 """Tokens of output for which alone a request is worth sending; fewer are refused by some servers, and say nothing."""
 _ROUNDING = 1e-9
+_MOST_NAMES = 4096
+"""How many tool names a limit remembers. A model can make up any number of them; what is remembered is bounded."""
 
 _USED: dict[str, Callable[[State, str], float]] = {
     "steps": lambda state, key: state.steps,
@@ -36,7 +38,7 @@ _USED: dict[str, Callable[[State, str], float]] = {
 class CompiledLimit:
     """A limit, ready to judge."""
 
-    __slots__ = ("_reported", "_used", "id", "kind", "limit", "selector", "value")
+    __slots__ = ("_known", "_reported", "_used", "id", "kind", "limit", "selector", "value")
 
     def __init__(self, limit: Limit, policy: Policy) -> None:
         self.limit = limit
@@ -44,19 +46,28 @@ class CompiledLimit:
         self.kind = limit.kind
         self.value = limit.value
         self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)), (limit.tools,))
+        self._known: dict[str, bool] = {}
+        """Tool → whether its calls use the limit up, as far as anybody asked: each time all tools called so far are looked through."""
         self._reported = limit.kind in ("tokens", "cost_usd")
         """Whether the model's answers say how much of it they took."""
         self._used = self._calls if limit.kind == "calls" else _USED[limit.kind]
 
     def counts(self, tool: str) -> bool:
         """Whether calls of this tool use it up."""
-        return self.selector is None or tool in self.selector
+        if self.selector is None:
+            return True
+        known = self._known.get(tool)
+        if known is None:
+            if len(self._known) >= _MOST_NAMES:
+                self._known.clear()
+            known = self._known[tool] = tool in self.selector
+        return known
 
     def _calls(self, state: State, _key: str) -> float:
         assert self.selector is not None
         if not self.selector.globs and len(self.selector.exact) == 1:
             return state.calls_by_tool.get(next(iter(self.selector.exact))) or 0
-        return sum(count for tool, count in state.calls_by_tool.items() if tool in self.selector)
+        return sum(count for tool, count in state.calls_by_tool.items() if self.counts(tool))
 
     def reached(self, state: State, key: str = "") -> str | None:
         """Why it blocks, or None where it does not."""

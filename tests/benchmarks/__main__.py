@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-BENCHMARKS = ("decision", "replay")
+BENCHMARKS = ("decision", "memory", "replay")
 
 
 def main(names: list[str]) -> int:

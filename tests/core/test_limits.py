@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, ModelReplied, ToolReturned, Usage
+from agentgate.core.limits import CompiledLimit
 from agentgate.session import Session
 
 from .building import Clock, limit, policy, propose, rule
@@ -294,3 +295,14 @@ def test_a_limit_of_several_tools_counts_the_calls_of_all(tools: str, counted: s
         spent = (names[0] in counted) + (names[1] in counted)
         last = "block" if spent == 2 and names[2] in counted else "allow"
         assert effects(Session(everything), *names) == ["allow", "allow", last]
+
+
+def test_tool_names_that_a_model_makes_up_are_not_remembered_by_a_limit_for_ever() -> None:
+    """Ten thousand names, each counted as before, with as many remembered as there is room for."""
+    compiled = CompiledLimit(limit("calls", 3, "read_*"), policy())
+    for number in range(10_000):
+        assert compiled.counts(f"read_{number}")
+        assert not compiled.counts(f"send_{number}")
+        assert len(compiled._known) <= 4096
+    assert compiled.counts("read_0")
+    assert not compiled.counts("send_0")
