@@ -16,6 +16,7 @@ from agentgate.core.events import Code, Decision, Effect, Json
 from agentgate.core.policy import Policy
 from agentgate.files.transcript import Damage, Proposed, Transcript
 from agentgate.session import Session, prepare
+from agentgate.spread import Calls
 
 
 class Verdict(Struct, frozen=True):
@@ -54,6 +55,8 @@ class Judged(Struct, frozen=True):
     """Whether an earlier call of this transcript flipped: from there on a real run might have gone another way."""
     redacted: bool = False
     """Whether its arguments are not the original ones, but what the record has left of them."""
+    run: str = ""
+    """Its transcript as `explain` takes it: FILE, or FILE:LINE."""
 
     @property
     def before(self) -> Verdict | None:
@@ -62,7 +65,7 @@ class Judged(Struct, frozen=True):
 
     def as_object(self) -> dict[str, Json]:
         """The row of `--format jsonl`; it has `against` only where there is another policy."""
-        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__}
+        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "run"}
         if not self.redacted:
             del row["redacted"]
         row["recorded"] = self.recorded and self.recorded.as_object()
@@ -137,6 +140,7 @@ class Replay:
             flipped=before is not None and before.effect is not decision.effect,
             after_flip=flipped,
             redacted=item.recorded is not None and item.recorded.redacted,
+            run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
         )
 
 
@@ -155,13 +159,19 @@ class Group(Struct):
     before: Verdict
     example: Judged
     """The first of them."""
-    calls: int = 0
+    alike: Calls
+    """What they have in common."""
     runs: int = 0
     last_run: int = 0
 
-    def add(self, run: int) -> None:
-        """Counts one more call, in the so-manieth run."""
-        self.calls += 1
+    @property
+    def calls(self) -> int:
+        """How many there are."""
+        return self.alike.count
+
+    def add(self, run: int, call: Judged) -> None:
+        """Takes one more call, in the so-manieth run."""
+        self.alike.add(call.arguments)
         if run != self.last_run:
             self.runs += 1
             self.last_run = run
@@ -215,8 +225,12 @@ class Tally:
             key = (before.effect, call.effect)
         group = self.groups.get(key)
         if group is None:
-            group = self.groups[key] = Group(before, call)
-        group.add(self.transcripts)
+            group = self.groups[key] = Group(before, call, Calls())
+        group.add(self.transcripts, call)
+
+    def flipped_to(self, effect: Effect) -> int:
+        """Calls whose effect is this one now, and was another before."""
+        return sum(count for (before, now), count in self.matrix.items() if now is effect and before is not effect)
 
     def result(self, seconds: float) -> dict[str, Json]:
         """The whole replay as one object, for `--format json`."""

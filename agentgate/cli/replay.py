@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from agentgate.cli.options import Policies, Role
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from agentgate.files.transcript import Damage, Transcript
     from agentgate.output.sink import Sink
     from agentgate.recorded_tests import Collector
     from agentgate.replay import Judged, Replay, Tally
@@ -35,6 +36,15 @@ class Format(StrEnum):
     JSONL = "jsonl"
 
 
+class FailOn(StrEnum):
+    """Which flips make exit code 1."""
+
+    NEWLY_ALLOWED = "newly-allowed"
+    NEWLY_BLOCKED = "newly-blocked"
+    ANY = "any"
+    NONE = "none"
+
+
 def replay(
     transcripts: Annotated[
         list[str], typer.Argument(help="Transcripts: files, folders, globs, - for standard input.", metavar="TRANSCRIPT...")
@@ -46,7 +56,12 @@ def replay(
     ] = [],  # noqa: B006
     role: Role = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="json: one object; jsonl: one object a call.")] = Format.TABLE,
-    fail_on_flip: Annotated[bool, typer.Option("--fail-on-flip", help="Exit 1 where a decision is another than before.")] = False,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", help="Policies as columns, instead of --policy: --compare A B C.", metavar="FILE..."),
+    ] = None,
+    fail_on: Annotated[FailOn, typer.Option("--fail-on", help="Exit 1 where a decision is another than before: which way.")] = FailOn.NONE,
+    fail_on_flip: Annotated[bool, typer.Option("--fail-on-flip", help="The same as --fail-on any.")] = False,
     to_test: Annotated[
         str | None,
         typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
@@ -60,6 +75,10 @@ def replay(
 
     No model is called and nothing is executed. Exits 1 where something could not be read or, with --fail-on-flip, flipped.
     """
+    if compare is not None:
+        if policy or against or to_test or fail_on is not FailOn.NONE or fail_on_flip or format is Format.JSONL:
+            raise UsageError("--compare stands alone", help="with --role, --from and --format table or json")
+        _compare(transcripts, compare, role, format, form)
     if not policy:
         raise UsageError("no policy is given", help="name one with --policy, for instance --policy policies/strict.yaml")
     from agentgate.files.links import resolve
@@ -81,17 +100,73 @@ def replay(
     else:
         for _ in calls:
             pass
-        out.write(_result(format, tally, judging, time.perf_counter() - began, out))
+        out.write(_result(format, tally, judging, policy, time.perf_counter() - began, out))
     if to_test is not None and collector is not None:
         _write_tests(to_test, policy, collector)
     out.check()
-    raise typer.Exit(1 if tally.damaged or (fail_on_flip and tally.flips) else 0)
+    raise typer.Exit(1 if tally.damaged or _fails(tally, FailOn.ANY if fail_on_flip else fail_on) else 0)
+
+
+def _fails(tally: Tally, fail_on: FailOn) -> bool:
+    """Whether some decision changed in a way that shall not be."""
+    from agentgate.core.events import Effect
+
+    match fail_on:
+        case FailOn.ANY:
+            return bool(tally.flips)
+        case FailOn.NEWLY_ALLOWED:
+            return tally.flipped_to(Effect.ALLOW) > 0
+        case FailOn.NEWLY_BLOCKED:
+            return tally.flipped_to(Effect.BLOCK) > 0
+        case FailOn.NONE:
+            return False
+
+
+def _compare(paths: list[str], first: str, role: str | None, format: Format, form: str | None) -> NoReturn:
+    """Several policies on the same traffic. Whatever is named like a policy file is one: no transcript is."""
+    import json
+
+    from agentgate.files.links import resolve
+    from agentgate.files.policy_file import load_policy
+    from agentgate.output.side_by_side_table import side_by_side_lines
+    from agentgate.output.sink import Sink
+    from agentgate.side_by_side import SideBySide
+
+    others = [path for path in paths if path.endswith((".yaml", ".yml"))]
+    transcripts = [path for path in paths if path not in others]
+    if not transcripts:
+        raise UsageError("no transcript is given", help="agentgate replay TRANSCRIPT... --compare A.yaml B.yaml")
+    policies = [load_policy(file) for file in (first, *others)]
+    known = {name for policy in policies for name in policy.roles}
+    if role is not None and role not in known:
+        raise UsageError(f"no policy has the role `{role}`", help=f"one of {', '.join(sorted(known))}" if known else None)
+    found, began = SideBySide(policies, role=role, resolve=resolve, workdir=os.getcwd()), time.perf_counter()  # noqa: PTH109
+    damaged: list[Damage] = []
+    for transcript in _read(transcripts, damaged, form, bar=True):
+        found.judge(transcript)
+    out = Sink(sys.stdout)
+    if format is Format.JSON:
+        out.write(json.dumps(found.as_object(), indent=2) + "\n")
+    else:
+        lines = side_by_side_lines(found, time.perf_counter() - began, width=_width(out), ascii=out.ascii)
+        out.write("".join(f"{line}\n" for line in lines))
+    out.check()
+    raise typer.Exit(1 if damaged else 0)
 
 
 def _judged(
     judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, form: str | None, *, bar: bool
 ) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
+    for found in _read(paths, tally.damaged, form, bar=bar):
+        for call in tally.run(judging.judge(found)):
+            if collector is not None:
+                collector.note(found, call)
+            yield call
+
+
+def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: bool) -> Iterator[Transcript]:
+    """Every transcript; what cannot be read is kept, and named on the way."""
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
     from agentgate.output.progress import Progress, total_size
@@ -107,13 +182,10 @@ def _judged(
     with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
         for found in read_sources(sources, progress.advance if bar else None, form=form):
             if isinstance(found, Damage):
-                tally.damaged.append(found)
+                damaged.append(found)
                 err.write(f"damaged: {safe(str(found))}\n")
-                continue
-            for call in tally.run(judging.judge(found)):
-                if collector is not None:
-                    collector.note(found, call)
-                yield call
+            else:
+                yield found
 
 
 def _collector(to_test: str | None, policies: list[str], judging: Replay, role: str | None) -> Collector | None:
@@ -162,15 +234,20 @@ def _print_calls(calls: Iterator[Judged], out: Sink) -> None:
     out.write("".join(rows))
 
 
-def _result(format: Format, tally: Tally, judging: Replay, seconds: float, out: Sink) -> str:
+def _result(format: Format, tally: Tally, judging: Replay, files: list[str], seconds: float, out: Sink) -> str:
     if format is Format.JSON:
         import json
 
         return json.dumps(tally.result(seconds), indent=2) + "\n"
-    import shutil
-
     from agentgate.output.replay_table import ReplayTable
 
-    width = max(shutil.get_terminal_size().columns - 1, _NARROWEST) if out.can_erase else None
-    table = ReplayTable(tally, judging, width=width, ascii=out.ascii)
+    named = [] if "-" in files else files
+    table = ReplayTable(tally, judging, files=named, width=_width(out), ascii=out.ascii)
     return "".join(f"{line}\n" for line in table.lines(seconds))
+
+
+def _width(out: Sink) -> int | None:
+    """Cells of a line on a terminal; None where lines may have any length."""
+    import shutil
+
+    return max(shutil.get_terminal_size().columns - 1, _NARROWEST) if out.can_erase else None

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from agentgate.core.arguments import InvalidJson, parse_arguments, parse_json
 from agentgate.core.events import Json
 from agentgate.output.safe import literal, safe
+
+if TYPE_CHECKING:
+    from agentgate.spread import Calls
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ARGUMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -42,6 +46,28 @@ def call_text(name: Json, arguments: Json, *, first: Iterable[str] = (), longest
     if not isinstance(arguments, Mapping):
         return f"{called}(malformed: {value_text(arguments, longest=longest, ascii=ascii)})"
     return f"{called}({', '.join(_arguments(arguments, tuple(first), longest, ascii))})"
+
+
+def calls_text(name: Json, calls: Calls, *, longest: int | None = None, ascii: bool = False) -> str:
+    """Calls of one tool as one, on one line, safe to show: `db(action="read", id=900…903, [note="x" | "y"])`.
+
+    Arguments that not all of them have stand in brackets. What is said about values rather than quoted stands outside of quotes.
+    """
+    called = name if isinstance(name, str) and _NAME.fullmatch(name) else value_text(name, longest=longest, ascii=ascii)
+    dots = "..." if ascii else "…"
+    parts = []
+    for argument, spread in calls.arguments.items():
+        if spread.numbers and spread.different > 1:
+            values = f"{literal(spread.low, ascii=ascii)}{dots}{literal(spread.high, ascii=ascii)}"
+        elif spread.different <= len(spread.values):
+            values = " | ".join(value_text(value, longest=longest, ascii=ascii) for value in spread.values)
+        else:
+            values = f"{dots}{spread.different:,} values{dots}"
+        part = f"{_argument(argument, longest, ascii)}={values}"
+        parts.append(part if spread.calls == calls.count else f"[{part}]")
+    if not calls.whole:
+        parts.append(f"{dots}others{dots}")
+    return f"{called}({', '.join(parts)})"
 
 
 def _arguments(arguments: Mapping[str, Json], first: tuple[str, ...], longest: int | None, ascii: bool) -> Iterator[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
 from agentgate.core.events import Effect
 from agentgate.core.policy import Policy
-from agentgate.output.calls import call_text
+from agentgate.files.reading import STDIN
+from agentgate.output.calls import call_text, calls_text
 from agentgate.output.columns import pad, wrap
 from agentgate.output.explanation import place_text
 from agentgate.output.marks import marks
@@ -31,17 +33,19 @@ _SET_IN = 8
 class ReplayTable:
     """Writes one replay down, in lines that are safe to show."""
 
-    def __init__(self, tally: Tally, replay: Replay, *, width: int | None = None, ascii: bool = False) -> None:
+    def __init__(self, tally: Tally, replay: Replay, *, files: Sequence[str] = (), width: int | None = None, ascii: bool = False) -> None:
         """Takes the result.
 
         Args:
             tally: what was counted.
             replay: the policies that judged.
+            files: the policy's files as they were named, for the command that tells why; none where there are no such files.
             width: cells of a line, at most; None for lines of any length.
             ascii: whether nothing beyond ASCII may be written.
         """
         self._tally = tally
         self._policy = replay.policy.policy
+        self._files = files
         self._against = None if replay.against is None else replay.against.policy
         self._width = width
         self._ascii = ascii
@@ -117,11 +121,18 @@ class ReplayTable:
 
     def _group(self, group: Group, sign: str) -> Iterator[str]:
         example, before = group.example, group.before
-        call = call_text(example.tool, example.arguments, longest=_LONGEST_VALUE, ascii=self._ascii)
+        alike = group.alike if group.calls > 1 else None
+        if alike is None:
+            call = call_text(example.tool, example.arguments, longest=_LONGEST_VALUE, ascii=self._ascii)
+        else:
+            call = calls_text(example.tool, alike, longest=_LONGEST_VALUE, ascii=self._ascii)
         yield from self._paragraph(f"  {sign} {call}   {plural(group.calls, 'call')} in {plural(group.runs, 'run')}")
         was = self._decider(before.rule, before.code, self._against)
         now = self._decider(example.rule, example.code, self._policy)
         yield from self._paragraph(f"      {before.effect} {was}  {self._arrow}  {example.effect} {now}")
+        if self._files and not example.run.startswith(f"{STDIN}:"):
+            by = [word for file in self._files for word in ("-p", file)]
+            yield f"      why  {self._safe(shlex.join(['agentgate', 'explain', f'{example.run}#{example.index + 1}', *by]))}"
 
     def _decider(self, rule: str | None, code: str, policy: Policy | None) -> str:
         if rule is None:

@@ -71,6 +71,7 @@ def test_the_table(folder: Path) -> None:
         "NEWLY ASKED  1 call\n"
         "  ? send()   1 call in 1 run\n"
         "      allow old-mail  →  ask mail (strict.yaml:5)\n"
+        "      why  agentgate explain 'runs/run.jsonl#2' -p strict.yaml\n"
         "\n"
         "Rules that decided nothing in this traffic: idle (strict.yaml:6)\n"
         "\n"
@@ -157,6 +158,77 @@ def test_exit_codes(folder: Path, arguments: list[str], code: int, said: str) ->
     assert done == code
     assert said in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("policy", "against", "fail_on", "code"),
+    [
+        ("loose.yaml", "strict.yaml", "newly-allowed", 1),
+        ("loose.yaml", "strict.yaml", "newly-blocked", 0),
+        ("loose.yaml", "strict.yaml", "any", 1),
+        ("loose.yaml", "strict.yaml", "none", 0),
+        ("strict.yaml", "loose.yaml", "newly-allowed", 0),
+        ("closed.yaml", "loose.yaml", "newly-blocked", 1),
+        ("strict.yaml", "strict.yaml", "any", 0),
+    ],
+)
+def test_which_flips_fail(folder: Path, policy: str, against: str, fail_on: str, code: int) -> None:
+    """A pipeline may mind what is newly allowed, and not what is newly blocked."""
+    (folder / "closed.yaml").write_text("version: 1\nrules: [{id: all, block: '*'}]\n")
+    assert replay(folder, "runs", "-p", policy, "--against", against, "--fail-on", fail_on)[0] == code
+
+
+def test_many_calls_are_shown_as_one(folder: Path) -> None:
+    """What their arguments have in common, how far they reach, and the command that tells why."""
+    calls = [call(str(n), "send", json.dumps({"to": "a", "id": 900 + n, "note": "x" * n, **({"cc": "b"} if n else {})})) for n in range(5)]
+    (folder / "many.jsonl").write_bytes(chat("hi", *(assistant(one) for one in calls), id="many"))
+    _, out, _ = replay(folder, "many.jsonl", "-p", "loose.yaml", "--against", "strict.yaml")
+    assert '  + send(to="a", id=900…904, note=…5 values…, [cc="b"])   5 calls in 1 run\n' in out
+    assert "      why  agentgate explain 'many.jsonl:1#1' -p loose.yaml\n" in out
+
+
+def test_several_policies_side_by_side(folder: Path) -> None:
+    """A column each, and the calls that they differ about; whatever is named like a policy is one."""
+    code, out, err = replay(folder, "runs", "--compare", "strict.yaml", "loose.yaml")
+    assert (code, err) == (0, "")
+    assert without_time(out) == (
+        "Replayed 5 calls from 2 runs\n"
+        "\n"
+        "        strict                loose\n"
+        "  allow 3                     4\n"
+        "  ask   1                     0\n"
+        "  block 1                     1\n"
+        "\n"
+        "DIFFERENT  1 call\n"
+        "  send()   1 call\n"
+        "        ask mail              allow all-mail\n"
+    )
+    code, out, _ = replay(folder, "runs", "broken.jsonl", "--compare", "strict.yaml", "loose.yaml", "--format", "json")
+    found = json.loads(out)
+    assert code == 1
+    assert [policy["effects"] for policy in found["policies"]] == [
+        {"allow": 4, "ask": 1, "block": 1},
+        {"allow": 5, "ask": 0, "block": 1},
+    ]
+    assert found["differences"][0]["decisions"] == [{"effect": "ask", "rule": "mail"}, {"effect": "allow", "rule": "all-mail"}]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs", "--compare", "strict.yaml", "-p", "loose.yaml"],
+        ["runs", "--compare", "strict.yaml", "--fail-on", "any"],
+        ["runs", "--compare", "strict.yaml", "--format", "jsonl"],
+        ["--compare", "strict.yaml", "loose.yaml"],
+        ["runs", "--compare", "strict.yaml", "--role", "nobody"],
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_comparing_stands_alone(folder: Path, arguments: list[str]) -> None:
+    """What makes no sense beside it is wrong usage."""
+    code, out, err = replay(folder, *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: ")
 
 
 def test_a_folder_without_a_transcript(folder: Path) -> None:
