@@ -13,7 +13,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from agentgate.errors import RecordError
-from agentgate.gateway import chat
+from agentgate.gateway import chat, responses
 from agentgate.gateway.deadlines import Deadlines, Expired, Watch
 from agentgate.gateway.envelope import BadRequest, field, read_object
 from agentgate.gateway.errors import Failure, failure, invalid, upstream
@@ -47,6 +47,7 @@ class Gateway:
         self._deadlines = deadlines
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1" + chat.PATH: {"POST": self._judged(chat)},
+            "/v1" + responses.PATH: {"POST": self._judged(responses)},
             "/v1/models": {"GET": self._models},
             "/v1/events": {"GET": self._events},
             "/v1/approvals": {"GET": self._questions},

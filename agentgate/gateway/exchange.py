@@ -14,7 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Effect
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Mode
 from agentgate.errors import RecordError
 from agentgate.gateway.books import Books, Question, Store
 from agentgate.gateway.deadlines import Watch
@@ -96,7 +96,7 @@ class Exchange:
         self._watch = watch
         self._reply = _Reply(request, watch)
         self._session = request.headers.get(SESSION_HEADER)
-        self._name = api.PATH.rpartition("/")[0].strip("/") or api.PATH.strip("/")
+        self._name = api.PATH.strip("/").partition("/")[0]
         self._sitting: Sitting | None = None
 
     async def answer(self, raw: bytes) -> web.StreamResponse:
@@ -139,6 +139,9 @@ class Exchange:
             Refused: by a limit, or the kill switch.
         """
         bench = self._tools.bench
+        if asked.continues is not None and self._session is None and bench.mode is not Mode.OBSERVE:
+            told = f"the conversation that `{asked.continues}` names is not seen here; send `{SESSION_HEADER}` with all its requests"
+            raise Refused(invalid(told, asked.continues))
         if not (asked.hosted or bench.limits_requests):
             return
         if self._session is None:

@@ -158,7 +158,7 @@ class Sitting:
         """Whether the model may be asked: why not, where not."""
         if self._asked.hosted and self._bench.mode is not Mode.OBSERVE:
             kind = self._asked.hosted[0]
-            reason = f"a tool of the kind '{kind}' runs at the provider, before any policy can judge its calls"
+            reason = f"calls of a tool of the kind '{kind}' cannot be judged: most such tools run at the provider"
             return violation(effect=Effect.BLOCK, code=Code.UNKNOWN_TOOL, rule=None, tool=kind, reason=reason)
         decision = self._session.request()
         if decision.effect is Effect.ALLOW or not self._binds(decision):

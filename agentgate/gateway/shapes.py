@@ -30,7 +30,9 @@ class Asked(Struct, frozen=True, kw_only=True):
     legacy_calls: int = 0
     """How many calls in the old form `function_call` the conversation has. They have no ids, so they are numbered."""
     hosted: tuple[str, ...] = ()
-    """Kinds of tools that it offers and that the provider itself executes, before anybody could judge."""
+    """Kinds of tools that it offers whose calls nobody could judge: most of them the provider executes itself."""
+    continues: str | None = None
+    """The field that names a conversation which only the provider knows; None where the request tells all of it."""
     wants_usage: bool = True
     """Whether the client is to see the usage of a streamed answer."""
 
