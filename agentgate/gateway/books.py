@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from agentgate.core.events import ApprovalAnswered
 from agentgate.gateway.judging import Past
 from agentgate.gateway.records import Record
 
@@ -68,12 +67,12 @@ class Books(Protocol):
         """Appends a record."""
         ...
 
-    def answered(self, question: Question) -> ApprovalAnswered | None:
-        """An answer to this question that was not used yet and is not too old."""
+    def answered(self, question: Question, besides: Collection[str]) -> Question | None:
+        """This question with an answer that was not used yet and is not too old, other than those with these ids."""
         ...
 
-    def use(self, question: Question) -> None:
-        """Marks its answer as used."""
+    def use(self, id: str) -> None:
+        """Marks the answer to a question as used."""
         ...
 
     def ask(self, question: Question) -> str:

@@ -6,15 +6,14 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import aiohttp
 from aiohttp import web
 from msgspec import Struct
-from msgspec.structs import replace
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Mode
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Mode, ToolCall
 from agentgate.errors import RecordError
 from agentgate.gateway.books import Books, Question, Store
 from agentgate.gateway.deadlines import Watch
@@ -39,6 +38,7 @@ NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorde
 _SESSION = re.compile(r"[A-Za-z0-9_.:@-]{1,128}", re.ASCII)
 _REPAIRS = 3
 """Further requests after an answer that was withheld."""
+_LONGEST_ID = 256
 _CLIENT_SECONDS = 120.0
 """How long a client may be slow to take what it is sent."""
 
@@ -266,13 +266,19 @@ class Exchange:
 
     def _repaired(self, asked: Asked, answer: Answer, verdict: Verdict) -> Asked | None:
         """The request again, with word of what was refused; None where the model could do nothing about it."""
-        if answer.unusable is not None or any(call.effect is Effect.ASK for call in verdict.decided):
+        asked_about = any(call.effect is Effect.ASK for call in verdict.decided)
+        if answer.unusable is not None or asked_about or not all(_can_be_said_again(call) for call in answer.calls):
             return None
         return self._api.ask_again(asked, answer.calls, [_told(call) for call in verdict.decided])
 
 
 _NO_RETRY = {"x-should-retry": "false"}
 _Withheld = tuple[Failure, Answer, Verdict, str]
+
+
+def _can_be_said_again(call: ToolCall) -> bool:
+    """Whether a server would take a request with this call in it."""
+    return all(isinstance(value, str) for value in (call.id, call.name, call.arguments)) and 0 < len(call.id) <= _LONGEST_ID
 
 
 def _told(call: CallDecided) -> str:
@@ -313,15 +319,21 @@ class _Questions:
         self._bench = bench
         self._session = session
 
-    def answered(self, call: CallDecided) -> ApprovalAnswered | None:
+    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
         """See `Approvals.answered`."""
-        found = self._books.answered(self._question(call))
-        return None if found is None else replace(found, call_id=call.call_id)
+        found = self._books.answered(self._question(call), besides)
+        if found is None:
+            return None
+        answer = "approve" if found.state == "approved" else "reject"
+        at = self._bench.clock()
+        return found.id, ApprovalAnswered(
+            at=at, call_id=call.call_id, args_hash=call.args_hash, answer=answer, by=found.by or "", note=found.note
+        )
 
-    def use(self, calls: Sequence[CallDecided]) -> None:
+    def use(self, ids: Collection[str]) -> None:
         """See `Approvals.use`."""
-        for call in calls:
-            self._books.use(self._question(call))
+        for id in ids:
+            self._books.use(id)
 
     def ask(self, call: CallDecided) -> str:
         """See `Approvals.ask`."""

@@ -5,7 +5,7 @@ Synchronous and without I/O of its own. One call that is not let through withhol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -97,12 +97,12 @@ class Past(Struct, frozen=True):
 class Approvals(Protocol):
     """Who keeps the questions to people, and their answers."""
 
-    def answered(self, call: CallDecided) -> ApprovalAnswered | None:
-        """The answer to exactly this call, if there is one that was not used yet."""
+    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
+        """The answer to exactly this call with the id of its question, if there is one that was not used yet, besides these."""
         ...
 
-    def use(self, calls: Sequence[CallDecided]) -> None:
-        """Answers are used once: now."""
+    def use(self, ids: Collection[str]) -> None:
+        """The answers to these questions are used once: now."""
         ...
 
     def ask(self, call: CallDecided) -> str:
@@ -316,15 +316,23 @@ class _Asking:
     """Looks for answers of people while calls are judged, and remembers what it found."""
 
     def __init__(self, approvals: Approvals) -> None:
-        self.approved: list[CallDecided] = []
+        self.approved: list[str] = []
+        """The questions whose answers let calls through."""
+        self._passed: list[CallDecided] = []
         self._approvals = approvals
         self._rejected: list[CallDecided] = []
 
     def __call__(self, call: ToolCall, decided: CallDecided) -> ApprovalAnswered | None:
-        found = self._approvals.answered(decided)
-        if found is not None:
-            (self.approved if found.answer == "approve" else self._rejected).append(decided)
-        return found
+        found = self._approvals.answered(decided, self.approved)
+        if found is None:
+            return None
+        id, answered = found
+        if answered.answer == "approve":
+            self.approved.append(id)
+            self._passed.append(decided)
+        else:
+            self._rejected.append(decided)
+        return answered
 
     def failure(self, decided: Sequence[CallDecided]) -> Failure:
         """What is said where only people keep an answer back. All open questions are put at once, so that nobody comes back for each."""
@@ -332,8 +340,8 @@ class _Asking:
             call = self._rejected[0]
             reason = f"{call.reason}: a person rejected it"
             return violation(effect=Effect.BLOCK, code=Code.APPROVAL_REJECTED, rule=call.rule, tool=call.tool, reason=reason)
-        approved = [(call.call_id, call.args_hash) for call in self.approved]
-        open = [call for call in decided if call.effect is Effect.ASK and (call.call_id, call.args_hash) not in approved]
+        passed = [call.call_id for call in self._passed]
+        open = [call for call in decided if call.effect is Effect.ASK and call.call_id not in passed]
         ids = [self._approvals.ask(call) for call in open]
         return _refusal(open[0], ids[0])
 

@@ -9,12 +9,11 @@ import sqlite3
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentgate.core.events import ApprovalAnswered
 from agentgate.errors import FileError, RecordError
 from agentgate.gateway.books import APPROVAL_HOURS, Books, Question, Wanted
 from agentgate.gateway.judging import Past, fold
@@ -191,21 +190,13 @@ class SqliteBooks:
         if record.session is not None:
             self._remember(record.session, seq, past, record.at)
 
-    def answered(self, question: Question) -> ApprovalAnswered | None:
+    def answered(self, question: Question, besides: Collection[str]) -> Question | None:
         """See `Books.answered`."""
-        found = self._find(question, ("approved", "rejected"))
-        if found is None:
-            return None
-        answer = "approve" if found.state == "approved" else "reject"
-        return ApprovalAnswered(
-            at=self._clock(), call_id=question.id, args_hash=found.args_hash, answer=answer, by=found.by or "", note=found.note
-        )
+        return self._find(question, ("approved", "rejected"), besides)
 
-    def use(self, question: Question) -> None:
+    def use(self, id: str) -> None:
         """See `Books.use`."""
-        found = self._find(question, ("approved",))
-        if found is not None:
-            self._db.execute("UPDATE questions SET state = 'used' WHERE id = ?", (found.id,))
+        self._db.execute("UPDATE questions SET state = 'used' WHERE id = ? AND state = 'approved'", (id,))
 
     def ask(self, question: Question) -> str:
         """See `Books.ask`."""
@@ -264,14 +255,14 @@ class SqliteBooks:
     def _oldest(self) -> str:
         return _text(self._clock() - timedelta(hours=APPROVAL_HOURS))
 
-    def _find(self, question: Question, states: tuple[str, ...]) -> Question | None:
+    def _find(self, question: Question, states: tuple[str, ...], besides: Collection[str] = ()) -> Question | None:
         """The latest question about the same call in one of these states."""
         rows = self._db.execute(
             f"SELECT {_QUESTION} FROM questions WHERE args_hash = ? AND tool = ? AND at > ? ORDER BY at DESC, id DESC",  # noqa: S608 - only words of ours
             (question.args_hash, question.tool, self._oldest()),
         )
         same = (found for found in map(_question, rows) if found.binding == question.binding)
-        return next((found for found in same if found.state in states), None)
+        return next((found for found in same if found.state in states and found.id not in besides), None)
 
 
 def _question(row: tuple[Any, ...]) -> Question:

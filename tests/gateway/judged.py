@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,11 +27,11 @@ class Nobody:
     def __init__(self) -> None:
         self.asked: list[CallDecided] = []
 
-    def answered(self, call: CallDecided) -> ApprovalAnswered | None:
+    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
         return None
 
-    def use(self, calls: Sequence[CallDecided]) -> None:
-        assert not calls
+    def use(self, ids: Collection[str]) -> None:
+        assert not ids
 
     def ask(self, call: CallDecided) -> str:
         self.asked.append(call)
