@@ -12,6 +12,7 @@ import typer
 
 from agentgate import __version__
 from agentgate.cli import (
+    approvals,
     approve,
     audit,
     check,
@@ -53,6 +54,7 @@ app.command("stop")(stop.stop)
 app.command("serve")(serve.serve)
 app.command("convert")(convert.convert)
 app.command("learn")(learn.learn)
+app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
 app.command("report")(report.report)
 app.command("schema")(schema.schema)

@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentgate.cli.options import Policies, Role
+from agentgate.cli.options import Policies, Role, State
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from agentgate.core.policy import Policy
+    from agentgate.files.state_folder import StateFolder
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.settings import Settings
     from agentgate.models.prices import Pricing
+    from agentgate.session import CompiledPolicy
 
 
 class OnBlock(StrEnum):
@@ -58,6 +62,7 @@ def serve(
     observe: _Observe = False,
     on_block: _OnBlock = OnBlock.ERROR,
     store: _Store = None,
+    state: State = None,
     max_body: _MaxBody = 32 * 1024 * 1024,
     upstream_timeout: _Timeout = 600.0,
     allow_host: _Hosts = [],  # noqa: B006
@@ -78,6 +83,7 @@ def serve(
         import aiohttp  # noqa: F401 - an extra
     except ImportError:
         raise UsageError("the gateway needs aiohttp, which is not installed", help="pip install -e '.[serve]'") from None
+    from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.server import Setup
     from agentgate.gateway.server import serve as run
     from agentgate.gateway.settings import settings
@@ -97,36 +103,41 @@ def serve(
         hosts=tuple(allow_host),
         origins=tuple(allow_origin),
     )
-    load = _loader(policy, role, wanted, observe=observe)
+    folder = StateFolder(state or DEFAULT)
+    load = _loader(policy, role, wanted, folder, observe=observe)
     bench = load()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
     run(
         Setup(
             settings=wanted,
             load=load,
-            open_store=lambda: SqliteStore(store or _default_store(), clock),
+            open_store=lambda: SqliteStore(store or _default_store(folder), clock),
             say=_say,
             ready=lambda port: _announce(wanted, bench, port),
         )
     )
 
 
-def _loader(policies: list[str], role: str | None, wanted: Settings, *, observe: bool) -> Callable[[], Bench]:
+def _loader(policies: list[str], role: str | None, wanted: Settings, state: StateFolder, *, observe: bool) -> Callable[[], Bench]:
     """What reads the policy, at the start and again at SIGHUP."""
     from agentgate.core.events import Digest, Mode, PolicyDigest
     from agentgate.core.redaction.secrets import known_secrets
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
+    from agentgate.files.stops import FileSwitch
     from agentgate.gateway.judging import Bench
+    from agentgate.gateway.stops import Stops
     from agentgate.session import prepare, steady_clock
 
-    clock, workdir = steady_clock(), os.getcwd()  # noqa: PTH109
+    clock, workdir, stops = steady_clock(), os.getcwd(), Stops(state)  # noqa: PTH109
 
     def load() -> Bench:
         policy = load_policy(*policies)
         _check_role(policy, role)
+        ready = prepare(policy)
+        _check_keepable(ready)
         return Bench(
-            policy=prepare(policy),
+            policy=ready,
             digest=PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files)),
             mode=Mode.OBSERVE if observe else Mode.ENFORCE,
             role=role,
@@ -134,6 +145,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, *, observe:
             workdir=workdir,
             resolve=resolve,
             secrets=known_secrets(os.environ),
+            switch=lambda run: FileSwitch(state, run, look=stops),
             price=_prices(wanted.upstream) if any(limit.kind == "cost_usd" for limit in policy.limits) else None,
         )
 
@@ -144,6 +156,13 @@ def _check_role(policy: Policy, role: str | None) -> None:
     if role is not None and role not in policy.roles:
         help = f"one of {', '.join(policy.roles)}" if policy.roles else "it defines no roles; leave `--role` out"
         raise UsageError(f"the policy has no role `{role}`", help=help)
+
+
+def _check_keepable(policy: CompiledPolicy) -> None:
+    """Refuses what only holds where agentgate executes the calls itself, or over all runs: nothing is enforced half."""
+    if policy.windows or policy.once is not None:
+        what = "limits per hour and per day" if policy.windows else "`once`"
+        raise UsageError(f"the policy has {what}, which the gateway does not keep", help="leave that out of the gateway's policy")
 
 
 def _prices(upstream: str) -> Callable[[str], Pricing | None]:
@@ -158,11 +177,9 @@ def _prices(upstream: str) -> Callable[[str], Pricing | None]:
     return price
 
 
-def _default_store() -> str:
-    from agentgate.files.state_folder import StateFolder
-
-    folder = StateFolder()
-    return str(folder.make() / "gateway.db")
+def _default_store(folder: StateFolder) -> Path:
+    folder.make()
+    return folder.gateway
 
 
 def _say(text: str) -> None:

@@ -39,6 +39,11 @@ class StateFolder(Struct, frozen=True):
         return Path(self.path, "state.db")
 
     @property
+    def gateway(self) -> Path:
+        """The sessions, events and approvals of `agentgate serve`."""
+        return Path(self.path, "gateway.db")
+
+    @property
     def history(self) -> Path:
         """The index of `audit list`: can always be made anew from the transcripts."""
         return Path(self.path, "history.db")

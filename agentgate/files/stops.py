@@ -7,8 +7,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -42,22 +43,25 @@ class Unreadable(Struct, frozen=True):
 class FileSwitch:
     """The kill switch as one run sees it: the files are looked at anew every time."""
 
-    def __init__(self, state: StateFolder, run_id: str, *, reads: Collection[str] = ()) -> None:
+    def __init__(
+        self, state: StateFolder, run_id: str, *, reads: Collection[str] = (), look: Callable[[], list[Stop | Unreadable]] | None = None
+    ) -> None:
         """Looks at nothing yet.
 
         Args:
             state: where stops are kept.
             run_id: of the run that looks.
             reads: the tools that are known to only read.
+            look: finds the stops; by default all files are read each time.
         """
-        self._state = state
+        self._look = look or partial(read_stops, state)
         self._run_id = run_id
         self._reads = frozenset(reads)
 
     def __call__(self, tool: Json, /) -> Halt | None:
         """See `agentgate.core.stops.Switch`."""
         covering: Stop | None = None
-        for stop in read_stops(self._state):
+        for stop in self._look():
             if isinstance(stop, Unreadable):
                 return Halt(f"the kill switch cannot be read: {stop}", ends_run=True)
             if stop.run not in (None, self._run_id):

@@ -142,6 +142,9 @@ class Exchange:
         if asked.continues is not None and self._session is None and bench.mode is not Mode.OBSERVE:
             told = f"the conversation that `{asked.continues}` names is not seen here; send `{SESSION_HEADER}` with all its requests"
             raise Refused(invalid(told, asked.continues))
+        stopped = bench.stopped(self._session or "")
+        if stopped is not None:
+            raise Refused(stopped, _NO_RETRY)
         if not (asked.hosted or bench.limits_requests):
             return
         if self._session is None:
@@ -176,15 +179,11 @@ class Exchange:
             if again is None:
                 raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
             asked, repairs = again, repairs - 1
-            await self._permit_again(asked)
+            await self._permit(asked)
 
     @property
     def _needs_usage(self) -> bool:
         return any(limit.kind in ("tokens", "cost_usd") for limit in self._tools.bench.policy.call_limits)
-
-    async def _permit_again(self, asked: Asked) -> None:
-        if self._tools.bench.limits_requests:
-            await self._permit(asked)
 
     async def _take_whole(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
         """An answer in one piece."""

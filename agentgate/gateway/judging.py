@@ -80,8 +80,15 @@ class Bench(Struct, frozen=True, kw_only=True):
 
     @property
     def limits_requests(self) -> bool:
-        """Whether a request may have to be refused before it is sent on."""
-        return bool(self.policy.request_limits) or self.switch is not None
+        """Whether a request may have to be refused before it is sent on, by what it has used."""
+        return bool(self.policy.request_limits)
+
+    def stopped(self, run: str) -> Failure | None:
+        """What the kill switch says about a run right now."""
+        halt = self.session(lambda event: None, run).halt() if self.switch is not None else None
+        if halt is None:
+            return None
+        return violation(effect=Effect.BLOCK, code=Code.KILLED, rule=None, tool=None, reason=halt.reason)
 
 
 class Past(Struct, frozen=True):

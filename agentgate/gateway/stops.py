@@ -1,0 +1,47 @@
+"""The kill switch for many requests a second: the folder of stops is read again whenever it may have changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from agentgate.core.stops import Stop
+from agentgate.files.state_folder import StateFolder
+from agentgate.files.stops import Unreadable, read_stops
+
+_SETTLED_NANOSECONDS = 50_000_000
+"""A folder that changed this recently may change again without another time to show for it."""
+
+
+class Stops:
+    """The stops of a state folder. Files are made and removed whole, and that changes the time of their folder."""
+
+    def __init__(self, state: StateFolder, clock: Callable[[], int] = time.time_ns) -> None:
+        """Reads nothing yet.
+
+        Args:
+            state: where stops are.
+            clock: the time as files have it, in nanoseconds.
+        """
+        self._state = state
+        self._path = os.fspath(state.stops)
+        self._clock = clock
+        self._seen: tuple[int, ...] | None = None
+        self._found: list[Stop | Unreadable] = []
+
+    def __call__(self) -> list[Stop | Unreadable]:
+        """All stops, as they are now. None of them can be read: that is a stop of everything."""
+        try:
+            status = os.lstat(self._path)
+        except FileNotFoundError:
+            self._seen = None
+            return []
+        except OSError:
+            return read_stops(self._state)
+        mark = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode)
+        if mark != self._seen or self._found:
+            self._found = read_stops(self._state)
+            settled = abs(self._clock() - status.st_mtime_ns) > _SETTLED_NANOSECONDS
+            self._seen = mark if settled else None
+        return self._found
