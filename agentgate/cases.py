@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from agentgate.core.arguments import canonical
 from agentgate.core.conditions import World
 from agentgate.core.coverage import Coverage
-from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.core.events import Decision, Json, ToolCall, Verdict
 from agentgate.core.past import MOMENT, refused, returned
 from agentgate.core.policy import Policy
 from agentgate.core.state import State
@@ -34,7 +35,8 @@ class CaseResult(Struct, frozen=True):
     """What came of one case."""
 
     case: Case
-    decision: Decision
+    decision: Decision | Verdict
+    """On the call or, where that is what the case is about, on its result."""
     differences: tuple[str, ...]
     """What is otherwise than expected: `effect`, `rule`, `code`, `reason`, `hint`."""
 
@@ -129,7 +131,11 @@ class Trying:
             resolve=resolve,
         )
         session.state = before = _used(_given(session.state, case.given), case.used)
-        if case.tool is None:
+        decision: Decision | Verdict
+        if case.result is not UNSET:
+            content = canonical({"ok": True, "tool": case.tool, "result": case.result}).decode()
+            decision = session.admit(ToolCall(_CALL, case.tool, case.arguments), content).verdict
+        elif case.tool is None:
             decision = session.request(facts=_facts(case.used))
             self.coverage.note_limit(decision)
         else:
@@ -166,7 +172,7 @@ def _facts(used: Used) -> dict[str, str]:
     return {id: WindowUsed(amount).fact for id, amount in used.windows.items()}
 
 
-def _differences(expected: Expected, decision: Decision) -> tuple[str, ...]:
+def _differences(expected: Expected, decision: Decision | Verdict) -> tuple[str, ...]:
     wanted: Mapping[str, Json] = {key: getattr(expected, key) for key in ("effect", "rule", "code", "reason", "hint")}
     return tuple(key for key, value in wanted.items() if value is not None and value != getattr(decision, key))
 

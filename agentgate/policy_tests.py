@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from agentgate.core.events import Code, Effect, Json
+from agentgate.core.events import Code, Effect, Json, ResultEffect
 from agentgate.core.findings import Place
 from agentgate.core.policy import Policy
 from agentgate.core.schemas import ToolSet
@@ -40,7 +40,8 @@ class Used(Struct, frozen=True):
 class Expected(Struct, frozen=True):
     """What is to be decided; None for what does not matter."""
 
-    effect: Effect | None = None
+    effect: Effect | ResultEffect | None = None
+    """Of a call, or of a result."""
     rule: str | None = None
     code: Code | None = None
     reason: str | None = None
@@ -55,6 +56,8 @@ class Case(Struct, frozen=True):
     """None for the wish to ask the model once more."""
     arguments: str = "{}"
     """As a model would write them."""
+    result: Json | UnsetType = UNSET
+    """What the tool returns, where it is that which is judged."""
     name: str | None = None
     """What is special about it; only where it is one of several."""
     role: str | None = None

@@ -8,8 +8,10 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, BinaryIO, NamedTuple
 
+from msgspec import UNSET
+
 from agentgate.core.arguments import InvalidJson, canonical, parse_json
-from agentgate.core.events import Code, Effect, Json
+from agentgate.core.events import Code, Effect, Json, ResultEffect
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.once import ONCE
 from agentgate.core.policy import Policy
@@ -228,13 +230,15 @@ class _Reader:
             if tool is None:
                 self.refuse("missing-key", own, "no tool is called", "name it under `when`: `{tool: …}`")
             arguments = self.arguments(path, when.get("arguments", {}), row, own)
+        merged = {**entry, **row}
+        self.about_result(merged, own)
         if len(self.findings) > before:
             return None
-        merged = {**entry, **row}
         return Case(
             expected=_expected(merged["then"]),
             tool=tool,
             arguments=arguments,
+            result=merged.get("result", UNSET),
             name=row.get("name"),
             role=merged.get("role"),
             prompt=merged.get("prompt"),
@@ -242,6 +246,17 @@ class _Reader:
             used=_used(merged.get("used", {})),
             place=self.document.value_place(own),
         )
+
+    def about_result(self, merged: dict[str, Any], own: Path) -> None:
+        """What is judged and what is expected must be of one kind: a call and its effect, or a result and what comes of it."""
+        then: Any = merged.get("then")
+        expects = isinstance(then, dict) and "result" in then
+        if "result" in merged and merged["when"] == REQUEST:
+            self.refuse("bad-value", own, f"a `{REQUEST}` has no result")
+        elif "result" in merged and not (expects and "effect" not in then):
+            self.refuse("bad-value", own, "a result is judged, and `then` is about a call", "write `then: {result: block, rule: …}`")
+        elif expects and "result" not in merged:
+            self.refuse("missing-key", own, "`then` is about a result, and there is none", "add `result`: what the tool returns")
 
     def arguments(self, path: Path, common: Json, row: dict[str, Any], own: Path) -> str:
         arguments = row.get("arguments", {})
@@ -277,8 +292,9 @@ def _expected(then: Json) -> Expected:
     if isinstance(then, str):
         return Expected(Effect(then))
     effect, code = then.get("effect"), then.get("code")
+    of_call = None if effect is None else Effect(effect)
     return Expected(
-        effect=None if effect is None else Effect(effect),
+        effect=ResultEffect(then["result"]) if "result" in then else of_call,
         rule=then.get("rule"),
         code=None if code is None else Code(code),
         reason=then.get("reason"),
@@ -289,7 +305,12 @@ def _expected(then: Json) -> Expected:
 def strangers(tests: PolicyTests, policy: Policy) -> Iterator[Finding]:
     """A finding for each role and rule that the tests name and the policy does not have: such a test would show nothing."""
     windows = [limit.id for limit in policy.limits if limit.window is not None]
-    ids = [rule.id for rule in policy.rules] + [limit.id for limit in policy.limits] + [ONCE] * bool(policy.once)
+    ids = (
+        [rule.id for rule in policy.rules]
+        + [rule.rule.id for rule in policy.results]
+        + [limit.id for limit in policy.limits]
+        + [ONCE] * bool(policy.once)
+    )
     for case in (case for test in tests.tests for case in test.cases):
         assert case.place is not None
         role, rule = case.role, case.expected.rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from agentgate.core.events import Code, Effect, Json
+from agentgate.core.events import Code, Effect, Json, ResultEffect
 from agentgate.files.policy_schema import DRAFT, NAME, TOOL_NAME, mapping, one_or_many, ref, text
 
 MAX_PROMPT = 1_000_000
@@ -14,6 +14,8 @@ OF_WINDOW = r"^limits\.(per_(hour|day)\..+|tools\..+\.per_(hour|day))$"
 """The ids of limits per hour and per day that have none of their own."""
 REQUEST = "request"
 """In place of a call: the wish to ask the model once more, which only limits decide about."""
+
+_RESULT = "What the tool returns. Then it is this that is judged, by the rules under `results`, and not the call."
 
 
 @cache
@@ -122,6 +124,7 @@ def _test() -> dict[str, Json]:
             "description": text("Why that matters."),
             **_setting(),
             "when": ref("when"),
+            "result": {"description": _RESULT},
             "then": ref("then", "What is expected: an effect, or a mapping."),
             "cases": {
                 "title": "a list of cases",
@@ -145,6 +148,7 @@ def _case() -> dict[str, Json]:
             "tool": {"title": "a tool name", "type": "string", "description": "In place of the test's tool."},
             "arguments": {**_arguments(), "description": "Laid over the test's arguments, name by name; a text replaces them all."},
             "without": one_or_many(text("An argument."), "Arguments of the test that are left out.", title="a name or a list of names"),
+            "result": {"description": _RESULT},
             "then": ref("then", "In place of the test's `then`."),
         },
         title="a case such as `{arguments: {…}}`",
@@ -206,6 +210,11 @@ def _then() -> dict[str, Json]:
         "else": mapping(
             {
                 "effect": effect,
+                "result": {
+                    "title": "what comes of a result",
+                    "enum": [effect.value for effect in ResultEffect],
+                    "description": "What comes of the `result` of this test: `allow`, `cut` or `block`.",
+                },
                 "rule": {
                     "title": "the id of a rule or limit",
                     "type": "string",

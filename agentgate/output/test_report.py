@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from agentgate.core.events import Decision, Json
+from msgspec import UNSET
+
+from agentgate.core.events import Decision, Json, Verdict
 from agentgate.core.findings import Place
 from agentgate.output.calls import call_text
 from agentgate.output.marks import marks
@@ -63,7 +65,8 @@ def _test(result: SuiteResult, test: PolicyTestResult, mark: str) -> Iterator[st
         if case.differences:
             yield f"      {_described(case)}"
             yield f"      expected {expected_text(case)}, got {got_text(case, _places(result))}"
-            yield f"      because: {safe(case.decision.reason)}"
+            if case.decision.reason:
+                yield f"      because: {safe(case.decision.reason)}"
 
 
 def _described(case: CaseResult) -> str:
@@ -84,6 +87,8 @@ def call_of(case: CaseResult) -> str:
     """The call of a case on one line, or what it asks in place of one."""
     if case.case.tool is None:
         return "another request to the model"
+    if case.case.result is not UNSET:
+        return f"{safe(case.case.tool)} returning {safe(json.dumps(case.case.result, ensure_ascii=False)[:_LONGEST_VALUE])}"
     return call_text(case.case.tool, case.case.arguments, longest=_LONGEST_VALUE)
 
 
@@ -102,13 +107,13 @@ def got_text(case: CaseResult, places: Mapping[str, Place | None]) -> str:
     """What was decided, and by what: `ask by change-tier (strict.yaml:17)`, `block by default`."""
     decision = case.decision
     by = _by(decision, places)
-    code = f" ({decision.code.value})" if "code" in case.differences and decision.rule is not None else ""
+    code = f" ({decision.code.value})" if "code" in case.differences and decision.rule is not None and decision.code is not None else ""
     return f"{decision.effect.value} by {by}{code}"
 
 
-def _by(decision: Decision, places: Mapping[str, Place | None]) -> str:
+def _by(decision: Decision | Verdict, places: Mapping[str, Place | None]) -> str:
     if decision.rule is None:
-        return decision.code.value
+        return "no rule about results" if decision.code is None else decision.code.value
     place = places.get(decision.rule)
     return safe(decision.rule) + (f" ({safe(place_text(place))})" if place is not None else "")
 
@@ -200,6 +205,7 @@ def _case(result: CaseResult) -> dict[str, Json]:
         "line": None if case.place is None else case.place.line,
         "tool": case.tool,
         "arguments": case.arguments if case.tool is not None else None,
+        **({} if case.result is UNSET else {"result": case.result}),
         "role": case.role,
         "passed": not result.differences,
         "expected": {key: value for key, value in expected.items() if value is not None},
