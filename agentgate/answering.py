@@ -116,16 +116,15 @@ class Answering:
             return not_reached()
         if self._interrupted() and not self.waiting:
             return not_reached() if proposal.decided is None else None
-        if self._session.mode is Mode.OBSERVE:
+        if self._session.mode is Mode.OBSERVE and not proposal.lost:
             return self._observed(proposal.call, decision, runnable)
         if decision.effect is Effect.BLOCK:
             return self._executor.refused(proposal.call, decision)
         if self._session.mode is Mode.DRY_RUN:
             return self._rehearsed(proposal.call, decision)
-        if proposal.decided is not None:
-            unfit = self._unfit(proposal)
-            if unfit is not None:
-                return unfit
+        unfit = self._unfit(proposal)
+        if unfit is not None:
+            return unfit
         if self.waiting:
             return None
         if decision.effect is Effect.ASK:
@@ -169,6 +168,8 @@ class Answering:
             return outdated()
         if proposal.lost:
             return lost()
+        if proposal.decided is None:
+            return None
         to_come = [other.call.name for other in self._calls if other.let_through and other.returned is None]
         limit = self._session.exceeded(proposal.call, to_come)
         return None if limit is None else refused(limit)

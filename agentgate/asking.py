@@ -34,7 +34,7 @@ class Asking:
         """
         standing = self._session.standing(call, decision)
         if standing is None:
-            answer = self._somebody(self._approver, Question(*self._session.for_approver(call, decision)))
+            answer = self._somebody(self._approver, self._question(call, decision))
         else:
             answer = Answer(approved=True, by=f"the approval of {standing} for this run")
         if answer.later:
@@ -49,8 +49,12 @@ class Asking:
         """
         if self._doubts is None:
             return None
-        answer = self._somebody(self._doubts, Question(*self._session.for_approver(call, decision), may_have_run=True))
+        answer = self._somebody(self._doubts, self._question(call, decision, may_have_run=True))
         return self._recorded(call, decision, answer, Scope.RETRY)
+
+    def _question(self, call: ToolCall, decision: Decision, *, may_have_run: bool = False) -> Question:
+        shown, judged = self._session.for_approver(call, decision)
+        return Question(shown, judged, digest(decision.arguments), may_have_run)
 
     def _recorded(self, call: ToolCall, decision: Decision, answer: Answer, scope: Scope) -> Answer:
         approved = answer.approved and not answer.stop and not answer.later

@@ -39,6 +39,8 @@ class Proposal(Struct):
     returned: ToolReturned | None = None
     outdated: bool = False
     """Whether it was decided under another policy, or for other tools, than are in force now."""
+    redacted: bool = False
+    """Whether the record does not hold what the model proposed, because parts were taken out when it was written."""
     may_have_run: bool = False
     """Whether it was let through, and nobody knows what came of it."""
 
@@ -69,8 +71,10 @@ class Proposal(Struct):
 
     @property
     def lost(self) -> bool:
-        """Whether the record does not hold the arguments that were decided on, because parts were taken out when it was written."""
-        return self.decided is not None and digest_arguments(self.decided.arguments) != self.decided.args_hash
+        """Whether its arguments are not known any more."""
+        if self.decided is None:
+            return self.redacted
+        return self.decided.redacted or digest_arguments(self.decided.arguments) != self.decided.args_hash
 
     @property
     def decision(self) -> Decision:
@@ -153,7 +157,7 @@ class Past:
                 self._resumed(item)
             case ModelReplied():
                 proposed = item.message.get("tool_calls") or ()
-                self.turns.append(Turn(item, [Proposal(tool_call(call)) for call in proposed]))
+                self.turns.append(Turn(item, [Proposal(tool_call(call), redacted=item.redacted) for call in proposed]))
             case Proposed():
                 proposal = next((proposal for proposal in self._calls() if proposal.decided is None), None)
                 if proposal is not None and item.recorded is not None:

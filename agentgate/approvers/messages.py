@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from agentgate.approvers.port import Answer, Question
-from agentgate.core.arguments import InvalidJson, canonical, digest, parse_json
+from agentgate.core.arguments import InvalidJson, canonical, parse_json
 from agentgate.core.events import Json, Scope
 
 VERSION = 1
@@ -69,7 +69,7 @@ def request(
         "call_id": question.call.id,
         "tool": question.call.name,
         "arguments": dict(decision.arguments or {}),
-        "args_hash": digest(decision.arguments),
+        "args_hash": question.args_hash,
         "rule": decision.rule,
         "reason": decision.reason,
         "role": about.role,

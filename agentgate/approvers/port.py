@@ -17,6 +17,9 @@ class Question(Struct, frozen=True):
 
     call: ToolCall
     decision: Decision
+    """With the arguments as whoever approves may see them."""
+    args_hash: str
+    """Of the arguments as they are."""
     may_have_run: bool = False
     """Whether the call was let through before, and nobody knows if it ran: then the question is whether to run it once more."""
 

@@ -288,6 +288,9 @@ class ModelReplied(Recorded, frozen=True, tag="model_replied", kw_only=True):
     cost_usd: float | None = None
     unusable: str | None = None
     """Why nothing in this answer may be executed (cut off, or a shape that is not understood); None where its calls may be judged."""
+    redacted: bool = False
+    """Whether `message` is not what the model said, because something in it was redacted. Its calls must not be executed from the
+    record."""
     items: tuple[Json, ...] = ()
     """What the provider wants to see again in place of `message` (output items of the Responses API)."""
     messages: tuple[dict[str, Json], ...] = ()

@@ -62,7 +62,7 @@ class Asking:
 
     def __init__(self, approver: TerminalApprover, call: ToolCall = CALL, decision: Decision = ASK) -> None:
         self._answers: list[Answer] = []
-        self._thread = threading.Thread(target=lambda: self._answers.append(approver.ask(Question(call, decision))), daemon=True)
+        self._thread = threading.Thread(target=lambda: self._answers.append(approver.ask(Question(call, decision, ""))), daemon=True)
         self._thread.start()
 
     def answer(self) -> Answer:
@@ -125,7 +125,7 @@ def test_a_terminal_that_goes_away_is_a_no(person: Person) -> None:
 
 def test_no_answer_in_time_is_a_no(person: Person) -> None:
     """Whatever is typed later."""
-    answer = person.approver(seconds=0).ask(Question(CALL, ASK))
+    answer = person.approver(seconds=0).ask(Question(CALL, ASK, ""))
     assert answer == Answer(approved=False, by="nobody", note="no answer in time", unavailable=True)
 
 
@@ -157,7 +157,7 @@ def test_without_a_terminal_nobody_is_asked(failure: int) -> None:
     def opening() -> int:
         raise OSError(failure, os.strerror(failure))
 
-    answer = TerminalApprover(open_terminal=opening).ask(Question(CALL, ASK))
+    answer = TerminalApprover(open_terminal=opening).ask(Question(CALL, ASK, ""))
     assert answer == Answer(approved=False, by="nobody", note="there is no terminal to ask on", unavailable=True)
 
 
@@ -166,7 +166,7 @@ def test_a_pipe_cannot_answer() -> None:
     ours, theirs = os.pipe()
     os.write(theirs, b"y\n")
     try:
-        answer = TerminalApprover(open_terminal=lambda: os.dup(ours), seconds=60).ask(Question(CALL, ASK))
+        answer = TerminalApprover(open_terminal=lambda: os.dup(ours), seconds=60).ask(Question(CALL, ASK, ""))
     finally:
         os.close(ours)
         os.close(theirs)
@@ -181,7 +181,7 @@ def test_every_question_gives_its_terminal_back(person: Person) -> None:
         opened.append(os.dup(person.terminal))
         return opened[-1]
 
-    TerminalApprover(open_terminal=opening, seconds=0).ask(Question(CALL, ASK))
+    TerminalApprover(open_terminal=opening, seconds=0).ask(Question(CALL, ASK, ""))
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(opened[0])
 

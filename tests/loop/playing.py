@@ -37,6 +37,7 @@ from agentgate.loop import Loop
 from agentgate.models.port import Model, Reply
 from agentgate.session import Session
 from agentgate.tools.port import Outcome, Tool, Toolbox
+from agentgate.unfinished import Past
 from tests.core.building import START, Clock
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,11 @@ class ScriptedModel:
     def close(self) -> None:
         self.closed = True
 
+    def skip(self, past: Past) -> None:
+        """Leaves out the answers that it has given already."""
+        del self._answers[: len(past.turns)]
+        self._calls = sum(len(turn.calls) for turn in past.turns)
+
     def _reply(self, answer: Json) -> Reply:
         """A text is the last answer, a list is calls; a mapping says it in full."""
         said: dict[str, Any] = answer if isinstance(answer, dict) else {"calls" if isinstance(answer, list) else "text": answer}
@@ -103,7 +109,14 @@ class ScriptedModel:
         message: dict[str, Json] = {"role": "assistant", "content": said.get("text"), **({"tool_calls": calls} if calls else {})}
         finish = said.get("finish", "tool_calls" if calls else "stop")
         usage = Usage(*said.get("usage", (100, 20))) if said.get("usage", ()) is not None else None
-        return Reply(message=message, finish_reason=finish, usage=usage, unusable=said.get("unusable"), notes=said.get("notes", ()))
+        return Reply(
+            message=message,
+            finish_reason=finish,
+            usage=usage,
+            unusable=said.get("unusable"),
+            notes=said.get("notes", ()),
+            items=tuple(said.get("items", ())),
+        )
 
     def _call(self, call: Json) -> dict[str, Json]:
         """`name {"its": "arguments"}` gets an id; a mapping is the call as it stands."""
@@ -268,7 +281,8 @@ def _let_through(call: ToolCall, approved: bool, events: Sequence[Event]) -> boo
     decided = next((event for event in events if isinstance(event, CallDecided) and event.call_id == call.id), None)
     if decided is None or decided.arguments != call.arguments:
         return False
-    answers = [event.answer for event in events if isinstance(event, ApprovalAnswered) and event.call_id == call.id]
+    answered = [event for event in events if isinstance(event, ApprovalAnswered) and event.call_id == call.id]
+    answers = [event.answer for event in answered if event.scope is not Scope.RETRY]
     return decided.effect is Effect.ALLOW or not decided.enforced or (approved and answers == ["approve"])
 
 

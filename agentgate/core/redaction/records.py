@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import CallDecided, Decision, Event, Json, ToolCall
+from agentgate.core.events import CallDecided, Decision, Event, Json, ModelReplied, ToolCall
 from agentgate.core.redaction.redactor import ARGUMENTS, OURS, RESULTS, TEXT, Redactor
 from agentgate.errors import RecordError
 
@@ -76,6 +76,8 @@ class Records:
         """The event as it is recorded and shown; the same object where there is nothing to redact."""
         kept: Event = self._struct(event, TEXT)
         if isinstance(event, CallDecided) and isinstance(kept, CallDecided) and kept.arguments != event.arguments:
+            kept = replace(kept, redacted=True)
+        if isinstance(event, ModelReplied) and isinstance(kept, ModelReplied) and kept.message != event.message:
             kept = replace(kept, redacted=True)
         return kept
 
