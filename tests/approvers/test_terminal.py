@@ -15,7 +15,7 @@ import pytest
 
 from agentgate.approvers.port import Answer, Question
 from agentgate.approvers.terminal import TerminalApprover
-from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
+from agentgate.core.events import Code, Decision, Effect, Json, Scope, ToolCall
 
 QUESTION = b"no, and stop the run\r\n  > "
 CALL = ToolCall("call_1", "refund", '{"order_id": "A-1007", "amount": 249.0}')
@@ -60,9 +60,11 @@ def person() -> Iterator[Person]:
 class Asking:
     """A question that is asked in a thread of its own, as the loop does it."""
 
-    def __init__(self, approver: TerminalApprover, call: ToolCall = CALL, decision: Decision = ASK) -> None:
+    def __init__(self, approver: TerminalApprover, call: ToolCall = CALL, decision: Decision = ASK, *, may_have_run: bool = False) -> None:
         self._answers: list[Answer] = []
-        self._thread = threading.Thread(target=lambda: self._answers.append(approver.ask(Question(call, decision, ""))), daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: self._answers.append(approver.ask(Question(call, decision, "", may_have_run))), daemon=True
+        )
         self._thread.start()
 
     def answer(self) -> Answer:
@@ -101,6 +103,47 @@ def test_anything_else_is_a_no(person: Person, keys: bytes) -> None:
 def test_x_stops_the_run(person: Person) -> None:
     """And is a no."""
     assert answered(person, b"x\n") == Answer(approved=False, by="terminal", stop=True)
+
+
+def test_s_is_a_yes_for_the_rest_of_the_run(person: Person) -> None:
+    """For exactly this call."""
+    assert answered(person, b"s\n") == Answer(approved=True, by="terminal", scope=Scope.RUN)
+    assert b"s  yes, for the rest of this run: refund with exactly these arguments" in person.seen
+
+
+@pytest.mark.parametrize(
+    ("keys", "note"),
+    [(b"wrong order\n", "wrong order"), (b"  \n", None), (b"\n", None), (b"y\n", "y"), (b"a\x07b\xff\n", "ab\ufffd"), (b"\x04", None)],
+)
+def test_r_is_a_no_with_a_reason(person: Person, keys: bytes, note: str | None) -> None:
+    """A line for the model, of what can be printed; without one it is a no all the same."""
+    asking = Asking(person.approver())
+    person.reads_until(QUESTION)
+    person.types(b"r\n")
+    person.reads_until(b"Reason for the model: ")
+    person.types(keys)
+    assert asking.answer() == Answer(approved=False, by="terminal", note=note)
+
+
+def test_a_long_reason_is_cut(person: Person) -> None:
+    """At 500 characters."""
+    asking = Asking(person.approver())
+    person.reads_until(QUESTION)
+    person.types(b"r\n")
+    person.reads_until(b"Reason for the model: ")
+    person.types(b"x" * 900 + b"\n")
+    assert asking.answer().note == "x" * 500
+
+
+def test_a_call_that_may_have_run_is_another_question(person: Person) -> None:
+    """It says so, and cannot be answered for the rest of the run."""
+    asking = Asking(person.approver(), may_have_run=True)
+    person.reads_until(QUESTION)
+    assert b"was let through before the run broke off, and may have run" in person.seen
+    assert b"Run this call, perhaps for the second time?" in person.seen
+    assert b"for the rest of this run" not in person.seen
+    person.types(b"s\n")
+    assert asking.answer() == Answer(approved=False, by="terminal")
 
 
 def test_the_end_of_input_is_a_no(person: Person) -> None:
