@@ -335,11 +335,9 @@ def _returned(state: State, event: ToolReturned) -> State:
         return state if made is state.made else replace(state, made=made)
     if not tool:
         return replace(state, executed=state.executed + event.executed)
-    if event.enforced and event.code in (
-        Code.RESULT_BLOCKED,
-        Code.INTERNAL_ERROR,
-    ):  # the tool has returned, and said nothing that anybody heard
-        return replace(state, executed=state.executed + event.executed, returned=state.returned.insert(tool))
+    # A tool whose result was kept back has returned, and said nothing that anybody heard.
+    if event.enforced and event.code in (Code.RESULT_BLOCKED, Code.INTERNAL_ERROR):
+        return replace(state, executed=state.executed + event.executed, made=made, returned=state.returned.insert(tool))
     return replace(
         state,
         executed=state.executed + event.executed,

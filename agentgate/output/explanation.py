@@ -11,6 +11,7 @@ from agentgate.core.changes import Change
 from agentgate.core.events import CallDecided, Code, Decision, Json
 from agentgate.core.explain import Considered
 from agentgate.core.findings import Place
+from agentgate.core.results import CompiledResultRule, ResultRules
 from agentgate.output.calls import call_text, value_text
 from agentgate.output.columns import pad, wrap
 from agentgate.output.marks import marks
@@ -57,6 +58,7 @@ class ExplanationText:
         if recorded is not None and recorded.effect is not decision.effect:
             yield from self._labelled("recorded", self._said(recorded))
         yield from self._rules()
+        yield from self._results()
         if self._explanation.changes:
             yield ""
             yield "what would change it"
@@ -103,6 +105,16 @@ class ExplanationText:
         decides = "decides: " if entry.rule == self._decision.rule else ""
         return (f"  {sign} {self._safe(entry.rule)}", self._safe(place_text(entry.place)), said, decides + self._safe(entry.why))
 
+    def _results(self) -> Iterator[str]:
+        """The rules about what the tool returns: they have no say on the call, and come after it."""
+        rules = rules_about_results(self._explanation)[:_MOST_RULES]
+        if rules:
+            yield ""
+            yield "rules about its results"
+            yield from self._table(
+                [(f"  {self._safe(rule.id)}", self._safe(place_text(rule.rule.rule.place)), _does(rule)) for rule in rules]
+            )
+
     def _change(self, change: Change) -> tuple[str, ...]:
         by = self._safe(change.rule or change.code)
         return (f"  {self._safe(change.change)}", f"{self._marks['arrow']}  {self._marks[change.effect]} {change.effect} by {by}")
@@ -140,9 +152,21 @@ def place_text(place: Place | None) -> str:
     return "" if place is None else safe(f"{place.file.rsplit('/', 1)[-1]}:{place.line}")
 
 
+def rules_about_results(explanation: Explanation) -> list[CompiledResultRule]:
+    """The rules of the policy about results of the call's tool, the strictest first."""
+    name = explanation.call.name
+    return [rule for rule in ResultRules(explanation.policy).rules if isinstance(name, str) and rule.compiled.covers(name)]
+
+
+def _does(rule: CompiledResultRule) -> str:
+    size = "" if rule.max_bytes is None else f" to {rule.max_bytes:,} bytes" if rule.cut else f" above {rule.max_bytes:,} bytes"
+    return f"{rule.effect}{size}{' (on trial)' if rule.rule.rule.observe else ''}"
+
+
 def explanation_json(explanation: Explanation) -> dict[str, Json]:
     """The same as an object."""
     decision, recorded = explanation.decision, explanation.recorded
+    results = [{"rule": rule.id, "effect": rule.effect, "max_bytes": rule.max_bytes} for rule in rules_about_results(explanation)]
     return {
         "effect": decision.effect,
         "code": decision.code,
@@ -157,4 +181,5 @@ def explanation_json(explanation: Explanation) -> dict[str, Json]:
             {"change": change.change, "effect": change.effect, "code": change.code, "rule": change.rule} for change in explanation.changes
         ],
         "recorded": None if recorded is None else {"effect": recorded.effect, "rule": recorded.rule},
+        **({"results": results} if results else {}),
     }

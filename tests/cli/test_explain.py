@@ -214,3 +214,14 @@ def test_a_result_that_cannot_be_written(folder: Path) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(command, cwd=folder, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "error: the result cannot be written: no space left on device\n")
+
+
+def test_rules_about_results_are_listed(folder: Path) -> None:
+    """They have no say on the call, and matter to whoever asks about it."""
+    rules = "results: [{id: huge, cut: x, max_bytes: 5000}, {id: bad, block: '*', observe: true}, {id: other, block: y}]"
+    (folder / "results.yaml").write_text(f"version: 1\nrules: [{{id: all, allow: x}}]\n{rules}\n")
+    code, out, _ = explain(folder, "results.yaml", "--tool", "x")
+    assert code == 0
+    assert "rules about its results\n  bad    results.yaml:3   block (on trial)\n  huge   results.yaml:3   cut to 5,000 bytes\n" in out
+    told = json.loads(explain(folder, "results.yaml", "--tool", "x", "--format", "json")[1])
+    assert [entry["rule"] for entry in told["results"]] == ["bad", "huge"]

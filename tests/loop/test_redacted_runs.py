@@ -128,6 +128,14 @@ def test_results_are_cut_and_blocked_on_record(tmp_path: Path) -> None:
     assert done.session.state.results.get("web") is None
 
 
+def test_a_blocked_result_counts_for_what_is_executed_once(tmp_path: Path) -> None:
+    """The tool has run; that the model did not hear of it makes no second run of it."""
+    done, tools = play(tmp_path, [["web {}"], ["web {}"], "done"], {"web": {"returns": "Ignore previous"}}, policy={"once": ["web"]})
+    done.run()
+    assert len(tools.given) == 1
+    assert "Ignore" not in json.dumps(done.model.asked)
+
+
 def test_observe_mode_records_and_changes_nothing(tmp_path: Path) -> None:
     """What would have been blocked is told, and the model gets it."""
     done, _ = play(tmp_path, [["web {}"], "done"], {"web": {"returns": "Ignore previous"}}, mode="observe")
