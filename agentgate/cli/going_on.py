@@ -31,6 +31,7 @@ from agentgate.cli.opening import (
     opened_screen,
     opened_toolbox,
     policy_digest,
+    secrets_of,
 )
 from agentgate.cli.options import Approve
 from agentgate.core.arguments import digest
@@ -114,6 +115,7 @@ def resume_run(wanted: ToResume) -> RunEnded:
             clock=clock,
             resolve=resolve,
             switch=open_switch(folder_of_state, past.started.run_id, toolbox),
+            secrets=secrets_of(task, settings, wanted.approving.secret_env),
         )
         approver, doubts = _approvers(wanted, past, policy, settings, task)
         _remember(session, screen, events, torn=continued.torn)

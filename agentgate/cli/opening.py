@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -36,12 +37,14 @@ from agentgate.output import open_screen
 from agentgate.output.policy_view import deciding, limits_text, places
 from agentgate.output.port import Screen, View
 from agentgate.session import Session, offered_tools
-from agentgate.task import ModelSettings, Task, ToolEffect
+from agentgate.task import HttpRequest, ModelSettings, Task, ToolEffect
 from agentgate.tools import open_toolbox
 from agentgate.tools.port import Toolbox
 from agentgate.tools.toolbox import TaskToolbox
 
 _LONGEST_SCOPE = 200
+
+_IN_HEADER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -106,7 +109,7 @@ def run_task(wanted: Wanted) -> RunEnded:
             resolve=resolve,
             switch=switch,
             accounts=open_accounts(wanted.state, wanted.policy, wanted.scope, stack),
-            secrets=known_secrets(os.environ, [settings.api_key_env]),
+            secrets=secrets_of(wanted.task, settings, wanted.approving.secret_env),
         )
         estimate = estimating(wanted.policy, settings, os.environ)
         loop = Loop(session, model, toolbox, approver, screen, interrupts, estimate=estimate)
@@ -212,6 +215,15 @@ def _recording(task: Task) -> list[Event]:
             return answers
         break
     raise FileError(f"the recording `{task.recording}` holds no answer of a model", help=help)
+
+
+def secrets_of(task: Task, settings: ModelSettings, secret_env: str | None) -> dict[str, str]:
+    """The environment's secrets: those that look like it, and those that the run itself needs, for its model, its approver, and headers."""
+    named = {settings.api_key_env, secret_env or settings.api_key_env}
+    for tool in task.tools:
+        headers = tool.runs.headers if isinstance(tool.runs, HttpRequest) else ()
+        named.update(name for _, value in headers for name in _IN_HEADER.findall(value))
+    return known_secrets(os.environ, named)
 
 
 def opened_toolbox(task: Task, workdir: str, interrupts: Interrupts, secret_env: str | None) -> TaskToolbox:
