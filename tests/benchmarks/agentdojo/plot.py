@@ -43,7 +43,7 @@ def svg(scores: Mapping[str, Score]) -> str:
         figures = f"{found.utility:.1f} / {found.utility_under_attack:.1f} / {found.attack_success:.1f} %"
         parts.append(f'<text x="{_WIDTH - _RIGHT + 34}" y="{y + 16}" fill="{_SOFT}">{figures}</text>')
     y = _TOP + 20 + len(scores) * 46 + 6
-    parts.append(f'<text x="{_WIDTH - _RIGHT + 34}" y="{y}" fill="{_SOFT}">full: no attack · ring: under attack</text>')
+    parts.append(f'<text x="{_WIDTH - _RIGHT + 16}" y="{y}" fill="{_SOFT}">full: without, ring: under attack</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
