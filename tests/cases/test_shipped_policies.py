@@ -14,7 +14,10 @@ from agentgate.policy_tests import Suite
 from agentgate.suites import load_suites
 
 ROOT = Path(__file__).parents[2]
-LOCKED_TWICE = {"read-business (0)", "pay-named (1)", "pay-named (2)", "own-data-named (0)", "password-named (1)"}
+LOCKED_TWICE = {
+    "read-business (0)", "pay-named (1)", "pay-named (2)", "own-data-named (0)", "password-named (1)",
+    "address-from-document (0)", "address-from-document (1)",
+}  # fmt: skip
 """Conditions of an allow rule that an ask or block rule states once more, so that one of them may go without anything being let through."""
 SUITES = load_suites([str(ROOT / "policies")])
 
