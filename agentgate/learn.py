@@ -11,7 +11,7 @@ from msgspec.structs import asdict, replace
 from agentgate.core.events import Code, Effect, Json
 from agentgate.core.policy import Policy
 from agentgate.files.transcript import Transcript
-from agentgate.learning.observing import Observations, Run, observe
+from agentgate.learning.observing import Observations, observe
 from agentgate.learning.proposing import Proposed, propose
 from agentgate.learning.scoring import Bad, HeldOut, held_out, kept_out
 from agentgate.learning.writing import bad_lines, policy_text, score_lines
@@ -117,7 +117,7 @@ def _missing(seen: Observations, policy: Policy) -> tuple[Observations, tuple[st
                     open_.add(call.index)
                 elif call.rule is not None:
                     barred[call.rule] = None
-        runs.append(Run(run.transcript, tuple(sample for sample in run.samples if sample.index in open_), run.steps))
+        runs.append(replace(run, samples=tuple(sample for sample in run.samples if sample.index in open_)))
     return replace(seen, runs=tuple(runs)), tuple(sorted(barred))
 
 

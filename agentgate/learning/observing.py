@@ -58,6 +58,8 @@ class Sample(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """One recorded run."""
 
+    number: int
+    """From 0."""
     transcript: Transcript
     samples: tuple[Sample, ...]
     steps: int
@@ -138,7 +140,7 @@ def _run(transcript: Transcript, number: int, session: Session) -> Run:
             sample = _sample(transcript, number, item, state, tuple(returned))
             if sample is not None:
                 samples.append(sample)
-    return Run(transcript, tuple(samples), session.state.steps)
+    return Run(number, transcript, tuple(samples), session.state.steps)
 
 
 def _open(started: RunStarted) -> RunStarted:

@@ -15,7 +15,7 @@ from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.learning.arguments import Evidence, Shape, shape, unused
 from agentgate.learning.arguments import untried as untried_argument
 from agentgate.learning.observing import Leaf, Observations, Sample
-from agentgate.learning.sources import words
+from agentgate.learning.sources import exposure, words
 
 _READING = frozenset(
     {
@@ -105,7 +105,7 @@ def propose(
     proposals: list[Proposal] = []
     for tool in sorted(calls):
         evidence = _evidence(tool, calls[tool], [sample for sample in kept_out if sample.tool == tool], pool, seen, enough)
-        proposals += _of_tool(tool, evidence, len(seen.runs))
+        proposals += _of_tool(tool, evidence, seen)
     if untried is not Effect.BLOCK:
         for tool in sorted(set(seen.schemas) - set(calls)):
             proposals.append(_untried(tool, _evidence(tool, (), (), pool, seen, enough), untried))
@@ -145,11 +145,11 @@ def _evidence(
     )
 
 
-def _of_tool(tool: str, evidence: Evidence, runs: int) -> Iterator[Proposal]:
+def _of_tool(tool: str, evidence: Evidence, seen: Observations) -> Iterator[Proposal]:
     """A rule for a tool, or one for each of its actions."""
     choosing = _choosing(evidence)
     if choosing is None:
-        yield _proposal(tool, evidence, None, runs)
+        yield _proposal(tool, evidence, None, seen)
         return
     for value in sorted({sample.arguments[choosing] for sample in evidence.samples}):
         chosen = replace(
@@ -157,7 +157,7 @@ def _of_tool(tool: str, evidence: Evidence, runs: int) -> Iterator[Proposal]:
             samples=[sample for sample in evidence.samples if sample.arguments[choosing] == value],
             bad=[sample for sample in evidence.bad if sample.arguments.get(choosing) == value],
         )
-        yield _proposal(tool, chosen, (choosing, value), runs)
+        yield _proposal(tool, chosen, (choosing, value), seen)
 
 
 def _choosing(evidence: Evidence) -> str | None:
@@ -171,7 +171,7 @@ def _choosing(evidence: Evidence) -> str | None:
     return None
 
 
-def _proposal(tool: str, evidence: Evidence, action: tuple[str, str] | None, runs: int) -> Proposal:
+def _proposal(tool: str, evidence: Evidence, action: tuple[str, str] | None, seen: Observations) -> Proposal:
     used = sorted({leaf.argument for sample in evidence.samples for leaf in sample.leaves})
     shapes: dict[str, Shape] = {}
     conditions: list[Condition] = []
@@ -192,8 +192,8 @@ def _proposal(tool: str, evidence: Evidence, action: tuple[str, str] | None, run
         effect=Effect.ALLOW if why_ask is None else Effect.ASK,
         tools=(tool,),
         when=tuple(conditions),
-        after=_order(evidence, runs),
-        message=None,
+        after=_habitually_after(evidence),
+        before=_habitually_before(tool, evidence, seen),
     )
     return Proposal(rule, tuple(evidence.samples), shapes, why_ask)
 
@@ -217,8 +217,8 @@ def _why_ask(tool: str, evidence: Evidence, shapes: Mapping[str, Shape], action:
     return f"nothing holds {', '.join(leading)}" if leading else None
 
 
-def _order(evidence: Evidence, runs: int) -> tuple[str, ...] | None:
-    """The tool that had always returned before, where that is a habit and not just how every run begins."""
+def _habitually_after(evidence: Evidence) -> tuple[str, ...] | None:
+    """The tool that had always returned before."""
     if evidence.runs < _ORDERED or is_reading(evidence.samples[0].tool):
         return None
     always = set(evidence.samples[0].before)
@@ -226,6 +226,18 @@ def _order(evidence: Evidence, runs: int) -> tuple[str, ...] | None:
         always &= set(sample.before)
     always.discard(evidence.samples[0].tool)
     return (min(always, key=lambda tool: (not is_reading(tool), tool)),) if always else None
+
+
+def _habitually_before(tool: str, evidence: Evidence, seen: Observations) -> tuple[str, ...] | None:
+    """The tools whose results anybody can write, and after which this one was never called although both were used."""
+    if is_reading(tool):
+        return None
+    called = {sample.run for sample in evidence.samples}
+    after = {earlier for sample in evidence.samples for earlier in sample.before}
+    together = Counter(
+        other for run in seen.runs if run.number in called for other in {sample.tool for sample in run.samples} if exposure(other) == 2
+    )
+    return tuple(sorted(other for other, runs in together.items() if runs >= _ORDERED and other not in after)) or None
 
 
 def _limits(seen: Observations) -> Iterator[Limit]:

@@ -132,6 +132,13 @@ def test_a_tool_that_was_always_called_after_another_keeps_its_place() -> None:
     assert deleting.after == ("get_backup",)
 
 
+def test_a_tool_that_was_never_called_after_what_strangers_write_stays_before_it() -> None:
+    """Ten runs in which both were used, always in one order, are a habit."""
+    runs = [run(f"Pay DE{n:02}", Call("pay", {"account": f"DE{n:02}"}), Call("get_webpage", {}), Call("log", {})) for n in range(10)]
+    before = {proposal.rule.id: proposal.rule.before for proposal in learn(runs).proposed.proposals}
+    assert before == {"get-webpage": None, "log": None, "pay": ("get_webpage",)}
+
+
 def test_tools_that_no_run_called_are_blocked_unless_one_says_otherwise() -> None:
     """`untried` lets what the user named pass, or asks."""
     tools = [_tool("pay", account="string"), _tool("refund", account="string", reason="string", fast="boolean")]
