@@ -52,9 +52,12 @@ class Executor:
 
     def refused(self, call: ToolCall, decision: Decision) -> Outcome:
         """What becomes of a call that is not executed: word of why, or, of one that was executed already, what came of it."""
-        if decision.code is Code.DUPLICATE:
-            return repeated(call, decision, self._session.earlier(call, decision))
-        return refused(decision)
+        if decision.code is not Code.DUPLICATE:
+            return refused(decision)
+        earlier = self._session.earlier(call, decision)
+        outcome = repeated(call, decision, earlier)
+        # What another run was told may be more than this policy lets a model have.
+        return outcome if earlier is None or earlier.run_id is None else self.admit(call, outcome)
 
     def admit(self, call: ToolCall, outcome: Outcome) -> Outcome:
         """What the policy lets the model have of what a tool said, or of its mock."""

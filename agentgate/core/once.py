@@ -46,7 +46,7 @@ class Earlier(Struct, frozen=True):
         where = f" in run {self.run_id}" if self.run_id is not None else ""
         if self.content is None:
             return f"the same call is being executed{where}, or may have run, as {self.call_id}"
-        return f"the same call was executed{where}, as {self.call_id}{'' if self.ok else ', and failed'}"
+        return f"the same call was executed{where}, as {self.call_id}{'' if self.ok else ', and gave no result'}"
 
 
 Made: TypeAlias = "HashTrieMap[str, Earlier]"

@@ -39,7 +39,7 @@ def twice(first: dict[str, Any] | None, **setting: Any) -> Decision:
     ("first", "reason"),
     [
         ({}, "the same call was executed, as first"),
-        ({"ok": False, "content": "boom"}, "the same call was executed, as first, and failed"),
+        ({"ok": False, "content": "boom"}, "the same call was executed, as first, and gave no result"),
         ({"ok": False, "unknown": True}, "the same call is being executed, or may have run, as first"),
         (None, "the same call is being executed, or may have run, as first"),
         ({"executed": False}, "the same call was executed, as first"),
@@ -148,9 +148,9 @@ def test_an_id_that_is_used_again_frees_nothing() -> None:
     ("fact", "reason"),
     [
         ("done run r1 call c 1", "the same call was executed in run r1, as c 1"),
-        ("failed run r1 call c1", "the same call was executed in run r1, as c1, and failed"),
+        ("failed run r1 call c1", "the same call was executed in run r1, as c1, and gave no result"),
         ("started run r1 call c1", "the same call is being executed in run r1, or may have run, as c1"),
-        ("whatever", "the same call was executed in run unknown, as another call, and failed"),
+        ("whatever", "the same call was executed in run unknown, as another call, and gave no result"),
     ],
 )
 def test_what_is_known_of_other_runs_counts(fact: str, reason: str) -> None:

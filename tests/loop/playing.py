@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from msgspec import UNSET
 
+from agentgate.accounts import Accounts
 from agentgate.approvers.port import Answer, Approver, Question
 from agentgate.core.events import (
     ApprovalAnswered,
@@ -201,6 +202,8 @@ class Play:
         approver: Approver | None = None,
         switch: Switch | None = None,
         secrets: Mapping[str, str] | None = None,
+        accounts: Accounts | None = None,
+        run_id: str = "story",
     ) -> None:
         """Brings the parts together.
 
@@ -215,6 +218,8 @@ class Play:
             approver: in place of the scripted people.
             switch: the kill switch.
             secrets: what no record may hold.
+            accounts: what runs share.
+            run_id: of this one.
         """
         self.clock = Clock()
         self.recorder = recorder or Recorder()
@@ -229,12 +234,13 @@ class Play:
             clock=self.clock,
             switch=switch,
             secrets=secrets,
+            accounts=accounts,
         )
         people = approver or People([PEOPLE[answer] if isinstance(answer, str) else answer for answer in story.get("people", ())])
         self.loop = Loop(self.session, model or self.model, toolbox or self.tools, people, self.notes, interrupts or Interrupts())
         self.started = RunStarted(
             at=START,
-            run_id="story",
+            run_id=run_id,
             mode=Mode(story.get("mode", "enforce")),
             role=story.get("role"),
             messages=({"role": "user", "content": "do it"},),

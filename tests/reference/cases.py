@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from agentgate.core.events import ApprovalAnswered, Decision, Effect, ModelReplied, ToolCall, ToolReturned, Usage
-from agentgate.core.policy import Condition, Limit, Policy, Rule
+from agentgate.core.policy import WINDOWS, Condition, Limit, Policy, Rule
 from agentgate.session import Session
 
 from .interpreter import Judged, Past, Setting, Verdict, judge
@@ -41,6 +41,7 @@ PARAMETERS: tuple[dict[str, Any], ...] = (
     {"type": "object", "properties": {"b": {"type": "array"}}, "additionalProperties": {"type": "string"}},
     {"type": "object", "properties": {}},
 )
+FACTS = ("0", "1", "2", "0.25", "much", "-1", "3 until 2026-01-01T01:00:00+00:00", "1 until 2026-01-01T01:00:00")
 WILD_IDS: tuple[Any, ...] = ("", "i" * 256, "i" * 257, None, 7, ["c0"], {}, True, "\x1b[2J", "../x", "c0\n", " ")
 WILD_NAMES: tuple[Any, ...] = (
     "",
@@ -89,6 +90,8 @@ class Proposal(Struct, frozen=True):
 
     call: ToolCall
     wait: float
+    facts: dict[str, str] = {}
+    """What was recorded of other runs."""
 
 
 class Reply(Struct, frozen=True):
@@ -121,7 +124,8 @@ class Outcome(Struct, frozen=True):
 def random_case(random: Random) -> Case:
     """A case; the same for the same state of `random`. Policy and calls draw from the same few values, so that they meet."""
     values = some(random, VALUES, 9, 3)
-    return Case(random_policy(random, values), random_setting(random), random_script(random, values))
+    policy = random_policy(random, values)
+    return Case(policy, random_setting(random), random_script(random, values, policy))
 
 
 def chance(random: Random, percent: int) -> bool:
@@ -139,9 +143,10 @@ def random_policy(random: Random, values: tuple[Any, ...]) -> Policy:
     ids = [f"r{number}" for number in range(1, 12)]
     random.shuffle(ids)
     rules = tuple(random_rule(random, ids.pop(), values) for _ in range(random.randint(0, 7)))
-    limits = tuple(random_limit(random, f"limits.{number}") for number in range(random.randint(1, 2) if chance(random, 45) else 0))
+    limits = tuple(random_limit(random, f"limits.{number}") for number in range(random.randint(1, 3) if chance(random, 45) else 0))
+    once = some(random, SELECTORS, 2) if chance(random, 25) else ()
     default = random.choice((Effect.BLOCK, Effect.BLOCK, Effect.BLOCK, Effect.ASK, Effect.ALLOW))
-    return Policy("random", default=default, rules=rules, limits=limits, roles=ROLES, groups=GROUPS)
+    return Policy("random", default=default, rules=rules, limits=limits, roles=ROLES, groups=GROUPS, once=once)
 
 
 def random_rule(random: Random, id: str, values: tuple[Any, ...]) -> Rule:
@@ -195,7 +200,8 @@ def random_limit(random: Random, id: str) -> Limit:
     kind = random.choice(("tool_calls", "calls", "repeats", "refusals", "tokens", "cost_usd", "seconds", "steps"))
     values = {"tokens": (0, 10, 25, 26), "seconds": (0, 10, 25, 26), "cost_usd": (0, 0.1, 0.3, 1.0)}
     value = random.choice(values.get(kind, (0, 1, 1, 2, 3)))
-    return Limit(kind, value, random.choice(SELECTORS) if kind == "calls" else None, id=id)
+    window = random.choice((None, None, *WINDOWS)) if kind in ("tool_calls", "calls", "cost_usd") else None
+    return Limit(kind, value, random.choice(SELECTORS) if kind == "calls" else None, id=id, window=window)
 
 
 def random_setting(random: Random) -> Setting:
@@ -214,14 +220,26 @@ def tool(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
-def random_script(random: Random, values: tuple[Any, ...]) -> tuple[Happening, ...]:
-    """Up to nine calls, with what may happen between them."""
+def random_facts(random: Random, policy: Policy) -> dict[str, str]:
+    """What other runs may have left."""
+    facts = {limit.id: random.choice(FACTS) for limit in policy.limits if limit.window is not None and chance(random, 60)}
+    return facts | {"once": random.choice(("done run r call c", "started run r call c", ""))} if chance(random, 6) else facts
+
+
+def random_script(random: Random, values: tuple[Any, ...], policy: Policy) -> tuple[Happening, ...]:
+    """Up to nine calls, with what may happen between them. Now and then one is made again."""
+    made: list[ToolCall] = []
     script: list[Happening] = []
     for number in range(random.randint(1, 9)):
         if chance(random, 30):
             usage = random.choice((Usage(10, 5), Usage(10, 0), Usage(0, 0), Usage(20, 5, 20), None))
             script.append(Reply(usage, random.choice((0.1, 0.1, 0.2, 0.0, None))))
-        script.append(Proposal(random_call(random, number, values), random.choice((0, 0, 0, 5, 0.5, 10))))
+        call = random_call(random, number, values)
+        if made and chance(random, 25):
+            again = random.choice(made)
+            call = ToolCall(call.id, again.name, again.arguments)
+        made.append(call)
+        script.append(Proposal(call, random.choice((0, 0, 0, 5, 0.5, 10)), random_facts(random, policy)))
         while chance(random, 45):
             index = number if chance(random, 80) else random.randint(0, number)
             script.append(
@@ -262,8 +280,8 @@ def play(case: Case) -> list[Outcome]:
         if isinstance(happening, Proposal):
             now += timedelta(seconds=happening.wait)
             call = happening.call
-            expected = judge(case.policy, setting, history, call, now)
-            decision = session.propose(call, at=now)
+            expected = judge(case.policy, setting, history, call, now, happening.facts)
+            decision = session.propose(call, at=now, facts=happening.facts)
             outcomes.append(Outcome(call, Verdict(decision.effect, decision.code, decision.rule), expected, decision))
             calls.append(call)
             history.append(Judged(call, expected))

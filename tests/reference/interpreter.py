@@ -49,8 +49,13 @@ class Judged(Struct, frozen=True):
 Past = Judged | ModelReplied | ApprovalAnswered | ToolReturned
 
 
-def judge(policy: Policy, setting: Setting, history: Sequence[Past], call: ToolCall, now: datetime) -> Verdict:
-    """What happens to a call: the checks in their order, the first that refuses gives the reason."""
+def judge(
+    policy: Policy, setting: Setting, history: Sequence[Past], call: ToolCall, now: datetime, facts: Mapping[str, str] = {}
+) -> Verdict:
+    """What happens to a call: the checks in their order, the first that refuses gives the reason.
+
+    `facts` is what was recorded of other runs: what limits over time have used up, and who has made the same call.
+    """
     if malformed(call, history):
         return Verdict(Effect.BLOCK, Code.MALFORMED_CALL)
     if policy.default is Effect.BLOCK and not any(names(policy, rule, setting, call.name) for rule in policy.rules if permits(rule)):
@@ -66,11 +71,15 @@ def judge(policy: Policy, setting: Setting, history: Sequence[Past], call: ToolC
         return Verdict(Effect.BLOCK, Code.MALFORMED_ARGUMENTS)
     if setting.tools is not None and not fits(arguments, setting.tools, call.name):
         return Verdict(Effect.BLOCK, Code.INVALID_ARGUMENTS)
-    reached = [limit for limit in policy.limits if used_up(policy, limit, setting, history, call, now)]
+    ruled = by_rules(policy, setting, history, call.name, arguments)
+    made = made_before(history, call) or facts.get("once")
+    if made and selected(policy, policy.once, call.name) and ruled.effect is not Effect.BLOCK:
+        return Verdict(Effect.BLOCK, Code.DUPLICATE, "once")
+    reached = [limit for limit in policy.limits if used_up(policy, limit, setting, history, call, now, facts)]
     if reached:
-        first = min(reached, key=lambda limit: (limit.kind, limit.value, limit.id))
+        first = min(reached, key=lambda limit: (limit.window is not None, limit.kind, limit.value, limit.id))
         return Verdict(Effect.BLOCK, Code.LIMIT, first.id)
-    return by_rules(policy, setting, history, call.name, arguments)
+    return ruled
 
 
 def malformed(call: ToolCall, history: Sequence[Past]) -> bool:
@@ -170,8 +179,71 @@ def tools_returned(history: Sequence[Past]) -> list[str]:
     return [name for name in returned if name]
 
 
-def used_up(policy: Policy, limit: Limit, setting: Setting, history: Sequence[Past], call: ToolCall, now: datetime) -> bool:
+def made_before(history: Sequence[Past], call: ToolCall) -> bool:
+    """Whether the same call is on record as one that was executed, or may have been, or that a dry run answered for.
+
+    A call that was let through may run from then on, until something says that it certainly did not. Where an id was used again, nothing
+    that returns under it says anything about either call.
+    """
+    holder: object = None  # the id of the call that is being made, or was
+    done = False
+    asked: dict[str, ToolCall] = {}
+    for past in history:
+        if isinstance(past, Judged):
+            if past.verdict.effect is Effect.ASK:
+                asked[past.call.id] = past.call
+            elif past.verdict.effect is Effect.ALLOW and repeated(past.call, call) and holder is None:
+                holder, done = past.call.id, False
+        elif isinstance(past, ApprovalAnswered) and str(past.call_id) in asked:
+            question = asked.pop(past.call_id)
+            if past.answer == "approve" and repeated(question, call) and holder is None:
+                holder, done = question.id, False
+        elif isinstance(past, ToolReturned) and only_call(history, past, call):
+            if past.executed and holder in (None, past.call_id):
+                holder, done = past.call_id, True
+            elif past.ok and holder == past.call_id:
+                done = True
+            elif holder == past.call_id and not done:
+                holder = None
+    return holder is not None
+
+
+def only_call(history: Sequence[Past], returned: ToolReturned, call: ToolCall) -> bool:
+    """Whether what returned belongs to one call with an id of its own until then, and that call is the same as this one."""
+    before = history[: [past is returned for past in history].index(True)]
+    named = [
+        past.call for past in before if isinstance(past, Judged) and isinstance(past.call.id, str) and past.call.id == returned.call_id
+    ]
+    return len(named) == 1 and repeated(named[0], call)
+
+
+def recorded_amount(fact: str) -> float:
+    """What was used of a limit over time, as recorded; what nobody understands uses up any limit."""
+    amount, _, until = fact.partition(" until ")
+    try:
+        used = float(amount)
+        if until and datetime.fromisoformat(until).tzinfo is None:
+            return float("inf")
+    except ValueError:
+        return float("inf")
+    return used if 0 <= used < float("inf") else float("inf")
+
+
+def used_up(
+    policy: Policy,
+    limit: Limit,
+    setting: Setting,
+    history: Sequence[Past],
+    call: ToolCall,
+    now: datetime,
+    facts: Mapping[str, str],
+) -> bool:
     """Whether a limit keeps a call from being made."""
+    if limit.window is not None and limit.id in facts:
+        if limit.kind == "calls" and not selected(policy, (limit.tools or "",), call.name):
+            return False
+        unknown = limit.kind == "cost_usd" and dollars_spent(history) == float("inf")
+        return unknown or recorded_amount(facts[limit.id]) >= limit.value
     match limit.kind:
         case "tool_calls":
             used: float = len(let_through(history))
@@ -269,6 +341,6 @@ def judge_request(policy: Policy, setting: Setting, history: Sequence[Past], now
     """The limit that keeps the model from being asked once more, where one does."""
     steps = sum(isinstance(past, ModelReplied) for past in history)
     spent = {"tokens": tokens_spent(history), "cost_usd": dollars_spent(history)}
-    used = {"steps": steps, **spent, "seconds": (now - setting.started).total_seconds()}
+    used: dict[str, float] = {"steps": steps, **spent, "seconds": (now - setting.started).total_seconds()}
     reached = [limit for limit in policy.limits if limit.kind in used and used[limit.kind] >= limit.value]
-    return min(reached, key=lambda limit: (limit.kind, limit.value, limit.id)) if reached else None
+    return min(reached, key=lambda limit: (limit.window is not None, limit.kind, limit.value, limit.id)) if reached else None

@@ -292,11 +292,11 @@ def test_judging_is_pure(random: Random) -> None:
 @for_all_runs
 @given(randoms)
 def test_every_code_is_one_that_judging_can_give(random: Random) -> None:
-    """Approvals, kills and duplicates are said by others; judging alone never says them, nor fails inside."""
+    """Approvals and kills are said by others; judging alone never says them, nor fails inside."""
     for outcome in play(random_case(random)):
         assert outcome.decision.code in (
             Code.RULE, Code.DEFAULT, Code.LIMIT, Code.MALFORMED_CALL, Code.MALFORMED_ARGUMENTS, Code.UNKNOWN_TOOL,
-            Code.INVALID_ARGUMENTS, Code.NOT_OFFERED,
+            Code.INVALID_ARGUMENTS, Code.NOT_OFFERED, Code.DUPLICATE,
         )  # fmt: skip
         assert (outcome.decision.rule is not None) == (outcome.decision.code in (Code.RULE, Code.LIMIT))
         assert outcome.decision.effect is Effect.BLOCK or outcome.decision.code in (Code.RULE, Code.DEFAULT)
