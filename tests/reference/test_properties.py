@@ -298,7 +298,7 @@ def test_every_code_is_one_that_judging_can_give(random: Random) -> None:
             Code.RULE, Code.DEFAULT, Code.LIMIT, Code.MALFORMED_CALL, Code.MALFORMED_ARGUMENTS, Code.UNKNOWN_TOOL,
             Code.INVALID_ARGUMENTS, Code.NOT_OFFERED, Code.DUPLICATE,
         )  # fmt: skip
-        assert (outcome.decision.rule is not None) == (outcome.decision.code in (Code.RULE, Code.LIMIT))
+        assert (outcome.decision.rule is not None) == (outcome.decision.code in (Code.RULE, Code.LIMIT, Code.DUPLICATE))
         assert outcome.decision.effect is Effect.BLOCK or outcome.decision.code in (Code.RULE, Code.DEFAULT)
 
 
