@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -35,7 +35,7 @@ from agentgate.core.redaction.records import for_approver, redacting
 from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
 from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, at_time, evolve, repeat_key
+from agentgate.core.state import State, at_time, evolve, name_set, repeat_key
 from agentgate.core.stops import Halt, Switch
 from agentgate.errors import StateError, UsageError
 
@@ -74,7 +74,7 @@ class Session:
         role: str | None = None,
         mode: str = Mode.ENFORCE,
         tools: ToolSet | Sequence[Mapping[str, Json]] | None = None,
-        allowed_tools: Sequence[str] | None = None,
+        allowed_tools: Collection[str] | None = None,
         prompt: str | None = None,
         recorder: Recorder | None = None,
         clock: Callable[[], datetime] | None = None,
@@ -92,7 +92,7 @@ class Session:
                 beyond rules without roles.
             mode: `enforce`, `observe` or `dry-run`; decisions are the same in all of them, only `enforced` differs.
             tools: the tools that exist, in Chat Completions form; None leaves out the checks that need them.
-            allowed_tools: the names that may be called at all; None for no restriction.
+            allowed_tools: the names that may be called at all, a list, tuple or set; empty for none, None for no restriction.
             prompt: what the user asked for, for `seen_in: prompt`.
             recorder: is given every event before it counts.
             clock: the time, in UTC.
@@ -103,7 +103,7 @@ class Session:
             secrets: environment variables whose values no record may hold, name → value, from `known_secrets`.
 
         Raises:
-            UsageError: `mode` is none of the three, or `allowed_tools` is a text.
+            UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
         """
         self.policy = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         try:
@@ -111,8 +111,10 @@ class Session:
         except ValueError:
             raise UsageError(f"unknown mode `{mode}`", help="one of enforce, observe, dry-run") from None
         self._observing = self.mode is Mode.OBSERVE
-        if isinstance(allowed_tools, str):
-            raise UsageError("`allowed_tools` is a text", help="give a list of names")
+        try:
+            allowed = None if allowed_tools is None else name_set(allowed_tools)
+        except ValueError as error:
+            raise UsageError(str(error), help="give a list of tool names, or None for no restriction") from None
         self._record = recorder
         self._clock = clock or steady_clock()
         self._workdir = workdir
@@ -129,7 +131,7 @@ class Session:
         self.state = State(
             role=role,
             tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
-            allowed_tools=None if allowed_tools is None else frozenset(allowed_tools),
+            allowed_tools=allowed,
             prompt=() if prompt is None else (prompt,),
             started=self._clock(),
         )

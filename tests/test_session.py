@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -219,7 +220,23 @@ def test_what_is_no_call_is_no_proposal(call: object) -> None:
     assert session.state.calls == 0
 
 
-def test_names_offered_are_a_list() -> None:
-    """A text would be taken for a list of its letters."""
-    with pytest.raises(UsageError, match="is a text"):
-        Session(Policy("p"), allowed_tools="t")
+@pytest.mark.parametrize("names", ["t", b"t", 5, True, ["t", 5], [None], [["t"]], {"t": 1}, iter(["t"]), [b"t"]])
+def test_names_offered_are_names(names: Any) -> None:
+    """A text would be taken for a list of its letters, and what is no list would be taken for no restriction or fail later."""
+    with pytest.raises(UsageError, match="`allowed_tools` is not a list of names"):
+        Session(Policy("p"), allowed_tools=names)
+
+
+@pytest.mark.parametrize("make", [list, tuple, set, frozenset])
+def test_names_offered_may_be_a_list_a_tuple_or_a_set(make: Callable[[Iterable[str]], Collection[str]]) -> None:
+    """All of them restrict in the same way; an empty one restricts to nothing, and none is no restriction."""
+    everything = Policy("p", default=Effect.ALLOW)
+    proposed = [ToolCall("1", "read", "{}"), ToolCall("2", "send", "{}")]
+
+    def codes(names: Collection[str] | None) -> list[Code]:
+        session = Session(everything, allowed_tools=names)
+        return [session.propose(call).code for call in proposed]
+
+    assert codes(make(("read",))) == [Code.DEFAULT, Code.NOT_OFFERED]
+    assert codes(make(())) == [Code.NOT_OFFERED, Code.NOT_OFFERED]
+    assert codes(None) == [Code.DEFAULT, Code.DEFAULT]

@@ -91,6 +91,7 @@ def run_task(wanted: Wanted) -> RunEnded:
         stack.callback(model.close)
         toolbox = opened_toolbox(wanted.task, workdir, interrupts, wanted.approving.secret_env)
         stack.callback(toolbox.close)
+        choice = _tool_choice(wanted, [tool.name for tool in toolbox.tools])
         run_id = new_run_id()
         policy = policy_digest(wanted.policy)
         about = About(run_id, wanted.role, policy.name, policy.sha256, wanted.task.name)
@@ -120,7 +121,7 @@ def run_task(wanted: Wanted) -> RunEnded:
             state=str(Path(wanted.state.path).absolute()),
             scope=wanted.scope,
         )
-        ended = loop.run(_started(wanted, run_id, settings, toolbox, workdir, session.now(), sources))
+        ended = loop.run(_started(wanted, run_id, settings, toolbox, choice, workdir, session.now(), sources))
         screen.check()
         return ended
 
@@ -271,7 +272,7 @@ def opened_screen(format: str | None, verbosity: int, policy: Policy, writer: Tr
 
 
 def _started(
-    wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, workdir: str, at: datetime, sources: Sources
+    wanted: Wanted, run_id: str, settings: ModelSettings, toolbox: Toolbox, choice: Json, workdir: str, at: datetime, sources: Sources
 ) -> RunStarted:
     task, policy = wanted.task, wanted.policy
     system = [{"role": "system", "content": task.system}] if task.system else []
@@ -286,7 +287,7 @@ def _started(
         model=str(settings),
         messages=(*system, {"role": "user", "content": task.prompt}),
         tools=tuple(tool.definition for tool in toolbox.tools),
-        tool_choice=_tool_choice(wanted, [tool.name for tool in toolbox.tools]),
+        tool_choice=choice,
         max_steps=wanted.most_steps,
         workdir=workdir,
         sources=sources,
@@ -294,11 +295,21 @@ def _started(
 
 
 def _tool_choice(wanted: Wanted, names: Sequence[str]) -> Json:
-    """The task's, with the names that the word `policy` stands for."""
+    """The task's, with the names that the word `policy` stands for.
+
+    Raises:
+        UsageError: it stands for none, and one must be called.
+    """
     choice = wanted.task.tool_choice
-    if isinstance(choice, dict) and choice.get("allowed_tools") == "policy":
-        return {**choice, "allowed_tools": offered_tools(wanted.policy, wanted.role, names)}
-    return choice
+    if not isinstance(choice, dict) or choice.get("allowed_tools") != "policy":
+        return choice
+    offered = offered_tools(wanted.policy, wanted.role, names)
+    if not offered and choice.get("mode") == "required":
+        raise UsageError(
+            "a tool must be called, but the policy lets none of the task's through in this role",
+            help="say `mode: auto` under `tool_choice`, or allow a tool",
+        )
+    return {**choice, "allowed_tools": offered}
 
 
 class Shown:

@@ -348,17 +348,32 @@ def _returned(state: State, event: ToolReturned) -> State:
 
 
 def names_offered(tool_choice: Json) -> frozenset[str] | None:
-    """The tools that a `tool_choice` leaves callable, None for all: a word, or a mapping of the task file."""
+    """The tools that a `tool_choice` leaves callable, None for all: a word, or a mapping of the task file.
+
+    Raises:
+        ValueError: what should be names is something else.
+    """
     if tool_choice == "none":
         return frozenset()
     if isinstance(tool_choice, Mapping):
         if "allowed_tools" in tool_choice:
-            return frozenset(tool_choice["allowed_tools"])
+            return name_set(tool_choice["allowed_tools"])
         if "required_function_name" in tool_choice:
-            return frozenset((tool_choice["required_function_name"],))
+            return name_set([tool_choice["required_function_name"]])
         if tool_choice.get("mode") == "none":
             return frozenset()
     return None
+
+
+def name_set(names: Json) -> frozenset[str]:
+    """The names in a list, a tuple or a set; none of them is not the same as no list.
+
+    Raises:
+        ValueError: it is something else. A text would be taken for a list of its letters.
+    """
+    if not isinstance(names, list | tuple | set | frozenset) or not all(isinstance(name, str) for name in names):
+        raise ValueError("`allowed_tools` is not a list of names")
+    return frozenset(names)
 
 
 def user_texts(messages: Iterable[Mapping[str, Json]]) -> Iterable[str]:

@@ -56,7 +56,7 @@ def restricts(wire: Json) -> bool:
 
 
 def allowed_names(choice: Json) -> tuple[str, ...] | None:
-    """The names that a choice restricts calls to; None where it does not list any.
+    """The names that a choice restricts calls to, each once; None where it does not list any.
 
     Raises:
         UsageError: they are not a list of names.
@@ -66,7 +66,7 @@ def allowed_names(choice: Json) -> tuple[str, ...] | None:
     names = choice["allowed_tools"]
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise UsageError("`allowed_tools` is not a list of names")
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
 
 
 def _required_name(choice: Json) -> str | None:

@@ -69,7 +69,7 @@ class JsonlScreen:
         self._event(event)
         ascii = self._talk.ascii
         if self._view.verbosity >= 0:
-            self._say("  ".join([outcome(event, self._seen, self._view.places, ascii=ascii), *counts(event, self._seen.mode)]))
+            self._say("  ".join([outcome(event, self._seen, self._view.places, ascii=ascii), *counts(event, self._seen, ascii=ascii)]))
             for name, text in ways_on(event, self._seen, transcript, ascii=ascii):
                 self._say(f"  {name:<5}  {text}")
 

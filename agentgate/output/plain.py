@@ -40,6 +40,7 @@ from agentgate.output.summary import (
     size_text,
     time_text,
     title,
+    tokens_text,
     ways_on,
 )
 
@@ -120,7 +121,7 @@ class PlainScreen:
         if self._seen.answer is not None:
             for line in safe(self._seen.answer.strip("\n"), newlines=True, ascii=self._ascii).split("\n"):
                 self._line("answer", line)
-        self._line("end", outcome(event, self._seen, self._view.places, ascii=self._ascii), *counts(event, self._seen.mode))
+        self._line("end", outcome(event, self._seen, self._view.places, ascii=self._ascii), *counts(event, self._seen, ascii=self._ascii))
         for name, text in ways_on(event, self._seen, transcript, ascii=self._ascii):
             self._line(name, text)
 
@@ -155,7 +156,7 @@ class PlainScreen:
         calls = event.message.get("tool_calls")
         fields = [f"step {event.step}", plural(len(calls) if isinstance(calls, list | tuple) else 0, "call")]
         if event.usage is not None:
-            fields.append(plural(event.usage.input_tokens + event.usage.output_tokens, "token"))
+            fields.append(tokens_text(event.usage.input_tokens + event.usage.output_tokens, event.usage.cached_tokens))
         if event.cost_usd is not None:
             fields.append(money_text(event.cost_usd))
         if event.finish_reason not in (None, "stop", "tool_calls"):

@@ -21,6 +21,10 @@ class Seen:
         """The decision shown last."""
         self.answer: str | None = None
         """What the model said in an answer without calls."""
+        self.finish_reason: str | None = None
+        """Why the latest answer ended, in Chat Completions' words."""
+        self.cached_tokens = 0
+        """How many tokens of input came from the provider's cache."""
         self._decided: dict[str, CallDecided] = {}
         self._rejected: set[str] = set()
         self.open: dict[str, CallDecided] = {}
@@ -47,6 +51,8 @@ class Seen:
                 self.open.pop(_key(event.call_id), None)
             case ModelReplied():
                 self.answer = None if event.message.get("tool_calls") else said(event.message)
+                self.finish_reason = event.finish_reason
+                self.cached_tokens += 0 if event.usage is None else event.usage.cached_tokens
             case _:
                 pass
 

@@ -22,6 +22,7 @@ from agentgate.core.events import (
     Totals,
 )
 from agentgate.core.findings import Place
+from agentgate.core.state import CUT_OFF
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
 
@@ -150,9 +151,12 @@ def _stopped(reason: str, places: Mapping[str, Place], ascii: bool) -> str:
     return f"Stopped by {safe(rule, ascii=ascii)}{where}: {safe(found['reason'], ascii=ascii)}"
 
 
-def counts(event: RunEnded, mode: Mode) -> list[str]:
-    """What the run came to: steps, calls, tokens, cost, time. Blocked calls of a run that is done stand in `outcome`."""
-    totals = event.totals
+def counts(event: RunEnded, seen: Seen, *, ascii: bool = False) -> list[str]:
+    """What the run came to: steps, calls, tokens, cost, time, and how the last answer ended where that is unusual. Safe to show.
+
+    Blocked calls of a run that is done stand in `outcome`, and so does an answer that was cut off.
+    """
+    totals, mode = event.totals, seen.mode
     parts = [plural(totals.steps, "step"), f"{totals.allowed:,} allowed"]
     if totals.asked:
         parts.append(f"{totals.asked:,} asked")
@@ -160,11 +164,18 @@ def counts(event: RunEnded, mode: Mode) -> list[str]:
         parts.append(f"{totals.blocked:,} blocked")
     if mode is not Mode.ENFORCE:
         parts.append(f"{totals.executed:,} executed")
-    parts.append(plural(totals.input_tokens + totals.output_tokens, "token"))
+    parts.append(tokens_text(totals.input_tokens + totals.output_tokens, seen.cached_tokens))
     if totals.cost_usd is not None:
         parts.append(money_text(totals.cost_usd))
     parts.append(time_text(totals.seconds))
+    if seen.finish_reason not in (None, "stop", "tool_calls", *CUT_OFF):
+        parts.append(f"finished by {safe(str(seen.finish_reason), ascii=ascii)}")
     return parts
+
+
+def tokens_text(count: int, cached: int) -> str:
+    """`1,245 tokens`, `1,245 tokens (1,024 cached)`."""
+    return plural(count, "token") + (f" ({cached:,} cached)" if cached else "")
 
 
 def resumed_text(event: RunResumed, started: RunStarted | None) -> list[str]:

@@ -295,7 +295,7 @@ class TableScreen:
     def _totals(self, event: RunEnded) -> None:
         text = outcome(event, self._seen, self._view.places, ascii=self._ascii)
         style = "bold green" if event.status == "done" else "bold red"
-        parts = counts(event, self._seen.mode)
+        parts = counts(event, self._seen, ascii=self._ascii)
         numbers = self._marks["dot"].join(parts)
         if cell_len(text) + 3 + cell_len(numbers) <= self._paper.width:
             self._paper.line((text, style), (f"   {numbers}", ""))

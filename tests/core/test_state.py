@@ -111,6 +111,7 @@ def test_the_end_of_a_run_leaves_everything_as_it_was() -> None:
         ({"mode": "auto", "allowed_tools": []}, set()),
         ({"mode": "required", "required_function_name": "read"}, {"read"}),
         ({"mode": "none", "allowed_tools": ["read"]}, {"read"}),
+        ({"mode": "auto", "allowed_tools": ("read", "send")}, {"read", "send"}),
         ([], None),
     ],
 )
@@ -118,6 +119,17 @@ def test_a_tool_choice_restricts_what_may_be_called(tool_choice: Json, names: se
     """As the words and the mapping of a task say it; an empty list is not the absence of one."""
     state = evolve(State(), RunStarted(at=START, run_id="r", tool_choice=tool_choice))
     assert state.allowed_tools == names
+
+
+@pytest.mark.parametrize(
+    "tool_choice",
+    [{"allowed_tools": names} for names in (None, "policy", 5, {"read": 1}, [["read"]], [1])]
+    + [{"mode": "required", "required_function_name": name} for name in (None, 5, ["read"])],
+)
+def test_a_restriction_that_is_not_understood_is_refused(tool_choice: Json) -> None:
+    """Rather than read as letters, as keys, or as no restriction at all."""
+    with pytest.raises(ValueError, match="is not a list of names"):
+        evolve(State(), RunStarted(at=START, run_id="r", tool_choice=tool_choice))
 
 
 def test_the_prompt_is_what_the_user_said() -> None:

@@ -28,7 +28,13 @@ CHOICES: list[tuple[Any, Any, Any]] = [
         {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "a"}}]}},
         {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "a"}]},
     ),
+    (
+        {"mode": "auto", "allowed_tools": ("a", "a")},
+        {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "a"}}]}},
+        {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "a"}]},
+    ),
     ({"mode": "auto", "allowed_tools": []}, "none", "none"),
+    ({"mode": "auto", "allowed_tools": ()}, "none", "none"),
     (
         {"mode": "required", "required_function_name": "a"},
         {"type": "function", "function": {"name": "a"}},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgate.core.events import CallDecided, Code, Digest, Effect, Mode, PolicyDigest, RunEnded, RunStarted, Totals
+from agentgate.core.events import CallDecided, Code, Digest, Effect, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted, Totals, Usage
 from agentgate.core.findings import Place
 from agentgate.output.seen import Seen, said
 from agentgate.output.summary import counts, label, money_text, outcome, plural, policy_text, size_text, time_text, ways_on
@@ -86,7 +86,38 @@ def test_observe_mode_speaks_of_what_would_have_been() -> None:
     seen.take(RunStarted(run_id="r", mode=Mode.OBSERVE))
     event = RunEnded(status="done", totals=Totals(steps=1, blocked=1, executed=1))
     assert outcome(event, seen, {}) == "Done, 1 call would have been blocked"
-    assert counts(event, seen.mode) == ["1 step", "0 allowed", "1 executed", "0 tokens", "0 ms"]
+    assert counts(event, seen) == ["1 step", "0 allowed", "1 executed", "0 tokens", "0 ms"]
+
+
+def test_tokens_from_the_cache_are_counted_over_all_answers() -> None:
+    """They stand beside the tokens that they are part of, and only where there are any."""
+    seen = Seen()
+    for usage in (Usage(1000, 10, 0), None, Usage(1200, 35, 1000), Usage(1300, 5, 1200)):
+        seen.take(ModelReplied(step=1, message={}, usage=usage))
+    event = RunEnded(status="done", totals=Totals(input_tokens=3500, output_tokens=50))
+    assert counts(event, seen)[-2] == "3,550 tokens (2,200 cached)"
+    assert counts(event, Seen())[-2] == "3,550 tokens"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "shown"),
+    [
+        (("stop",), []),
+        (("tool_calls",), []),
+        ((None,), []),
+        (("length",), []),
+        (("odd", "stop"), []),
+        (("stop", "odd"), ["finished by odd"]),
+        (("\x1b[2Jodd",), [r"finished by \x1b[2Jodd"]),
+    ],
+)
+def test_an_unusual_end_of_the_last_answer_is_said(reasons: tuple[str | None, ...], shown: list[str]) -> None:
+    """The outcome says already that an answer was cut off, and usual ends go without saying."""
+    seen = Seen()
+    for reason in reasons:
+        seen.take(ModelReplied(step=1, message={}, finish_reason=reason))
+    event = RunEnded(status="done", totals=Totals())
+    assert counts(event, seen)[4:] == shown
 
 
 def test_what_decided_is_named_with_its_place() -> None:

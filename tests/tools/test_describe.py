@@ -70,6 +70,42 @@ def test_refused(tool: str, arguments: dict[str, Any]) -> None:
     assert _schema_error({"type": "function", "function": DESCRIBED[tool]}, arguments) is not None
 
 
+ORDER: dict[str, Any] = {
+    "Name": "n",
+    "shapes": [{"kind": "circle", "centre": {"x": 1, "y": 2.5}}, {"kind": "box", "corners": [{"x": 1, "y": 1}, {"x": 2, "y": 2}]}],
+    "by_name": {"a": {"x": 1, "y": 1}},
+    "parent": {"Name": "above", "shapes": [], "parent": None},
+}
+
+
+def test_models_within_models_are_closed(opened: Opener) -> None:
+    """In lists, tuples, mappings and alternatives, behind a discriminator, an alias, a base class and a reference to itself."""
+    run = opened("models.py:place")
+    (tool,) = run.toolbox.tools
+    described = tool.definition["function"]["parameters"]["$defs"]
+    assert {name: model["additionalProperties"] for name, model in described.items()} == dict.fromkeys(
+        ("Box", "Circle", "Order", "Point"), False
+    )
+    assert _schema_error(tool.definition, {"order": ORDER}) is None
+    assert run.result("place", {"order": ORDER}) == "n, a Circle in a Order"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [(), ("shapes", 0), ("shapes", 0, "centre"), ("shapes", 1), ("shapes", 1, "corners", 1), ("by_name", "a"), ("parent",)],
+    ids=lambda path: ".".join(map(str, path)) or "order",
+)
+@pytest.mark.parametrize("extra", ["more", "name"])
+def test_no_model_takes_more_than_it_lists(opened: Opener, path: tuple[str | int, ...], extra: str) -> None:
+    """Wherever the unknown argument stands, and though a field of the model has that name behind its alias."""
+    order = json.loads(json.dumps(ORDER))
+    inner = order
+    for part in path:
+        inner = inner[part]
+    inner[extra] = "x"
+    assert _schema_error(opened("models.py:place").toolbox.tools[0].definition, {"order": order}) is not None
+
+
 def test_conversion_fails(opened: Opener) -> None:
     """An argument that its type refuses, though the schema did not, never reaches the function."""
     outcome = opened("described.py:rich").call("rich", {"tier": "pro", "price": {"amount": "many"}, "due": "2024-02-29"})
