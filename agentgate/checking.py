@@ -21,10 +21,12 @@ from agentgate.files.kinds import understand
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.reading import Source, in_order, read_source
 from agentgate.files.task_file import read_task
-from agentgate.task import PythonFunction, Task
+from agentgate.task import CommandLine, PythonFunction, Task
 
 TRANSCRIPTS = ".agentgate/runs"
 """Where transcripts are kept unless something else is said."""
+STOPS = ".agentgate/stops"
+"""The same for the kill switch."""
 
 
 class Checked(Struct, frozen=True):
@@ -160,11 +162,19 @@ def _protected(policy: Sequence[str], task: Task | None) -> Iterator[Protected]:
     """What no tool of the agent may rewrite, as paths from the working directory."""
     yield from (Protected(_from_here(file), "the policy") for file in policy if file != "<stdin>")
     yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
+    yield Protected(f"{STOPS}/stop.json", "the kill switch")
     if task is not None:
         files = dict.fromkeys(tool.runs.file for tool in task.tools if isinstance(tool.runs, PythonFunction))
-        yield from (Protected(_from_here(path), "the code of its own tools") for path in files)
+        yield from (Protected(_from_here(path), "the code of its own tools") for path in (*files, *_programs(task)))
         if task.source != "<stdin>":
             yield Protected(_from_here(task.source), "the task")
+
+
+def _programs(task: Task) -> Iterator[str]:
+    """The programs of its commands that are named by a path."""
+    for tool in task.tools:
+        if isinstance(tool.runs, CommandLine) and "/" in (program := str(tool.runs.argv[0][0])):
+            yield str(Path(task.folder, program))
 
 
 def _from_here(path: str) -> str:

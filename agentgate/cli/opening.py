@@ -98,7 +98,7 @@ def run_task(wanted: Wanted) -> RunEnded:
         approver = wanted.approving.open(about, os.environ, settings.api_key_env)
         if wanted.mode is Mode.ENFORCE:
             wanted.approving.warn()
-        writer = stack.enter_context(TranscriptWriter(wanted.transcript or wanted.state.runs / f"{run_id}.jsonl"))
+        writer = stack.enter_context(TranscriptWriter(wanted.transcript or wanted.state.transcript(run_id)))
         screen = opened_screen(wanted.format, wanted.verbosity, wanted.policy, writer)
         shown = Shown(writer, screen, limits_text(wanted.policy, wanted.most_steps))
         switch = open_switch(wanted.state, run_id, toolbox)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from agentgate.errors import FileError, OutsideError
+from agentgate.errors import FileError, OutsideError, UsageError
 
 DEFAULT = ".agentgate"
 """Where it is unless `--state` says otherwise: in the current directory."""
@@ -27,6 +27,16 @@ class StateFolder(Struct, frozen=True):
     def runs(self) -> Path:
         """The folder with the transcripts, one `ID.jsonl` each."""
         return Path(self.path, "runs")
+
+    def transcript(self, run_id: str) -> Path:
+        """Where the transcript of a run lies.
+
+        Raises:
+            UsageError: the id is not one of ours; ids from elsewhere never become paths.
+        """
+        if _RUN_ID.fullmatch(run_id) is None:
+            raise UsageError(f"`{run_id}` cannot name a file", help="an id is up to 64 letters, digits, `_` or `-`")
+        return self.runs / f"{run_id}.jsonl"
 
     @property
     def stops(self) -> Path:

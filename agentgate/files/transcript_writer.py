@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,28 +15,16 @@ from typing import BinaryIO, NoReturn, Self
 from msgspec import Struct
 
 from agentgate.core.events import Event, Json
-from agentgate.errors import AgentgateError, FileError, RecordError, UsageError
+from agentgate.errors import AgentgateError, FileError, RecordError
 from agentgate.files.transcript_chain import ZEROS, InvalidEvent, seal
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 def new_run_id(random: Callable[[int], bytes] = os.urandom) -> str:
     """A name for a run: eight letters and digits, 40 bits from `random` (given a number of bytes)."""
     number = int.from_bytes(random(5), "big")
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(35, -1, -5))
-
-
-def default_path(folder: str | Path, run_id: str) -> Path:
-    """Where the transcript of a run lies below a folder: `.agentgate/runs/<run_id>.jsonl`.
-
-    Raises:
-        UsageError: the id is not one of ours; ids from elsewhere never become paths.
-    """
-    if _RUN_ID.fullmatch(run_id) is None:
-        raise UsageError(f"`{run_id}` cannot name a file", help="an id is up to 64 letters, digits, `_` or `-`")
-    return Path(folder, ".agentgate", "runs", f"{run_id}.jsonl")
 
 
 class Disk:

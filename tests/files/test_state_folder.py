@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentgate.errors import FileError, OutsideError
+from agentgate.errors import FileError, OutsideError, UsageError
 from agentgate.files.state_folder import StateFolder, find_run
 
 
@@ -82,3 +82,15 @@ def test_what_run_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     }.items():
         with pytest.raises(FileError, match=what.replace("*", r"\*")):
             find_run(name, state)
+
+
+def test_transcripts_lie_in_one_folder_by_id() -> None:
+    """The id of a run is the name of its file."""
+    assert StateFolder("state").transcript("k3v9") == Path("state/runs/k3v9.jsonl")
+
+
+@pytest.mark.parametrize("run_id", ["", "../x", "a/b", ".", "x" * 65, "a\n", "é", "a.b"])
+def test_ids_from_elsewhere_never_become_paths(run_id: str) -> None:
+    """Only ids like ours name files."""
+    with pytest.raises(UsageError, match=r"cannot name a file$"):
+        StateFolder("state").transcript(run_id)
