@@ -405,6 +405,9 @@ class Failing:
         self._good = good
         self._at_end = at_end
 
+    def mend(self) -> None:
+        self._good = 1000
+
     def turn(self) -> AbstractContextManager[None]:
         return self._turn()
 
@@ -456,3 +459,29 @@ def test_nothing_is_executed_that_is_not_counted(database: StateDatabase, good: 
         claimed = database._db.execute("SELECT COUNT(*) FROM claims").fetchone()[0]
     assert executed <= claimed <= executed + 1
     assert executed <= runs.used() <= executed + 1
+
+
+def test_what_failed_once_is_not_relied_on_again(database: StateDatabase) -> None:
+    """Also when it comes back: nobody knows what was missed."""
+    accounts = Failing(database, 0, at_end=False)
+    session = Session(policy(rule("allow", "*"), hour(100)), clock=Clock(), accounts=accounts)
+    session.record(RunStarted(at=session.now(), run_id="r1"))
+    assert propose(session, "pay").code is Code.INTERNAL_ERROR
+    accounts.mend()
+    assert propose(session, "pay").code is Code.INTERNAL_ERROR
+    assert (
+        session.executable(ToolCall("c", "pay", "{}"), Session(policy(rule("allow", "*"))).propose(ToolCall("c", "pay", "{}"))) is not None
+    )
+
+
+def test_two_questions_about_the_same_are_executed_once_without_accounts_too() -> None:
+    """The run itself knows."""
+    session = Session(policy(rule("ask", "*"), once=("pay",)))
+    calls = [ToolCall(f"c{number}", "pay", "{}") for number in range(2)]
+    decisions = [session.propose(call) for call in calls]
+    for call in calls:
+        session.record(ApprovalAnswered(call_id=call.id, args_hash="", answer="approve", by="somebody"))
+    assert session.executable(calls[0], decisions[0]) is None
+    held = session.executable(calls[1], decisions[1])
+    assert held is not None
+    assert (held.code, held.rule) == (Code.DUPLICATE, "once")
