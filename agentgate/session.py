@@ -82,7 +82,7 @@ class Session:
         resolve: Callable[[str], str] | None = None,
         switch: Switch | None = None,
         accounts: Accounts | None = None,
-        secrets: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | Redactor | None = None,
     ) -> None:
         """Starts a session.
 
@@ -100,7 +100,8 @@ class Session:
             resolve: resolves `..` and links of an absolute path, like `os.path.realpath`; without it such conditions cannot be judged.
             switch: the kill switch; without one, nothing is stopped from outside.
             accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
-            secrets: environment variables whose values no record may hold, name → value, from `known_secrets`.
+            secrets: environment variables whose values no record may hold, name → value, from `known_secrets`; or the redactor made of them
+                and the policy, where many sessions share it.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
@@ -125,7 +126,7 @@ class Session:
         self._scope = None if accounts is None else accounts.scope
         self.failure: StateError | None = None
         """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
-        self._redactor = Redactor(self.policy.policy.redactions, secrets) or None
+        self._redactor = (secrets if isinstance(secrets, Redactor) else Redactor(self.policy.policy.redactions, secrets)) or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(

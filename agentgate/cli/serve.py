@@ -121,6 +121,7 @@ def serve(
 def _loader(policies: list[str], role: str | None, wanted: Settings, state: StateFolder, *, observe: bool) -> Callable[[], Bench]:
     """What reads the policy, at the start and again at SIGHUP."""
     from agentgate.core.events import Digest, Mode, PolicyDigest
+    from agentgate.core.redaction.redactor import Redactor
     from agentgate.core.redaction.secrets import known_secrets
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
@@ -144,7 +145,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
             clock=clock,
             workdir=workdir,
             resolve=resolve,
-            secrets=known_secrets(os.environ),
+            redactor=Redactor(policy.redactions, known_secrets(os.environ)),
             switch=lambda run: FileSwitch(state, run, look=stops),
             price=_prices(wanted.upstream) if any(limit.kind == "cost_usd" for limit in policy.limits) else None,
         )
@@ -160,9 +161,14 @@ def _check_role(policy: Policy, role: str | None) -> None:
 
 def _check_keepable(policy: CompiledPolicy) -> None:
     """Refuses what only holds where agentgate executes the calls itself, or over all runs: nothing is enforced half."""
-    if policy.windows or policy.once is not None:
-        what = "limits per hour and per day" if policy.windows else "`once`"
-        raise UsageError(f"the policy has {what}, which the gateway does not keep", help="leave that out of the gateway's policy")
+    parts = {
+        "limits per hour or per day": policy.windows,
+        "`once`": policy.once is not None,
+        "rules about results": policy.policy.results,
+    }
+    for what, there in parts.items():
+        if there:
+            raise UsageError(f"the policy has {what}, which the gateway does not keep", help="leave that out of the gateway's policy")
 
 
 def _prices(upstream: str) -> Callable[[str], Pricing | None]:

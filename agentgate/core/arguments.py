@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from hashlib import sha256
 from math import inf
 
@@ -12,6 +13,8 @@ from agentgate.core.events import Json
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+_MAY_BE_OUT_OF_RANGE = re.compile(rb"[0-9][eE]|[0-9]{309}")
+"""An exponent, or as many digits as the greatest number has; without either no number needs a look."""
 _GREATEST = int(1.7976931348623157e308)
 """The greatest number that a double holds."""
 _MOST_DIGITS = 308
@@ -46,7 +49,8 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
         return value
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
-    _check_numbers(value)
+    if _MAY_BE_OUT_OF_RANGE.search(data) is not None:
+        _check_numbers(value)
     return value
 
 

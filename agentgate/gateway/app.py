@@ -18,7 +18,7 @@ from agentgate.gateway.deadlines import Deadlines, Expired, Watch
 from agentgate.gateway.envelope import BadRequest, field, read_object
 from agentgate.gateway.errors import Failure, failure, invalid, upstream
 from agentgate.gateway.events_api import as_event, as_question, wanted
-from agentgate.gateway.exchange import NOT_RECORDED, Exchange, Refused, Tools
+from agentgate.gateway.exchange import NOT_RECORDED, SERVER, Exchange, Refused, Tools
 from agentgate.gateway.keys import Keys
 from agentgate.gateway.proxy import UpstreamFailed, is_list_of_models, kept_headers, read_all
 from agentgate.gateway.shapes import Api
@@ -73,6 +73,8 @@ class Gateway:
         path, _, _ = request.raw_path.partition("?")
         route, response = await self._answer(request, path)
         self.tools.metrics.requests[route, response.status] += 1
+        if not response.prepared:
+            response.headers["server"] = SERVER
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str) -> tuple[str, web.StreamResponse]:

@@ -104,6 +104,6 @@ class Store(Protocol):
         """
         ...
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Finishes what was begun."""
         ...

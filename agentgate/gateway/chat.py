@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from agentgate.core.arguments import InvalidJson, parse_json
-from agentgate.core.events import Json, ToolCall
+from agentgate.core.events import Json, RunStarted, ToolCall
+from agentgate.core.schemas import InvalidSchema, tool_set
 from agentgate.files.importers.chat import from_messages
-from agentgate.files.transcript import InvalidTranscript
+from agentgate.files.transcript import InvalidTranscript, Item
 from agentgate.gateway.calls import check_finish, custom_arguments, custom_tool, proposed_call, text_or_none, usage_of
 from agentgate.gateway.chat_stream import ChatStream
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
@@ -17,6 +18,8 @@ from agentgate.gateway.shapes import Answer, Asked, Broken
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, look_for_other_calls, present, quoted
 
 PATH = "/chat/completions"
+
+_BEFORE_ANSWERS = ("system", "developer", "user")
 
 
 def read_request(raw: bytes, limit: int) -> Asked:
@@ -31,8 +34,8 @@ def read_request(raw: bytes, limit: int) -> Asked:
         raise BadRequest("`messages` is missing or empty", "messages")
     tools, hosted = _tools(body)
     try:
-        items = from_messages(messages, run_id="request", tools=tools)
-    except InvalidTranscript as error:
+        items = conversation(messages, tools)
+    except (InvalidTranscript, InvalidSchema) as error:
         raise BadRequest(str(error)) from None
     options: dict[str, Json] = field(body, "stream_options", dict, {})
     return Asked(
@@ -47,6 +50,18 @@ def read_request(raw: bytes, limit: int) -> Asked:
         hosted=hosted,
         wants_usage=options.get("include_usage") is True,
     )
+
+
+def conversation(messages: Sequence[dict[str, Json]], tools: Sequence[dict[str, Json]]) -> tuple[Item, ...]:
+    """The conversation as the run it was; most requests are the first of one, and need no importer.
+
+    Raises:
+        InvalidTranscript, InvalidSchema: it, or its tools, cannot be understood.
+    """
+    if any(message.get("role") not in _BEFORE_ANSWERS for message in messages):
+        return from_messages(messages, run_id="request", tools=list(tools))
+    tool_set(tools)
+    return (RunStarted(run_id="request", messages=tuple(messages), tools=tuple(tools)),)
 
 
 def with_usage(asked: Asked) -> bytes:

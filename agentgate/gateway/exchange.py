@@ -32,6 +32,9 @@ log = logging.getLogger("agentgate.gateway")
 SESSION_HEADER = "X-Agentgate-Session"
 EVENT_HEADER = "X-Agentgate-Event"
 
+SERVER = "agentgate"
+"""What the gateway calls itself, without telling what it is made of."""
+
 NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorded, so nothing is let through")
 """What a client gets when the store fails."""
 
@@ -78,7 +81,7 @@ class _Reply(Struct):
         self.watch.wait_for("client", _CLIENT_SECONDS)
         try:
             if self.stream is None:
-                head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers}
+                head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "server": SERVER, **headers}
                 self.stream = web.StreamResponse(headers=head)
                 await self.stream.prepare(self.request)
             await self.stream.write(data)

@@ -5,7 +5,7 @@ Synchronous and without I/O of its own. One call that is not let through withhol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
@@ -32,8 +32,9 @@ from agentgate.core.events import (
     ToolReturned,
     Usage,
 )
+from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.state import State, names_offered, user_texts
-from agentgate.core.stops import Switch
+from agentgate.core.stops import Halt, Switch
 from agentgate.files.transcript import Item, Proposed
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, violation
@@ -61,8 +62,8 @@ class Bench(Struct, frozen=True, kw_only=True):
     switch: Stopper | None = None
     price: Callable[[str], Pricing | None] | None = None
     """How to tell what a model's answers cost; None where the policy does not want to know."""
-    secrets: Mapping[str, str] = {}
-    """Environment variables whose values no record may hold."""
+    redactor: Redactor | None = None
+    """Keeps secrets out of records: those of the policy, and the values of environment variables."""
 
     def session(self, recorder: Callable[[Event], None], run: str | None) -> Session:
         """A session by this policy; without a run, one that no kill switch reaches."""
@@ -75,7 +76,7 @@ class Bench(Struct, frozen=True, kw_only=True):
             workdir=self.workdir,
             resolve=self.resolve,
             switch=self.switch(run) if self.switch is not None and run is not None else None,
-            secrets=self.secrets,
+            secrets=self.redactor,
         )
 
     @property
@@ -85,7 +86,12 @@ class Bench(Struct, frozen=True, kw_only=True):
 
     def stopped(self, run: str) -> Failure | None:
         """What the kill switch says about a run right now."""
-        halt = self.session(lambda event: None, run).halt() if self.switch is not None else None
+        if self.switch is None:
+            return None
+        try:
+            halt = self.switch(run)(None)
+        except Exception as error:
+            halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
         if halt is None:
             return None
         return violation(effect=Effect.BLOCK, code=Code.KILLED, rule=None, tool=None, reason=halt.reason)
@@ -151,15 +157,23 @@ class Sitting:
         self._returned: HashTrieSet[str] = HashTrieSet() if past is None else past.returned
         self._new: list[dict[str, Json]] = []
         """Messages of the user that the session has not seen."""
-        history = bench.session(self._events.append, None)
+        self._session = bench.session(self._note, self.run)
         if past is None:
-            history.record(self._started())
-            self._feed(history, asked.items[1:])
+            self._session.record(self._started())
+            if len(asked.items) > 1:
+                self._feed(asked.items[1:])
         else:
-            history.state = replace(past.state, role=bench.role)
-            self._feed_new(history)
-        self._session = bench.session(self._events.append, self.run)
-        self._session.state = history.state
+            self._session.state = replace(past.state, role=bench.role)
+            self._feed_new()
+
+    def _note(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _before(self) -> Session:
+        """A session that goes on from where this one is, for the past: no kill switch reaches it."""
+        session = self._bench.session(self._note, None)
+        session.state = self._session.state
+        return session
 
     def permit(self) -> Failure | None:
         """Whether the model may be asked: why not, where not."""
@@ -191,7 +205,6 @@ class Sitting:
         else:
             failure = _failure(unusable, decided, asking)
         events, self._events = self._events, []
-        self._rebind()
         return Verdict(
             released=released,
             decided=decided,
@@ -199,12 +212,6 @@ class Sitting:
             past=Past(self.run, self._session.state, self._returned),
             events=tuple(events),
         )
-
-    def _rebind(self) -> None:
-        """Goes on recording, into a list of its own."""
-        session = self._bench.session(self._events.append, self.run)
-        session.state = self._session.state
-        self._session = session
 
     def _binds(self, decision: Decision) -> bool:
         return self._bench.mode is not Mode.OBSERVE or decision.code is Code.KILLED
@@ -229,8 +236,9 @@ class Sitting:
             workdir=bench.workdir,
         )
 
-    def _feed(self, session: Session, items: Sequence[Item]) -> None:
+    def _feed(self, items: Sequence[Item]) -> None:
         """The past of a fresh run: judged as a replay would, so that its limits count alike."""
+        session = self._before()
         for item in items:
             match item:
                 case ModelReplied():
@@ -241,9 +249,11 @@ class Sitting:
                     self._record_result(session, item)
                 case _:
                     pass
+        self._session.state = session.state
 
-    def _feed_new(self, session: Session) -> None:
+    def _feed_new(self) -> None:
         """What a session has not seen yet: results of its calls, new words of the user, and calls of somebody else's past."""
+        session = self._before()
         self._offer = self._changed_offer(session.state)
         known_texts = set(session.state.prompt)
         pending: ModelReplied | None = None
@@ -263,6 +273,7 @@ class Sitting:
                     self._record_result(session, item, once=True)
                 case _:
                     pass
+        self._session.state = session.state
 
     def _record_past(self, session: Session, item: ModelReplied) -> None:
         session.record(replace(item, at=session.now(), step=session.state.steps + 1, usage=_COUNTED_BEFORE, cost_usd=0.0))

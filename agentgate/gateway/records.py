@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
-from agentgate.core.arguments import canonical, digest_text
 from agentgate.core.events import CallDecided, Effect, Event, Json, Mode, ModelReplied, PolicyDigest
 from agentgate.files.transcript_chain import ZEROS
 
@@ -53,33 +53,41 @@ class Line(Struct, frozen=True):
     """A record, sealed."""
 
     text: bytes
-    """Canonical JSON, with `hash` at its end."""
+    """JSON with sorted keys, without spaces, with `hash` at its end."""
     hash: str
 
 
+class _Sealed(Record, frozen=True, kw_only=True, tag_field="type", tag=KIND):
+    """A record with its place in the chain."""
+
+    seq: int
+    prev: str
+
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
 def seal(record: Record, seq: int, prev: str) -> Line:
-    """Chains a record to the one before.
+    """Chains a record to the one before. Its hash is that of the line's bytes as they stand before `hash` is added.
 
     Raises:
-        ValueError, TypeError: it holds what JSON cannot carry.
+        TypeError: it holds what JSON cannot carry.
     """
-    raw = msgspec.to_builtins(record, str_keys=True)
-    text = canonical({"type": KIND, "seq": seq, **raw, "prev": prev})
-    own = digest_text(text.decode("ascii"))
+    values = {name: getattr(record, name) for name in record.__struct_fields__}
+    text = _encoder.encode(_Sealed(**values, seq=seq, prev=prev))
+    own = sha256(text).hexdigest()
     return Line(text[:-1] + b',"hash":"' + own.encode() + b'"}', own)
 
 
 def is_sound(text: bytes, prev: str) -> bool:
     """Whether a line is what was sealed, after the line whose hash is `prev`."""
     body, mark, rest = text.rpartition(b',"hash":"')
-    if not mark:
+    if not mark or rest != sha256(body + b"}").hexdigest().encode() + b'"}':
         return False
-    body += b"}"
-    raw = msgspec.json.decode(text)
-    return bool(raw.get("prev") == prev and rest == digest_text(body.decode("ascii", "replace")).encode() + b'"}')
+    return bool(msgspec.json.decode(text).get("prev") == prev)
 
 
-_decoder = msgspec.json.Decoder(Record)
+_decoder = msgspec.json.Decoder(_Sealed)
 
 
 def decode(text: bytes) -> Record:
@@ -91,10 +99,25 @@ def decode(text: bytes) -> Record:
     return _decoder.decode(text)
 
 
-def new_id(kind: str, at: datetime, random: Callable[[int], bytes] = os.urandom) -> str:
-    """An id such as `evt_019a8c3f2b71c0ffee0123456789`: later ones sort after earlier ones."""
-    return f"{kind}_{int(at.timestamp() * 1000):012x}{random(8).hex()}"
+class Ids:
+    """Makes ids such as `evt_019a8c3f2b71c0ffee0123456789`: later ones sort after earlier ones, and nobody guesses them."""
 
+    def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
+        self._random = random
+        self._pool = b""
+
+    def __call__(self, kind: str, at: datetime) -> str:
+        """A new id of this kind, made at this time."""
+        if len(self._pool) < _RANDOM_BYTES:
+            self._pool = self._random(_RANDOM_BYTES * 256)
+        chance, self._pool = self._pool[:_RANDOM_BYTES], self._pool[_RANDOM_BYTES:]
+        return f"{kind}_{int(at.timestamp() * 1000):012x}{chance.hex()}"
+
+
+_RANDOM_BYTES = 8
+
+new_id = Ids()
+"""What makes the ids of this process."""
 
 FIRST = ZEROS
 """`prev` of the first line."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -26,8 +26,6 @@ from agentgate.output.safe import safe
 _BACKLOG = 1024
 _GRACE_SECONDS = 30.0
 """How long answers may go on after the first signal."""
-_SWITCH_SECONDS = 0.0005
-"""How long one thread may keep the others waiting: the store must get to its disk while requests are busy."""
 
 Say = Callable[[str], None]
 
@@ -51,7 +49,7 @@ def serve(setup: Setup) -> None:
     Raises:
         AgentgateError: it cannot start.
     """
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.freeze()  # what was loaded stays, and need not be looked through again and again
     asyncio.run(_serve(setup))
 
 
@@ -73,7 +71,7 @@ async def running(setup: Setup) -> AsyncIterator[tuple[Gateway, int]]:
     bench = setup.load()
     async with AsyncExitStack() as stack:
         store = setup.open_store()
-        stack.push_async_callback(asyncio.to_thread, store.close)
+        stack.push_async_callback(store.close)
         upstream = Upstream(setup.settings)
         stack.push_async_callback(upstream.close)
         deadlines = Deadlines(min(0.5, setup.settings.upstream_timeout / 4))

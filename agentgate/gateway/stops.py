@@ -10,6 +10,7 @@ from agentgate.core.stops import Stop
 from agentgate.files.state_folder import StateFolder
 from agentgate.files.stops import Unreadable, read_stops
 
+_BREATH_NANOSECONDS = 1_000_000
 _SETTLED_NANOSECONDS = 50_000_000
 """A folder that changed this recently may change again without another time to show for it."""
 
@@ -27,11 +28,20 @@ class Stops:
         self._state = state
         self._path = os.fspath(state.stops)
         self._clock = clock
+        self._looked = 0
         self._seen: tuple[int, ...] | None = None
         self._found: list[Stop | Unreadable] = []
 
     def __call__(self) -> list[Stop | Unreadable]:
-        """All stops, as they are now. None of them can be read: that is a stop of everything."""
+        """All stops, as they are now, or were within the breath that it takes to judge one answer."""
+        now = self._clock()
+        if 0 <= now - self._looked < _BREATH_NANOSECONDS:
+            return self._found
+        self._looked = now
+        self._found = self._read(now)
+        return self._found
+
+    def _read(self, now: int) -> list[Stop | Unreadable]:
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:
@@ -41,7 +51,7 @@ class Stops:
             return read_stops(self._state)
         mark = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode)
         if mark != self._seen or self._found:
-            self._found = read_stops(self._state)
-            settled = abs(self._clock() - status.st_mtime_ns) > _SETTLED_NANOSECONDS
+            settled = abs(now - status.st_mtime_ns) > _SETTLED_NANOSECONDS
             self._seen = mark if settled else None
-        return self._found
+            return read_stops(self._state)
+        return []

@@ -1,15 +1,16 @@
-"""The books in SQLite. One thread writes; what comes in while it writes is made durable together, in its next transaction."""
+"""The books in SQLite. What comes in while one transaction is made durable is done together in the next one."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import queue
 import sqlite3
 import stat
-import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,7 @@ _MOST_AT_ONCE = 512
 """Jobs of one transaction, at most."""
 _BUSY_SECONDS = 10.0
 """How long another process may hold the database."""
+_RETRY_SECONDS = 0.002
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -48,7 +50,11 @@ _QUESTION = "id, at, session, tool, arguments, args_hash, policy, role, rule, re
 
 
 class SqliteStore:
-    """See `Store`."""
+    """See `Store`.
+
+    Jobs run in the loop, all that have come in together in one transaction; only its end, which waits for the disk, is left to a thread. A
+    thread that ran Python would take turns with the loop at every step, and both would be slower.
+    """
 
     def __init__(self, path: str | Path, clock: Callable[[], datetime]) -> None:
         """Opens the database, or makes it, for its owner alone.
@@ -61,47 +67,57 @@ class SqliteStore:
             FileError: the path names something that is no database of ours.
         """
         self.path = os.fspath(path)
-        self._clock = clock
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._books = SqliteBooks(_open(self.path), clock)
-        self._thread = threading.Thread(target=self._work, name="agentgate-store", daemon=True)
-        self._thread.start()
+        self._books = SqliteBooks(_open(self.path, wait=0.0), clock)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentgate-store")
+        self._waiting: list[_Job] = []
+        self._working: asyncio.Task[None] | None = None
 
     async def commit(self, job: Callable[[Books], T]) -> T:
         """See `Store.commit`."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(job, future, loop))
-        return await future
+        mine = _Job(job, loop.create_future())
+        self._waiting.append(mine)
+        if self._working is None:
+            self._working = loop.create_task(self._work())
+        result: T = await mine.future
+        return result
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """See `Store.close`."""
-        self._jobs.put(None)
-        self._thread.join()
-
-    def _work(self) -> None:
-        going = True
-        while going:
-            batch = [self._jobs.get()]
-            while len(batch) < _MOST_AT_ONCE and not self._jobs.empty():
-                batch.append(self._jobs.get())
-            jobs = [job for job in batch if job is not None]
-            going = len(jobs) == len(batch)
-            if jobs:
-                self._books.transact(jobs)
-                _give_back(jobs)
+        if self._working is not None:
+            await self._working
+        self._thread.shutdown()
         self._books.close()
+
+    async def _work(self) -> None:
+        """One transaction after the other, until nothing waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                jobs, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+                try:
+                    if not self._books.begin():
+                        await loop.run_in_executor(self._thread, self._books.begin, _BUSY_SECONDS)
+                    self._books.work(jobs)
+                    await loop.run_in_executor(self._thread, self._books.end)
+                except sqlite3.Error as error:
+                    self._books.undo()
+                    for job in jobs:
+                        job.error = RecordError(f"the store cannot be written: {error}")
+                for job in jobs:
+                    job.settle()
+        finally:
+            self._working = None
 
 
 class _Job:
     """One job, its result, and who waits for it."""
 
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("error", "future", "result", "work")
 
-    def __init__(self, work: Callable[[Books], Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, work: Callable[[Books], Any], future: asyncio.Future[Any]) -> None:
         self.work = work
         self.future = future
-        self.loop = loop
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -115,21 +131,8 @@ class _Job:
             self.future.set_exception(self.error)
 
 
-def _give_back(jobs: list[_Job]) -> None:
-    """All results of a transaction in one step of each loop."""
-
-    def settle(mine: list[_Job]) -> None:
-        for job in mine:
-            job.settle()
-
-    loops = {job.loop: [other for other in jobs if other.loop is job.loop] for job in jobs}
-    for loop, mine in loops.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, mine)
-
-
 class SqliteBooks:
-    """See `Books`. For the store's own thread, or for a command that has the database to itself."""
+    """See `Books`. For one at a time: the store, or a command with a connection of its own."""
 
     def __init__(self, connection: sqlite3.Connection, clock: Callable[[], datetime]) -> None:
         self._db = connection
@@ -138,26 +141,58 @@ class SqliteBooks:
         """Session → the last of its lines that was read, what it has come to, and when."""
         self._head = (0, FIRST)
 
-    def transact(self, jobs: Sequence[_Job]) -> None:
-        """Does jobs, and makes them durable together. Never raises: every job gets its result or its error."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            row = self._db.execute("SELECT seq, hash FROM answers ORDER BY seq DESC LIMIT 1").fetchone()
-            self._head = (row[0], row[1]) if row else (0, FIRST)
-            for job in jobs:
-                try:
-                    job.result = job.work(self)
-                except sqlite3.Error:
-                    raise
-                except Exception as error:
-                    job.error = error
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._sessions.clear()
+    def begin(self, patience: float = 0.0) -> bool:
+        """Begins a transaction; whether another process let it.
+
+        Args:
+            patience: seconds to wait for the other process.
+
+        Raises:
+            sqlite3.Error: it cannot be begun, or not in time.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    if patience or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
+                    return False
+                time.sleep(_RETRY_SECONDS)
+            else:
+                row = self._db.execute("SELECT seq, hash FROM answers ORDER BY seq DESC LIMIT 1").fetchone()
+                self._head = (row[0], row[1]) if row else (0, FIRST)
+                return True
+
+    def work(self, jobs: Sequence[_Job]) -> None:
+        """Does jobs; each gets its result or its error.
+
+        Raises:
+            sqlite3.Error: the database failed, so none of them counts.
+        """
+        for job in jobs:
+            try:
+                job.result = job.work(self)
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                job.error = error
+
+    def end(self) -> None:
+        """Makes everything durable.
+
+        Raises:
+            sqlite3.Error: it is not.
+        """
+        self._db.execute("COMMIT")
+
+    def undo(self) -> None:
+        """Forgets what was not made durable."""
+        self._sessions.clear()
+        with suppress(sqlite3.Error):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            for job in jobs:
-                job.error = RecordError(f"the store cannot be written: {error}")
 
     def close(self) -> None:
         """Closes the database."""
@@ -286,10 +321,10 @@ def open_books(path: str | Path, clock: Callable[[], datetime]) -> SqliteBooks:
     """
     if not Path(path).exists():
         raise FileError(f"there is no store at `{path}`", help="`agentgate serve --store PATH` makes one")
-    return SqliteBooks(_open(os.fspath(path)), clock)
+    return SqliteBooks(_open(os.fspath(path), wait=_BUSY_SECONDS), clock)
 
 
-def _open(path: str) -> sqlite3.Connection:
+def _open(path: str, *, wait: float) -> sqlite3.Connection:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -304,6 +339,7 @@ def _open(path: str) -> sqlite3.Connection:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.executescript(_SCHEMA)
+        db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
     except sqlite3.Error as error:
         raise FileError(f"`{path}` is not a store: {error}", help="--store names a database that `agentgate serve` made") from None
     return db
