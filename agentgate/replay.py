@@ -12,9 +12,9 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import Code, Decision, Effect, Json
+from agentgate.core.events import Code, Decision, Effect, Event, Json
 from agentgate.core.policy import Policy
-from agentgate.files.transcript import Damage, Proposed, Transcript
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript
 from agentgate.session import Session, prepare
 from agentgate.spread import Calls
 
@@ -104,44 +104,81 @@ class Replay:
 
     def judge(self, transcript: Transcript) -> Iterator[Judged]:
         """Every call of a transcript, in order."""
-        session = self._session(self.policy)
-        other = None if self.against is None else self._session(self.against)
+        sessions = [self._session(self.policy), *([] if self.against is None else [self._session(self.against)])]
         flipped = False
-        for item in transcript.items:
-            if isinstance(item, Proposed):
-                judged = self._judged(transcript, item, session, other, flipped)
-                yield judged
-                flipped = flipped or judged.flipped
+        for group in _answers(transcript.items):
+            if isinstance(group, list):
+                for judged in self._judged(transcript, group, sessions, flipped):
+                    yield judged
+                    flipped = flipped or judged.flipped
                 continue
+            item = group
             if item is transcript.started and self.role is not None:
                 item = replace(transcript.started, role=self.role)
-            session.record(item)
-            if other is not None:
-                other.record(item)
+            for session in sessions:
+                session.record(item)
 
-    def _judged(self, transcript: Transcript, item: Proposed, session: Session, other: Session | None, flipped: bool) -> Judged:
-        facts = item.recorded.facts if item.recorded is not None else None
-        decision = session.propose(item.call, at=item.at, facts=facts)
-        against = None if other is None else _verdict(other.propose(item.call, at=item.at, facts=facts))
-        recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code)
-        before = against or judgement(recorded)
-        return Judged(
-            transcript=transcript.id,
-            index=item.index,
-            call_id=item.call.id,
-            tool=item.call.name,
-            arguments=item.call.arguments,
-            effect=decision.effect,
-            code=decision.code,
-            rule=decision.rule,
-            reason=decision.reason,
-            recorded=recorded,
-            against=against,
-            flipped=before is not None and before.effect is not decision.effect,
-            after_flip=flipped,
-            redacted=item.recorded is not None and item.recorded.redacted,
-            run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
-        )
+    def _judged(self, transcript: Transcript, group: list[Proposed], sessions: list[Session], flipped: bool) -> Iterator[Judged]:
+        """The calls of a withheld answer, or a single one."""
+        decided = [_decide(session, group) for session in sessions]
+        for place, item in enumerate(group):
+            decision = decided[0][place]
+            against = None if len(decided) == 1 else _verdict(decided[1][place])
+            recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code)
+            before = against or judgement(recorded)
+            changed = before is not None and before.effect is not decision.effect
+            yield Judged(
+                transcript=transcript.id,
+                index=item.index,
+                call_id=item.call.id,
+                tool=item.call.name,
+                arguments=item.call.arguments,
+                effect=decision.effect,
+                code=decision.code,
+                rule=decision.rule,
+                reason=decision.reason,
+                recorded=recorded,
+                against=against,
+                flipped=changed,
+                after_flip=flipped,
+                redacted=item.recorded is not None and item.recorded.redacted,
+                run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
+            )
+            flipped = flipped or changed
+
+
+def _decide(session: Session, group: list[Proposed]) -> list[Decision]:
+    facts = [item.recorded.facts if item.recorded is not None else None for item in group]
+    if _withheld(group[0]):
+        return session.propose_together([item.call for item in group], at=group[0].at, facts=facts, withheld=True)[0]
+    return [session.propose(item.call, at=item.at, facts=known) for item, known in zip(group, facts, strict=True)]
+
+
+def _answers(items: Iterable[Item]) -> Iterator[Event | list[Proposed]]:
+    """The items of a transcript, each call by itself, and the calls of an answer that was withheld together."""
+    group: list[Proposed] = []
+    for item in items:
+        together = isinstance(item, Proposed) and _withheld(item)
+        if group and not (together and isinstance(item, Proposed) and _step(item) == _step(group[0])):
+            yield group
+            group = []
+        if isinstance(item, Proposed):
+            if together:
+                group.append(item)
+            else:
+                yield [item]
+        else:
+            yield item
+    if group:
+        yield group
+
+
+def _withheld(item: Proposed) -> bool:
+    return item.recorded is not None and item.recorded.withheld
+
+
+def _step(item: Proposed) -> int:
+    return -1 if item.recorded is None else item.recorded.step
 
 
 def judgement(recorded: Verdict | None) -> Verdict | None:

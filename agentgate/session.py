@@ -153,7 +153,15 @@ class Session:
         self._keep(event)
         return decision
 
-    def propose_together(self, calls: Sequence[ToolCall], *, approve: Approve | None = None) -> tuple[list[Decision], bool]:
+    def propose_together(
+        self,
+        calls: Sequence[ToolCall],
+        *,
+        approve: Approve | None = None,
+        at: datetime | None = None,
+        facts: Sequence[Mapping[str, str] | None] | None = None,
+        withheld: bool = False,
+    ) -> tuple[list[Decision], bool]:
         """Judges the calls of one answer, of which all are let through or none, one after the other, and records the decisions.
 
         Where one is not let through, all are recorded as withheld: nobody ever saw them, so they used up nothing.
@@ -161,6 +169,9 @@ class Session:
         Args:
             calls: as the model proposed them, in order.
             approve: is asked about calls that a person must decide; gives the answer where there is one already.
+            at: when they were proposed, for replays; now, by default.
+            facts: what was recorded about the world for each of them, for replays.
+            withheld: whether they are withheld whatever is decided, because that is what happened.
 
         Returns:
             The decisions, and whether all calls are let through. In observe mode they are, but for the kill switch.
@@ -172,10 +183,10 @@ class Session:
         before = self.state
         decisions: list[Decision] = []
         events: list[CallDecided | ApprovalAnswered] = []
-        passed = True
+        passed = not withheld
         try:
-            for call in calls:
-                decision, decided = self._judged(call, self._clock(), None)
+            for call, known in zip(calls, facts or [None] * len(calls), strict=True):
+                decision, decided = self._judged(call, at or self._clock(), known)
                 answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None
                 approved = answered is not None and answered.answer == "approve"
                 passed = passed and (decision.effect is Effect.ALLOW or approved or not decision.enforced)

@@ -34,6 +34,13 @@ class Proposed(Struct, frozen=True):
     """None in imported transcripts: nobody decided anything there."""
 
 
+def proposed(event: CallDecided, index: int) -> Proposed:
+    """The call that a decision is about, beside the decision."""
+    original = event.args_hash if event.redacted else ""
+    call = ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments, args_hash=original)
+    return Proposed(call, index, event.at, event)
+
+
 Item: TypeAlias = RunStarted | RunResumed | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded
 """What a session is fed with, in order: `propose` for a Proposed, `record` for everything else."""
 

@@ -9,9 +9,9 @@ from msgspec import Struct
 
 from agentgate.core.events import CallDecided, RunStarted
 from agentgate.errors import FileError
-from agentgate.files.transcript import Item
+from agentgate.files.transcript import Item, proposed
 from agentgate.files.transcript_chain import MAX_LINE
-from agentgate.files.transcript_reader import lines_of, proposed
+from agentgate.files.transcript_reader import lines_of
 from agentgate.files.transcript_verify import UNENDED, Audit
 from agentgate.files.transcript_writer import Disk, Head, TranscriptWriter
 

@@ -16,11 +16,12 @@ from typing import BinaryIO, TypeAlias
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson
-from agentgate.core.events import CallDecided, Json, ModelReplied, RunStarted, ToolCall
+from agentgate.core.events import CallDecided, Json, ModelReplied, RunStarted
 from agentgate.errors import FileError
+from agentgate.files.gateway_store import is_store, read_store
 from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, Importer, file_importer_of, importer_of
 from agentgate.files.importers.chat import calls_of
-from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript
+from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript, proposed
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
 from agentgate.files.transcript_streams import STDIN, SUFFIXES, Kept, open_regular, open_transcript
 
@@ -127,6 +128,9 @@ def read_file(
     """
     if not isinstance(source, Source):
         source = Source(os.fspath(source))
+    if is_store(source.file):
+        yield from read_store(source.file)
+        return
     try:
         opened, advance = open_transcript(source.file, advance)
         with opened as stream:
@@ -290,13 +294,6 @@ def _with_proposals(items: list[Item]) -> Iterator[Item]:
             for call in calls_of(item.message):
                 yield Proposed(call, calls, item.at)
                 calls += 1
-
-
-def proposed(event: CallDecided, index: int) -> Proposed:
-    """The call that a decision is about, beside the decision."""
-    original = event.args_hash if event.redacted else ""
-    call = ToolCall(id=event.call_id, name=event.tool, arguments=event.arguments, args_hash=original)
-    return Proposed(call, index, event.at, event)
 
 
 def _imported(

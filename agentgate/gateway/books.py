@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
+from agentgate.files.gateway_records import Record
 from agentgate.gateway.judging import Past
-from agentgate.gateway.records import Record
 
 T = TypeVar("T")
 

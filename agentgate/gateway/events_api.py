@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from agentgate.core.events import CallDecided, Json
+from agentgate.files.gateway_records import RESULTS, Record
 from agentgate.gateway.books import Question, Wanted
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.records import RESULTS, Record
 
 MOST = 1000
 _KNOWN = ("limit", "since", "before", "session", "result")

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Mode, ToolCall
 from agentgate.errors import RecordError
+from agentgate.files.gateway_records import Record, new_id
 from agentgate.gateway.books import Books, Question, Store
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
@@ -22,7 +23,6 @@ from agentgate.gateway.errors import Failure, failure, invalid, upstream
 from agentgate.gateway.judging import Bench, Sitting, Verdict
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
-from agentgate.gateway.records import Record, new_id
 from agentgate.gateway.settings import Settings
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
 from agentgate.output.safe import safe

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agentgate.errors import FileError, RecordError
+from agentgate.files.gateway_records import FIRST, RESULTS, Record, decode, new_id, seal
 from agentgate.gateway.books import APPROVAL_HOURS, Books, Question, Wanted
 from agentgate.gateway.judging import Past, fold
-from agentgate.gateway.records import FIRST, RESULTS, Record, decode, new_id, seal
 
 T = TypeVar("T")
 

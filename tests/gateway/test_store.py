@@ -1,0 +1,103 @@
+"""The store: what it keeps can be replayed, and a change in it is found."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from agentgate.core.policy import Policy
+from agentgate.errors import FileError
+from agentgate.files.transcript import Damage, Transcript
+from agentgate.files.transcript_reader import read_file
+from agentgate.gateway.store import SqliteStore
+from agentgate.replay import Judged, Replay
+from agentgate.session import steady_clock
+from tests.core.building import limit, policy, rule
+from tests.gateway.serving import Served
+from tests.scripted_server import ScriptedServer, call, chat
+
+ON = policy(
+    rule("allow", ["read", "send"]), rule("block", "send", id="no-leak", after=("read",)), limit("tool_calls", 3), limit("repeats", 9)
+)
+RESULT = {"role": "tool", "tool_call_id": "c0", "content": "secret"}
+STORY = [
+    chat(calls=[call("read", id="c0")]),
+    chat(calls=[call("read", id="c1"), call("delete", id="c2")]),
+    chat(calls=[call("send", id="c1")]),
+    chat(calls=[call("read", id="c1")]),
+]
+
+
+def kept(folder: Path) -> Path:
+    """A store with a session of four answers, two of them withheld, and a request without a session."""
+    with ScriptedServer(*STORY, chat(calls=[call("read")])) as upstream, Served(folder, upstream, ON) as gateway:
+        statuses = [gateway.ask(session="a", messages=[{"role": "user", "content": "x"}, *more]).status for more in ([], [RESULT], [], [])]
+        assert statuses == [200, 409, 409, 200]
+        assert gateway.ask().status == 200
+    return folder / "gateway.db"
+
+
+def replayed(store: Path, on: Policy) -> dict[str, list[Judged]]:
+    judged: dict[str, list[Judged]] = {}
+    for found in read_file(str(store)):
+        assert isinstance(found, Transcript), found
+        judged[found.id] = list(Replay(on).judge(found))
+    return judged
+
+
+def test_a_store_replays_to_the_same_decisions(tmp_path: Path) -> None:
+    """Every call of every run is decided as it was, also those beside and after withheld answers."""
+    judged = replayed(kept(tmp_path), ON)
+    assert [(call.call_id, call.effect.value) for call in judged.pop("a")] == [
+        ("c0", "allow"),
+        ("c1", "allow"),
+        ("c2", "block"),
+        ("c1", "block"),
+        ("c1", "allow"),
+    ]
+    ((run, (single,)),) = judged.items()
+    assert run.startswith("run_")
+    assert not single.flipped
+
+
+def test_another_policy_flips(tmp_path: Path) -> None:
+    """A replay shows what it would change."""
+    judged = replayed(kept(tmp_path), policy(rule("allow", ["read", "send", "delete"])))
+    assert [call.flipped for call in judged["a"]] == [False, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE answers SET line = CAST(replace(CAST(line AS TEXT), 'delete', 'delite') AS BLOB) WHERE seq = 2",
+        "DELETE FROM answers WHERE seq = 2",
+        "UPDATE answers SET seq = 9 WHERE seq = 2",
+        "UPDATE answers SET line = 'x' WHERE seq = 2",
+    ],
+    ids=["edited", "removed", "moved", "garbage"],
+)
+def test_a_change_is_found(tmp_path: Path, change: str) -> None:
+    """And named as damage."""
+    store = kept(tmp_path)
+    with sqlite3.connect(store) as db:
+        db.execute(change)
+    db.close()
+    assert any(isinstance(found, Damage) for found in read_file(str(store)))
+
+
+def test_a_store_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Mode 0600, never through a link, and never another kind of file."""
+    store = kept(tmp_path)
+    assert stat.S_IMODE(store.stat().st_mode) == 0o600
+    link, text = tmp_path / "link.db", tmp_path / "text.db"
+    link.symlink_to(store)
+    text.write_text("this is no database at all, but long enough to look at" * 20)
+    fifo = tmp_path / "fifo.db"
+    os.mkfifo(fifo)
+    for path in (link, text, fifo, tmp_path):
+        with pytest.raises(FileError):
+            SqliteStore(path, steady_clock())
