@@ -36,7 +36,7 @@ class Asking:
         if standing is None:
             answer = self._somebody(self._approver, self._question(call, decision))
         else:
-            answer = Answer(approved=True, by=f"the approval of {standing} for this run")
+            answer = Answer(approved=True, by=f"the standing approval of {standing}")
         if answer.later:
             return None
         return self._recorded(call, decision, answer, answer.scope)

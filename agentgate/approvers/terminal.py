@@ -119,7 +119,7 @@ def _question(question: Question, seconds: float) -> str:
     standing = "" if question.may_have_run else f"    s  yes, for the rest of this run: {tool} with exactly these arguments\n"
     return (
         f"  {asked}   (no answer in {minutes}:{rest:02} = no)\n"
-        "    y  yes, once        n  no, tell the model [default]        r  no, with a reason\n"
+        "    y  yes, once     n  no, tell the model [default]     r  no, with a reason\n"
         f"{standing}"
         "    x  no, and stop the run\n"
         "  > "

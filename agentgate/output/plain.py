@@ -145,7 +145,7 @@ class PlainScreen:
         self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started)))
         for waiting in self._seen.open.values():
             call = call_text(waiting.tool, waiting.arguments, longest=self._longest, ascii=self._ascii)
-            self._line("waits", f"step {waiting.step}", call, self._safe(label(waiting, self._view.places)))
+            self._line("open", f"step {waiting.step}", call, self._safe(label(waiting, self._view.places)))
 
     def _approval(self, event: ApprovalAnswered) -> None:
         note = f"note {self._safe(event.note)}" if event.note else ""

@@ -24,6 +24,7 @@ from agentgate.core.events import (
     RunEnded,
     RunResumed,
     RunStarted,
+    Scope,
     ToolReturned,
 )
 from agentgate.output.calls import call_text, error_text, result_text
@@ -128,7 +129,7 @@ class TableScreen:
         self._head()
         for waiting in self._seen.open.values():
             self._seen.latest = waiting
-            self._proposal(waiting, (f"{self._marks['ask']} waits", _STYLES["ask"]))
+            self._proposal(waiting, (f"{self._marks['ask']} open", _STYLES["ask"]))
 
     def _head(self) -> None:
         if not self._stacked:
@@ -275,8 +276,11 @@ class TableScreen:
         approved = event.answer == "approve"
         note = f": {self._safe(event.note)}" if event.note else ""
         word = " ".join(part for part in ("approved" if approved else "rejected", scope_text(event)) if part)
+        if event.scope is Scope.RETRY:
+            word = "to be run again, said" if approved else "not to be run again, said"
         where = self._whose(event) if self._seen.is_elsewhere(event) else ""
-        self._below(f"{where}{word} by {self._safe(event.by)}{note}", "green" if approved else "yellow")
+        by = "" if event.scope is Scope.RETRY else "by "
+        self._below(f"{where}{word} {by}{self._safe(event.by)}{note}", "green" if approved else "yellow")
 
     def _whose(self, event: ApprovalAnswered | ToolReturned) -> str:
         """The call that a remark is about, where it does not stand right below it."""

@@ -316,7 +316,7 @@ def test_a_program_approves(program: Program, tmp_path: Path) -> None:
         done = at(program, server).run("--approver", "command:python3 approver.py")
     assert done.code == 0
     approvals = [json.loads(line) for line in program.transcript.read_text().splitlines() if '"approval_answered"' in line]
-    assert [event["by"] for event in approvals] == ["script without a key (command:python3)", "the approval of a for this run"]
+    assert [event["by"] for event in approvals] == ["script without a key (command:python3)", "the standing approval of a"]
     assert program.verified().status == "done"
 
 

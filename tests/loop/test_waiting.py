@@ -116,6 +116,18 @@ def test_another_policy_takes_back_what_waits(tmp_path: Path) -> None:
     events_in(tmp_path)
 
 
+def test_what_another_policy_took_back_stays_so(tmp_path: Path) -> None:
+    """Also where the run was killed right after that, and goes on once more."""
+    begin(ORDER, tmp_path, approver=LATER)
+    approve(tmp_path, "call_2")
+    _, ended = go_on(ORDER, tmp_path, policy=PolicyDigest("new", "1" * 64), killed_at=1)
+    assert ended is None
+    play, ended = go_on(ORDER, tmp_path)
+    assert ended is not None
+    assert play.tools.executed == []
+    events_in(tmp_path)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"tool": "mail"}, {"args_hash": "0" * 64}, {"run_id": "another"}, {"policy": "0" * 64}],
@@ -147,7 +159,7 @@ def test_an_approval_for_the_run(tmp_path: Path) -> None:
     approvals = [event for event in events_in(tmp_path) if isinstance(event, ApprovalAnswered)]
     assert [(event.call_id, event.answer, event.scope, event.by) for event in approvals] == [
         ("call_1", "approve", "run", "terminal"),
-        ("call_2", "approve", "call", "the approval of call_1 for this run"),
+        ("call_2", "approve", "call", "the standing approval of call_1"),
         ("call_3", "reject", "call", "terminal"),
     ]
     assert play.session.state.asked == 3
