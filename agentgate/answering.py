@@ -176,7 +176,7 @@ class Answering:
 
     def _unknown(self, proposal: Proposal, decision: Decision, runnable: Decision) -> Outcome:
         """A call that may have run is executed once more only where somebody says so."""
-        unknown = may_have_run("interrupted", "tool_error")
+        unknown = replace(may_have_run("interrupted", "tool_error"), executed=proposal.returned is None)  # on record once is enough
         stopped = self.stop is not None or self._interrupted()
         unfit = runnable.effect is not Effect.ALLOW or decision.code is Code.MALFORMED_CALL or proposal.outdated or proposal.lost
         if stopped or unfit:

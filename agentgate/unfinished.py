@@ -125,9 +125,8 @@ class Past:
         self.sources: Sources | None = None
         for item in items:
             self._take(item)
-        unknown = self._unknown()
-        if unknown is not None:
-            unknown.may_have_run = True
+        for proposal in self._unknown():
+            proposal.may_have_run = True
 
     @property
     def last(self) -> Turn | None:
@@ -194,15 +193,14 @@ class Past:
         for proposal in (blocked or waiting or unknown)[:1]:
             proposal.returned = event
 
-    def _unknown(self) -> Proposal | None:
-        """The call that may have run: one that was given up, as its answer says; in a run without an end the first that waits.
+    def _unknown(self) -> list[Proposal]:
+        """The calls that may have run: those that were given up, as their answers say; in a run without an end the first that waits, too.
 
         Calls go one after the other, so those after it certainly did not run.
         """
-        for proposal in self._calls():
-            if proposal.returned is not None and proposal.returned.unknown:
-                return proposal
-            if proposal.waits:
-                killed = self.status is None and self.started.mode is not Mode.DRY_RUN
-                return proposal if killed and proposal.let_through else None
-        return None
+        unknown = [proposal for proposal in self._calls() if proposal.returned is not None and proposal.returned.unknown]
+        waiting = next((proposal for proposal in self._calls() if proposal.waits), None)
+        killed = self.status is None and self.started.mode is not Mode.DRY_RUN
+        if killed and waiting is not None and waiting.let_through:
+            unknown.append(waiting)
+        return unknown
