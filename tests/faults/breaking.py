@@ -1,4 +1,4 @@
-"""Things that go wrong when they are told to: everything that a process asks of the world is counted, and something happens at one of them."""
+"""Things that go wrong when they are told to: everything a process asks of the world is counted, and something happens at one of them."""
 
 from __future__ import annotations
 
