@@ -145,7 +145,7 @@ def test_what_does_not_start_says_why(program: Program, arguments: tuple[str, ..
         ({"limits": {"per_hour": {"tool_calls": 3}}}, "per hour"),
         ({"results": [{"id": "big", "cut": "read", "max_bytes": 10}]}, "results"),
     ],
-    ids=["once", "per-hour"],
+    ids=["once", "per-hour", "results"],
 )
 def test_what_the_gateway_cannot_keep_is_refused(tmp_path: Path, policy: dict[str, Any], told: str) -> None:
     """Nothing is enforced half."""
