@@ -38,7 +38,7 @@ def merge(parts: list[Part], *, given: int | None = None) -> tuple[Policy, list[
         redactions=tuple(redaction for part in parts for redaction in part.redactions),
         roles={role: includes for part in parts for role, includes in part.roles.items()},
         groups={group: tools for part in parts for group, tools in part.groups.items()},
-        once=tuple(sorted({tool for part in parts for tool in part.once})),
+        once=parts[0].once if len(parts) == 1 else tuple(sorted({tool for part in parts for tool in part.once})),
         description="\n".join(part.description for part in asked_for if part.description) or None,
         sha256=_digest(parts),
         files=tuple(sorted((part.file, part.sha256) for part in parts)),
