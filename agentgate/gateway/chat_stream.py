@@ -79,8 +79,12 @@ class ChatStream:
         """What waits for the first text, or for the decision."""
         self._tail: list[bytes] = []
         """What comes after all calls: how the choices ended, and the usage."""
-        self._raw: list[bytes] = []
-        """All that has not gone out, as it came."""
+        self._left: list[dict[str, Json]] = []
+        """Of chunks that went out without their parts of calls: those parts."""
+        self._raw: list[tuple[bytes, dict[str, Json] | None]] = []
+        """Chunks that have not gone out, as they came, and their parts of calls alone."""
+        self._late: list[bytes] = []
+        """The same for what ends choices, and for all that comes after a doubt."""
         self._order: list[tuple[int, _Choice]] = []
 
     def feed(self, data: bytes) -> bytes:
@@ -130,7 +134,7 @@ class ChatStream:
     def untouched(self) -> bytes:
         """See `Stream.untouched`."""
         self.started = True
-        return b"".join(map(write, [*self._raw, DONE]))
+        return b"".join(map(write, [*map(msgspec.json.encode, self._left), *(raw for raw, _ in self._raw), *self._late, DONE]))
 
     def _take(self, event: Sse) -> bytes:
         if event.data is None:
@@ -147,22 +151,27 @@ class ChatStream:
             self._usage = chunk["usage"]
         rest, says, ends = self._read(chunk)
         if self._doubts.first is not None:
-            self._raw.append(event.data)
+            self._late.append(event.data)
             return b""
-        return self._place(event.data if rest is chunk else None if rest is None else msgspec.json.encode(rest), event.data, says, ends)
-
-    def _place(self, out: bytes | None, raw: bytes, says: bool, ends: bool) -> bytes:
-        """Sends a chunk, or keeps it where it belongs."""
+        out = event.data if rest is chunk else None if rest is None else msgspec.json.encode(rest)
+        came = (event.data, None if rest is chunk else _calls_alone(chunk))
         if says and out is not None and not self._hold and not (ends and any(choice.proposes for choice in self._choices.values())):
-            sent = b"".join(map(write, [*self._head, out]))
-            self._head = []
-            self._raw = [] if out is raw else self._raw
-            self.started = True
-            return sent
-        self._raw.append(raw)
+            return self._send(out, came)
+        if ends:
+            self._late.append(event.data)
+        else:
+            self._raw.append(came)
         if out is not None:
             (self._tail if ends else self._head).append(out)
         return b""
+
+    def _send(self, out: bytes, came: tuple[bytes, dict[str, Json] | None]) -> bytes:
+        """A chunk that goes out, with all that waited for it."""
+        sent = b"".join(map(write, [*self._head, out]))
+        self._left += [calls for _, calls in (*self._raw, came) if calls is not None]
+        self._head, self._raw = [], []
+        self.started = True
+        return sent
 
     def _read(self, chunk: dict[str, Json]) -> tuple[dict[str, Json] | None, bool, bool]:
         """What of a chunk may go out, whether that says anything to a reader, and whether it belongs to the end."""
@@ -170,6 +179,9 @@ class ChatStream:
         if not isinstance(choices, list):
             raise Broken("a chunk of the stream has no list of choices")
         look_for_other_calls(chunk, self._doubts)
+        for key in ("message", "output"):
+            if present(chunk.get(key)):
+                self._doubts.add(f"a chunk of the stream has a whole `{key}`")
         if not choices:
             hidden = not self._keep_usage and present(chunk.get("usage"))
             return (None if hidden else chunk), False, any(choice.finish for choice in self._choices.values())
@@ -183,7 +195,9 @@ class ChatStream:
             changed = changed or proposes
             rest = {key: value for key, value in delta.items() if key not in _CALLS}
             if not proposes or rest or choice.get("finish_reason") is not None:
-                kept.append({**choice, "delta": rest} if proposes else choice)
+                # What else such a choice holds, its log probabilities for instance, spells the call.
+                made = {"index": choice["index"], "delta": rest, "finish_reason": choice.get("finish_reason")}
+                kept.append(made if proposes else choice)
         if not changed:
             return chunk, says, ends
         return ({**chunk, "choices": kept} if kept else None), says, ends
@@ -315,6 +329,16 @@ class ChatStream:
             deltas.append({"function_call": {"name": choice.legacy.name, "arguments": "".join(choice.legacy.pieces)}})
         about = {**(self._first or {}), "object": "chat.completion.chunk"}
         return [msgspec.json.encode({**about, "choices": [{"index": index, "delta": delta, "finish_reason": None}]}) for delta in deltas]
+
+
+def _calls_alone(chunk: Mapping[str, Json]) -> dict[str, Json]:
+    """A chunk with nothing in it but its parts of calls."""
+    choices = []
+    for choice in chunk["choices"]:
+        delta = {key: value for key, value in (choice.get("delta") or {}).items() if key in _CALLS}
+        if delta:
+            choices.append({"index": choice["index"], "delta": delta, "finish_reason": None})
+    return {**chunk, "choices": choices}
 
 
 def _chunk(data: bytes) -> dict[str, Json]:

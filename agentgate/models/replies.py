@@ -17,6 +17,9 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _WHOLE = ("stop", "tool_calls")
 """The finish reasons of an answer that is complete."""
 
+_CALL_WORDS = ("call", "function", "tool")
+"""What fields are called that may hold a call."""
+
 WRONG_SERVER = "is `base_url` the address of an OpenAI-compatible server? it usually ends in `/v1`"
 
 
@@ -180,7 +183,7 @@ def _chat_call(proposed: Json, doubts: Doubts) -> dict[str, Json] | None:
 
 
 def look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tuple[str, ...] = ()) -> None:
-    """Whatever else is called a call may be one."""
+    """Whatever else is called a call, a function or a tool may be one."""
     for key, value in place.items():
-        if "call" in key.lower() and key not in known and present(value):
+        if key not in known and present(value) and any(word in key.lower() for word in _CALL_WORDS):
             doubts.add(f"the answer has a field that is not known, {quoted(key)}")
