@@ -13,7 +13,7 @@ from agentgate.files.importers import responses as importer
 from agentgate.files.transcript import InvalidTranscript
 from agentgate.gateway.calls import custom_arguments, custom_tool, text_or_none, usage_of
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
-from agentgate.gateway.responses_stream import ResponsesStream
+from agentgate.gateway.responses_stream import ResponsesStream, look_at_plain_item
 from agentgate.gateway.shapes import Answer, Asked, Broken
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, present, quoted
 
@@ -21,7 +21,6 @@ PATH = "/responses"
 
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why an answer is incomplete → the same in Chat Completions' words."""
-_PARTS = {"output_text": "text", "refusal": "refusal"}
 
 
 def read_request(raw: bytes, limit: int) -> Asked:
@@ -162,7 +161,9 @@ class _Final:
             return self._call(place, kind, item)
         if kind == "message":
             self._check_message(item)
-        elif kind != "reasoning":
+        elif kind == "reasoning":
+            look_at_plain_item(item, self._doubts)
+        else:
             self._doubts.add(f"the answer has an item of the type {quoted(kind)}, which is not understood")
         return item
 
@@ -183,14 +184,9 @@ class _Final:
     def _check_message(self, item: Mapping[str, Json]) -> None:
         if item.get("role") != "assistant":
             self._doubts.add(f"a message of the answer has the role {quoted(item.get('role'))}, not `assistant`")
-        parts = item.get("content")
-        if not isinstance(parts, list):
+        if not isinstance(item.get("content"), list):
             self._doubts.add("a message of the answer has no list of parts")
-            return
-        for part in parts:
-            kind = part.get("type") if isinstance(part, Mapping) else None
-            if kind not in _PARTS or not isinstance(part.get(_PARTS[kind]), str):
-                self._doubts.add("a message of the answer has a part that is not understood")
+        look_at_plain_item(item, self._doubts)
 
 
 def _in_one_form(given: Json) -> Json:

@@ -6,7 +6,7 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from agentgate.core.events import Json, ToolCall
 from agentgate.gateway.chat_stream import DONE, KEEP_ALIVE, MAX_STREAM
 from agentgate.gateway.shapes import Answer, Broken
 from agentgate.gateway.sse import Sse, SseReader, write
-from agentgate.models.replies import Doubts, error_text, present, quoted
+from agentgate.models.replies import Doubts, error_text, look_for_other_calls, present, quoted
 
 _QUIET = frozenset(("response.created", "response.in_progress", "response.queued"))
 """What says nothing to a reader yet."""
@@ -50,7 +50,12 @@ _OF_CALLS = frozenset(
 _ITEMS = ("response.output_item.added", "response.output_item.done")
 _CALLS = ("function_call", "custom_tool_call")
 _PLAIN_ITEMS = ("message", "reasoning")
-_PLAIN_PARTS = ("output_text", "refusal", "reasoning_text", "summary_text")
+_PLAIN_PARTS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "text", "summary_text": "text"}
+"""Kinds of parts → the field with their text."""
+_NUMBERS = ("item_id", "output_index", "content_index", "summary_index", "annotation_index")
+_WORDS = ("delta", "text", "refusal")
+_KEYS = ("type", *_NUMBERS, *_WORDS, "part", "annotation", "logprobs", "obfuscation", "response", "item")
+"""What of an event goes out before the end. Whatever else it holds, nobody needs to read."""
 
 
 class Final(Protocol):
@@ -154,6 +159,8 @@ class ResponsesStream:
             self._doubts.add("the stream goes on after its end")
         kind = said["type"]
         says = self._look(kind, said)
+        if kind not in _LAST:
+            said = {key: said[key] for key in _KEYS if key in said}
         if self._doubts.first is not None or self._last is not None:
             self._raw.append(event)
             return b""
@@ -172,9 +179,7 @@ class ResponsesStream:
         if kind in _LAST:
             self._last = said
         elif kind in _TEXT:
-            part = said.get("part")
-            if part is not None and not (isinstance(part, Mapping) and part.get("type") in _PLAIN_PARTS):
-                self._doubts.add("the answer has a part that is not understood")
+            self._look_at_text(said)
             return present(said.get("delta"))
         elif kind in _ITEMS:
             self._look_at_item(said)
@@ -183,7 +188,20 @@ class ResponsesStream:
                 self._doubts.add("a part of a call comes before the call")
         elif kind not in _QUIET:
             self._doubts.add(f"the stream has an event of the type {quoted(kind)}, which is not understood")
+        else:
+            begun = said.get("response")
+            if not isinstance(begun, Mapping) or present(begun.get("output")) or present(begun.get("choices")):
+                self._doubts.add("the stream begins with an answer that is not empty")
         return False
+
+    def _look_at_text(self, said: Mapping[str, Json]) -> None:
+        if not all(isinstance(said.get(key), str | None) for key in _WORDS):
+            self._doubts.add("a text of the stream is not text")
+        if any(key in said for key in ("response", "item")):
+            self._doubts.add("a text of the stream has more than text")
+        part = said.get("part")
+        if part is not None:
+            look_at_parts([part], self._doubts)
 
     def _look_at_item(self, said: dict[str, Json]) -> None:
         item, place = said.get("item"), said.get("output_index")
@@ -194,7 +212,9 @@ class ResponsesStream:
             if place not in self._streamed:
                 self._held.append(place)
             self._streamed[place] = dict(item or {})
-        elif name not in _PLAIN_ITEMS:
+        elif name in _PLAIN_ITEMS:
+            look_at_plain_item(item or {}, self._doubts)
+        else:
             self._doubts.add(f"the answer has an item of the type {quoted(name)}, which is not understood")
 
     def _is_call(self, said: dict[str, Json]) -> bool:
@@ -204,6 +224,28 @@ class ResponsesStream:
         data = msgspec.json.encode({**said, "sequence_number": self._sequence})
         self._sequence += 1
         return write(data, said["type"].encode())
+
+
+def look_at_plain_item(item: Mapping[str, Json], doubts: Doubts) -> None:
+    """Whether a message or a reasoning item is that and nothing else."""
+    look_for_other_calls(item, doubts)
+    for key in ("content", "summary"):
+        parts = item.get(key)
+        if isinstance(parts, list):
+            look_at_parts(parts, doubts)
+        elif parts is not None:
+            doubts.add(f"the `{key}` of an item is not a list")
+
+
+def look_at_parts(parts: Sequence[Json], doubts: Doubts) -> None:
+    """Whether parts of an item are texts."""
+    for part in parts:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        text = _PLAIN_PARTS.get(kind) if isinstance(kind, str) else None
+        if text is None or not isinstance(part.get(text), str):
+            doubts.add("the answer has a part that is not understood")
+        else:
+            look_for_other_calls(part, doubts)
 
 
 def _written(place: int, item: dict[str, Json]) -> list[dict[str, Json]]:

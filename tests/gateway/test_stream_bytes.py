@@ -25,7 +25,7 @@ NAMES = ("READ", "WIPE")
 ON = policy(rule("allow", "READ"), rule("block", "WIPE"))
 ENFORCED, OBSERVED = bench(ON), bench(ON, Mode.OBSERVE)
 TEXTS = ("so ", "let me ", "é… ", "\n\n", "data: ", "[done]", "")
-LOGPROB = {"logprob": -0.5, "bytes": None, "top_logprobs": []}
+LOGPROB: dict[str, Json] = {"logprob": -0.5, "bytes": None, "top_logprobs": []}
 
 
 def request() -> Asked:
@@ -113,7 +113,7 @@ class Made:
         names = self._split(name)
         parts = [piece(names[0], id=id, index=place), *(piece(part, index=place) for part in names[1:])]
         parts += [piece(arguments=part, index=place) for part in self._split(arguments)]
-        noise = {"logprobs": {"content": [{"token": "WIPE", **LOGPROB}]}} if draw(st.booleans(), label="noise") else {}
+        noise: dict[str, Any] = {"logprobs": {"content": [{"token": "WIPE", **LOGPROB}]}} if draw(st.booleans(), label="noise") else {}
         return [chunk(part, index=index, **noise) for part in parts]
 
     def _said(self, text: str) -> dict[str, Any]:
