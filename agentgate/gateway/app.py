@@ -98,9 +98,6 @@ class Gateway:
                 watch.wait_for("body", _BODY_SECONDS)
                 return await handler(request, watch)
         except Refused as refused:
-            if refused.told.status == 409:
-                error = refused.told.error
-                log.info("withheld: %s %s: %s", error.get("code"), safe(str(error.get("policy"))), safe(str(error.get("message"))))
             return respond(refused.told, refused.headers)
         except BadRequest as error:
             return respond(invalid(str(error), error.param))

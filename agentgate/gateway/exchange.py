@@ -180,6 +180,7 @@ class Exchange:
             failure, answer, verdict, event = withheld
             again = self._repaired(asked, answer, verdict) if repairs else None
             if again is None:
+                _log_withheld(failure)
                 raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
             asked, repairs = again, repairs - 1
             await self._permit(asked)
@@ -276,6 +277,11 @@ class Exchange:
 
 _NO_RETRY = {"x-should-retry": "false"}
 _Withheld = tuple[Failure, Answer, Verdict, str]
+
+
+def _log_withheld(told: Failure) -> None:
+    error = told.error
+    log.info("withheld: %s by %s: %s", error["code"], safe(str(error["policy"])), safe(str(error["message"])))
 
 
 def _can_be_said_again(call: ToolCall) -> bool:

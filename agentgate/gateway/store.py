@@ -100,7 +100,7 @@ class SqliteStore:
                         await loop.run_in_executor(self._thread, self._books.begin, _BUSY_SECONDS)
                     self._books.work(jobs)
                     await loop.run_in_executor(self._thread, self._books.end)
-                except sqlite3.Error as error:
+                except Exception as error:  # whatever it was: nobody may wait for ever, and nothing may count
                     self._books.undo()
                     for job in jobs:
                         job.error = RecordError(f"the store cannot be written: {error}")
