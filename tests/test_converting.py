@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from random import Random
@@ -15,7 +16,7 @@ from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.files.policy_file import load_policy
 from agentgate.files.renaming import native_ids
 from tests.core.building import limit, policy, rule
-from tests.reference.cases import Case, play, random_case
+from tests.reference.cases import Case, Happening, Proposal, play, random_case
 from tests.sayable import TOO_LARGE, sayable
 
 DATA = Path(__file__).parent / "data" / "policies"
@@ -51,10 +52,21 @@ def test_random_policies_are_converted(block: int) -> None:
         before = sayable(case.policy)
         made = convert(before)
         after = read(made)
-        for one, other in zip(play(Case(before, case.setting, case.script)), play(Case(after, case.setting, case.script)), strict=True):
+        script = tuple(_renamed(happening, made.renamed) for happening in case.script)
+        for one, other in zip(play(Case(before, case.setting, case.script)), play(Case(after, case.setting, script)), strict=True):
             said, also = one.decision, other.decision
-            assert (also.effect, also.code, also.reason, also.hint) == (said.effect, said.code, said.reason, said.hint), seed
+            reason = said.reason
+            for old, new in made.renamed.items():
+                reason = reason.replace(f"`{old}`", f"`{new}`")
+            assert (also.effect, also.code, also.reason, also.hint) == (said.effect, said.code, reason, said.hint), seed
             assert also.rule == made.renamed.get(said.rule or "", said.rule), seed
+
+
+def _renamed(happening: Happening, renamed: Mapping[str, str]) -> Happening:
+    """The same, with what was recorded about limits under their new ids."""
+    if not isinstance(happening, Proposal):
+        return happening
+    return replace(happening, facts={renamed.get(id, id): fact for id, fact in happening.facts.items()})
 
 
 def test_several_files_become_one() -> None:
