@@ -5,16 +5,18 @@ State grows from what the transcript says was answered and returned; only the ju
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import Code, Decision, Effect, Event, Json
+from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json
 from agentgate.core.policy import Policy
-from agentgate.files.transcript import Damage, Item, Proposed, Transcript
+from agentgate.core.remembered import Remembered
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted
 from agentgate.session import Session, prepare
 from agentgate.spread import Calls
 
@@ -75,6 +77,10 @@ class Judged(Struct, frozen=True):
             row["against"] = self.against.as_object()
         return row
 
+    def as_line(self) -> str:
+        """The same as a line of JSON."""
+        return json.dumps(self.as_object()) + "\n"
+
 
 class Replay:
     """A policy, and perhaps another one to compare with, ready to judge transcripts."""
@@ -100,73 +106,109 @@ class Replay:
         self.policy = prepare(policy)
         self.against = None if against is None else prepare(against)
         self.role = role
-        self._session = partial(Session, resolve=resolve, workdir=workdir)
+        self._session = partial(Session, resolve=resolve, workdir=workdir, clock=lambda: EPOCH)
+        self._remembered = Remembered()
+        self._remembered_against = Remembered()
+
+    @property
+    def wanted(self) -> Wanted:
+        """What of a transcript makes a difference."""
+        policies = [self.policy] if self.against is None else [self.policy, self.against]
+        return Wanted(history=any(policy.needs.history for policy in policies))
 
     def judge(self, transcript: Transcript) -> Iterator[Judged]:
         """Every call of a transcript, in order."""
-        sessions = [self._session(self.policy), *([] if self.against is None else [self._session(self.against)])]
         flipped = False
-        for group in _answers(transcript.items):
-            if isinstance(group, list):
-                for judged in self._judged(transcript, group, sessions, flipped):
-                    yield judged
-                    flipped = flipped or judged.flipped
+        for item, decision, other in self._decided(transcript):
+            judged = _judged(transcript, item, decision, other, flipped)
+            yield judged
+            flipped = flipped or judged.flipped
+
+    def count(self, transcript: Transcript, tally: Tally) -> None:
+        """Counts the calls of a transcript, without making rows of those that did not flip."""
+        tally.transcripts += 1
+        flipped = False
+        for item, decision, other in self._decided(transcript):
+            tally.decided(decision.effect, decision.rule or decision.code)
+            recorded = item.recorded
+            if recorded is None and other is None:
                 continue
-            item = group
+            tally.redacted += recorded is not None and recorded.redacted
+            before = _before(item, other)
+            if before is not None:
+                flips = before.effect is not decision.effect
+                tally.compared(before.effect, decision.effect)
+                if flips:
+                    tally.flip(_judged(transcript, item, decision, other, flipped))
+                    tally.flipped_runs += not flipped
+                    flipped = True
+
+    def _decided(self, transcript: Transcript) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
+        """Every call with what is decided about it, and what the other policy decides."""
+        session = self._session(self.policy, remembered=self._remembered)
+        other = None if self.against is None else self._session(self.against, remembered=self._remembered_against)
+        for item in transcript.items if transcript.imported else _answers(transcript.items):
+            if isinstance(item, Proposed):
+                facts = None if item.recorded is None else item.recorded.facts
+                decision = session.propose(item.call, at=item.at, facts=facts)
+                yield item, decision, None if other is None else other.propose(item.call, at=item.at, facts=facts)
+                continue
+            if isinstance(item, list):
+                decided = _withheld_together(session, item)
+                against = [None] * len(item) if other is None else _withheld_together(other, item)
+                yield from zip(item, decided, against, strict=True)
+                continue
             if item is transcript.started and self.role is not None:
                 item = replace(transcript.started, role=self.role)
-            for session in sessions:
-                session.record(item)
-
-    def _judged(self, transcript: Transcript, group: list[Proposed], sessions: list[Session], flipped: bool) -> Iterator[Judged]:
-        """The calls of a withheld answer, or a single one."""
-        decided = [_decide(session, group) for session in sessions]
-        for place, item in enumerate(group):
-            decision = decided[0][place]
-            against = None if len(decided) == 1 else _verdict(decided[1][place])
-            recorded = None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code)
-            before = against or judgement(recorded)
-            changed = before is not None and before.effect is not decision.effect
-            yield Judged(
-                transcript=transcript.id,
-                index=item.index,
-                call_id=item.call.id,
-                tool=item.call.name,
-                arguments=item.call.arguments,
-                effect=decision.effect,
-                code=decision.code,
-                rule=decision.rule,
-                reason=decision.reason,
-                recorded=recorded,
-                against=against,
-                flipped=changed,
-                after_flip=flipped,
-                redacted=item.recorded is not None and item.recorded.redacted,
-                run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
-            )
-            flipped = flipped or changed
+            session.record(item)
+            if other is not None:
+                other.record(item)
 
 
-def _decide(session: Session, group: list[Proposed]) -> list[Decision]:
+def _judged(transcript: Transcript, item: Proposed, decision: Decision, other: Decision | None, flipped: bool) -> Judged:
+    before = _before(item, other)
+    return Judged(
+        transcript=transcript.id,
+        index=item.index,
+        call_id=item.call.id,
+        tool=item.call.name,
+        arguments=item.call.arguments,
+        effect=decision.effect,
+        code=decision.code,
+        rule=decision.rule,
+        reason=decision.reason,
+        recorded=None if item.recorded is None else Verdict(item.recorded.effect, item.recorded.rule, item.recorded.code),
+        against=None if other is None else Verdict(other.effect, other.rule, other.code),
+        flipped=before is not None and before.effect is not decision.effect,
+        after_flip=flipped,
+        redacted=item.recorded is not None and item.recorded.redacted,
+        run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
+    )
+
+
+def _before(item: Proposed, other: Decision | None) -> Decision | CallDecided | None:
+    """What a call is compared with, as `Judged.before` says."""
+    if other is not None:
+        return other
+    return None if item.recorded is None or item.recorded.code is Code.KILLED else item.recorded
+
+
+def _withheld_together(session: Session, group: list[Proposed]) -> list[Decision]:
+    """What is decided about the calls of an answer that nobody ever saw."""
     facts = [item.recorded.facts if item.recorded is not None else None for item in group]
-    if _withheld(group[0]):
-        return session.propose_together([item.call for item in group], at=group[0].at, facts=facts, withheld=True)[0]
-    return [session.propose(item.call, at=item.at, facts=known) for item, known in zip(group, facts, strict=True)]
+    return session.propose_together([item.call for item in group], at=group[0].at, facts=facts, withheld=True)[0]
 
 
-def _answers(items: Iterable[Item]) -> Iterator[Event | list[Proposed]]:
-    """The items of a transcript, each call by itself, and the calls of an answer that was withheld together."""
+def _answers(items: Iterable[Item]) -> Iterator[Item | list[Proposed]]:
+    """The items of a transcript; the calls of an answer that was withheld come together."""
     group: list[Proposed] = []
     for item in items:
         together = isinstance(item, Proposed) and _withheld(item)
         if group and not (together and isinstance(item, Proposed) and _step(item) == _step(group[0])):
             yield group
             group = []
-        if isinstance(item, Proposed):
-            if together:
-                group.append(item)
-            else:
-                yield [item]
+        if together and isinstance(item, Proposed):
+            group.append(item)
         else:
             yield item
     if group:
@@ -184,10 +226,6 @@ def _step(item: Proposed) -> int:
 def judgement(recorded: Verdict | None) -> Verdict | None:
     """A recorded decision, where a policy made it."""
     return None if recorded is None or recorded.code == Code.KILLED else recorded
-
-
-def _verdict(decision: Decision) -> Verdict:
-    return Verdict(decision.effect, decision.rule, decision.code)
 
 
 class Group(Struct):
@@ -224,7 +262,7 @@ class Tally:
     def __init__(self) -> None:
         self.transcripts = 0
         self.calls = 0
-        self.effects: Counter[Effect] = Counter()
+        self._effects: Counter[str] = Counter()
         self.rules: Counter[str] = Counter()
         """Rule or limit, or the decision's code where none decided → calls decided by it."""
         self.matrix: Counter[tuple[Effect, Effect]] = Counter()
@@ -246,16 +284,28 @@ class Tally:
         self.flipped_runs += self.flips > flips
 
     def _count(self, call: Judged) -> None:
-        self.calls += 1
-        self.effects[call.effect] += 1
-        self.rules[call.rule or call.code] += 1
+        self.decided(call.effect, call.rule or call.code)
         self.redacted += call.redacted
         before = call.before
-        if before is None:
-            return
-        self.matrix[before.effect, call.effect] += 1
-        if not call.flipped:
-            return
+        if before is not None:
+            self.compared(before.effect, call.effect)
+            if call.flipped:
+                self.flip(call)
+
+    def decided(self, effect: Effect, by: str) -> None:
+        """One more call was decided, by this rule, or for this code."""
+        self.calls += 1
+        self._effects[effect.value] += 1
+        self.rules[by] += 1
+
+    def compared(self, before: Effect, now: Effect) -> None:
+        """One more call was compared with what was decided before."""
+        self.matrix[before, now] += 1
+
+    def flip(self, call: Judged) -> None:
+        """One more call flipped."""
+        before = call.before
+        assert before is not None
         self.flips += 1
         key: tuple[str | None, ...] = (str(call.tool), before.effect, before.rule, before.code, call.effect, call.rule, call.code)
         if key not in self.groups and len(self.groups) >= _MOST_GROUPS:
@@ -264,6 +314,15 @@ class Tally:
         if group is None:
             group = self.groups[key] = Group(before, call, Calls())
         group.add(self.transcripts, call)
+
+    def count_effects(self, effects: Mapping[str, int]) -> None:
+        """Adds effects that were counted elsewhere."""
+        self._effects.update(effects)
+
+    @property
+    def effects(self) -> Counter[Effect]:
+        """Effect → calls."""
+        return Counter({Effect(effect): count for effect, count in self._effects.items()})
 
     def flipped_to(self, effect: Effect) -> int:
         """Calls whose effect is this one now, and was another before."""

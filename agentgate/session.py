@@ -29,10 +29,12 @@ from agentgate.core.events import (
     ToolCall,
     ToolReturned,
 )
+from agentgate.core.needs import noted
 from agentgate.core.once import ONCE, Earlier
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.records import for_approver, redacting
 from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
+from agentgate.core.remembered import Remembered
 from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve, name_set, repeat_key
@@ -83,6 +85,7 @@ class Session:
         switch: Switch | None = None,
         accounts: Accounts | None = None,
         secrets: Mapping[str, str] | Redactor | None = None,
+        remembered: Remembered | None = None,
     ) -> None:
         """Starts a session.
 
@@ -102,6 +105,8 @@ class Session:
             accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
             secrets: environment variables whose values no record may hold, name → value, from `known_secrets`; or the redactor made of them
                 and the policy, where many sessions share it.
+            remembered: for a session that judges what happened long ago: what this policy made of earlier calls. Then nobody may execute
+                what is decided, or ask for totals: the state holds only what this policy looks at.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
@@ -126,7 +131,13 @@ class Session:
         self._scope = None if accounts is None else accounts.scope
         self.failure: StateError | None = None
         """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
-        self._redactor = (secrets if isinstance(secrets, Redactor) else Redactor(self.policy.policy.redactions, secrets)) or None
+        self._remembered = remembered
+        live = recorder is not None or switch is not None or accounts is not None or self.mode is not Mode.ENFORCE
+        if remembered is not None and live:
+            raise UsageError("a session that remembers judgements neither records nor executes anything")
+        redactions = self.policy.policy.redactions
+        made = secrets if isinstance(secrets, Redactor) else Redactor(redactions, secrets) if redactions or secrets else None
+        self._redactor = made or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(
@@ -149,6 +160,11 @@ class Session:
             RecordError: the decision could not be recorded. The call must not be executed.
             UsageError: it is no ToolCall.
         """
+        if self._remembered is not None and not self.policy.needs.counts and isinstance(call, ToolCall):
+            world = self._world(facts) if self.policy.asks_world else None
+            decision = decide(self.policy, self.state, call, world, remembered=self._remembered)
+            self.state = noted(self.state, call)
+            return decision
         decision, event = self._judged(call, at or self._clock(), facts)
         self._keep(event)
         return decision
@@ -358,6 +374,8 @@ class Session:
         """
         if isinstance(event, CallDecided):
             raise UsageError("decisions are recorded by `propose` alone")
+        if self._remembered is not None and not self.policy.needs.matters(self.state, event):
+            return
         if self._share is None:
             self._keep(event)
             return
@@ -403,7 +421,7 @@ class Session:
 
     def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
         world = self._world(facts) if self.policy.asks_world else None
-        decision = decide(self.policy, state, call, world, killed=None if halt is None else halt.reason)
+        decision = decide(self.policy, state, call, world, killed=None if halt is None else halt.reason, remembered=self._remembered)
         if self._observing and decision.code is not Code.KILLED:
             return replace(decision, enforced=False)
         return decision

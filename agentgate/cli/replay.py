@@ -16,7 +16,8 @@ from agentgate.cli.options import Policies, Role
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agentgate.files.transcript import Damage, Transcript
+    from agentgate.divided import Task
+    from agentgate.files.transcript import Damage, Transcript, Wanted
     from agentgate.output.sink import Sink
     from agentgate.recorded_tests import Collector
     from agentgate.replay import Judged, Replay, Tally
@@ -66,6 +67,10 @@ def replay(
         str | None,
         typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", "-j", help="How many processes judge. By default all cores, where there is much.", min=1),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--from", help=f"What the transcripts are: {_FORMS}. By default their content tells.", metavar="FORM"),
@@ -94,12 +99,18 @@ def replay(
     collector = _collector(to_test, policy, judging, role)
     tally, began = Tally(), time.perf_counter()
     out = Sink(sys.stdout)
-    calls = _judged(judging, tally, transcripts, collector, form, bar=format is not Format.JSONL or not out.can_erase)
-    if format is Format.JSONL:
-        _print_calls(calls, out)
+    bar = format is not Format.JSONL or not out.can_erase
+    rows = format is Format.JSONL
+    processes = 1 if collector is not None else _processes(jobs, transcripts)
+    if processes > 1:
+        _divide(_task(judging, role, form, rows=rows), tally, transcripts, processes, out, bar=bar)
+    elif rows or collector is not None:
+        calls = _judged(judging, tally, transcripts, collector, form, bar=bar)
+        _print_calls(calls, out if rows else None)
     else:
-        for _ in calls:
-            pass
+        for found in _read(transcripts, tally.damaged, form, bar=bar, wanted=judging.wanted):
+            judging.count(found, tally)
+    if not rows:
         out.write(_result(format, tally, judging, policy, time.perf_counter() - began, out))
     if to_test is not None and collector is not None:
         _write_tests(to_test, policy, collector)
@@ -158,14 +169,58 @@ def _judged(
     judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, form: str | None, *, bar: bool
 ) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
-    for found in _read(paths, tally.damaged, form, bar=bar):
+    for found in _read(paths, tally.damaged, form, bar=bar, wanted=judging.wanted if collector is None else None):
         for call in tally.run(judging.judge(found)):
             if collector is not None:
                 collector.note(found, call)
             yield call
 
 
-def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: bool) -> Iterator[Transcript]:
+def _processes(jobs: int | None, paths: list[str]) -> int:
+    """How many processes are worth it."""
+    if jobs is not None:
+        return jobs
+    from agentgate.divided import WORTH_DIVIDING
+    from agentgate.files.transcript_reader import find_transcripts
+    from agentgate.output.progress import total_size
+
+    enough = total_size(source.file for source in find_transcripts(paths)) >= WORTH_DIVIDING
+    return len(os.sched_getaffinity(0)) if enough else 1
+
+
+def _task(judging: Replay, role: str | None, form: str | None, *, rows: bool) -> Task:
+    from agentgate.divided import Task
+    from agentgate.files.links import resolve
+
+    against = None if judging.against is None else judging.against.policy
+    return Task(judging.policy.policy, against, role, os.getcwd(), resolve, form, rows)  # noqa: PTH109
+
+
+def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sink, *, bar: bool) -> None:
+    """The same by several processes; the result, and what is said on the way, are those of one."""
+    from agentgate.divided import add, judge_divided
+    from agentgate.files.importers import known_form
+    from agentgate.files.transcript_reader import find_transcripts, nothing_found
+    from agentgate.output.progress import Progress, total_size
+    from agentgate.output.safe import safe
+    from agentgate.output.sink import Sink
+
+    if task.form is not None:
+        known_form(task.form)
+    sources = find_transcripts(paths)
+    err = Sink(sys.stderr)
+    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+        for counted in judge_divided(task, sources, processes):
+            add(tally, counted)
+            out.write(counted.rows)
+            err.write("".join(f"damaged: {safe(str(damage))}\n" for damage in counted.damaged))
+            if bar:
+                progress.advance(counted.size)
+    if not (tally.transcripts or tally.damaged):
+        raise nothing_found(sources)
+
+
+def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: bool, wanted: Wanted | None = None) -> Iterator[Transcript]:
     """Every transcript; what cannot be read is kept, and named on the way."""
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
@@ -180,7 +235,7 @@ def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: boo
         known_form(form)
     err = Sink(sys.stderr)
     with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
-        for found in read_sources(sources, progress.advance if bar else None, form=form):
+        for found in read_sources(sources, progress.advance if bar else None, form=form, wanted=wanted):
             if isinstance(found, Damage):
                 damaged.append(found)
                 err.write(f"damaged: {safe(str(found))}\n")
@@ -221,17 +276,18 @@ def _write_tests(to_test: str, policies: list[str], collector: Collector) -> Non
     err.write(f"wrote {plural(collector.cases, 'case')} in {plural(len(tables), 'test')} to {safe(to_test)}: {what}{left_out}\n")
 
 
-def _print_calls(calls: Iterator[Judged], out: Sink) -> None:
-    """One object a line, many lines at a time."""
-    import json
-
+def _print_calls(calls: Iterator[Judged], out: Sink | None) -> None:
+    """One object a line, many lines at a time; without a sink, all calls are only gone through."""
     rows: list[str] = []
     for call in calls:
-        rows.append(json.dumps(call.as_object()) + "\n")
+        if out is None:
+            continue
+        rows.append(call.as_line())
         if len(rows) == _ROWS:
             out.write("".join(rows))
             rows.clear()
-    out.write("".join(rows))
+    if out is not None:
+        out.write("".join(rows))
 
 
 def _result(format: Format, tally: Tally, judging: Replay, files: list[str], seconds: float, out: Sink) -> str:

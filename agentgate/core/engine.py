@@ -13,9 +13,11 @@ from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelReq
 from agentgate.core.index import Index, Plan
 from agentgate.core.ledger import Ledger
 from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_COUNTS, OF_REQUESTS, CompiledLimit
+from agentgate.core.needs import Needs
 from agentgate.core.once import ONCE, repeated
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.reasons import not_allowed
+from agentgate.core.remembered import Remembered
 from agentgate.core.results import ResultRules
 from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
@@ -37,6 +39,7 @@ class CompiledPolicy:
         "call_limits",
         "default",
         "index",
+        "needs",
         "needs_hash",
         "needs_time",
         "once",
@@ -67,6 +70,8 @@ class CompiledPolicy:
         """Whether the judgement looks at the hash of a call's arguments."""
         self.needs_time = any(limit.kind == "seconds" for limit in limits) or bool(self.windows)
         """Whether the judgement looks at the time."""
+        counts = bool(self.call_limits or self.windows) or self.once is not None
+        self.needs = Needs(counts=counts, history=any(rule.asks_state for rule in self.rules))
 
 
 def _limit_order(limit: Limit) -> tuple[str, float, str]:
@@ -79,7 +84,13 @@ def compile(policy: Policy) -> CompiledPolicy:
 
 
 def decide(
-    policy: Policy | CompiledPolicy, state: State, action: Action, world: World | None = None, *, killed: str | None = None
+    policy: Policy | CompiledPolicy,
+    state: State,
+    action: Action,
+    world: World | None = None,
+    *,
+    killed: str | None = None,
+    remembered: Remembered | None = None,
 ) -> Decision:
     """Judges one action.
 
@@ -92,11 +103,12 @@ def decide(
         world: answers what a judgement may ask about links in paths; without it, such conditions cannot be judged. Also tells what
             limits per hour and per day have used up, and what other runs have executed; without it, this run alone counts.
         killed: why the kill switch stops this action, whatever the policy; None where it does not.
+        remembered: what this policy made of earlier calls. For those who execute nothing: the arguments in what is remembered are shared.
     """
     try:
         ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         if isinstance(action, ToolCall):
-            return _judge_call(ready, state, action, _NOWHERE if world is None else world, killed)
+            return _judge_call(ready, state, action, _NOWHERE if world is None else world, killed, remembered)
         if isinstance(action, ModelRequest):
             return _judge_request(ready, state, action, _NOWHERE if world is None else world, killed)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
@@ -148,8 +160,15 @@ def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> l
     return [name for name, plan in plans if plan.named and plan.blanket is None]
 
 
-def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: World, killed: str | None) -> Decision:
-    malformed = _malformed(state, call)
+def _judge_call(
+    policy: CompiledPolicy, state: State, call: ToolCall, world: World, killed: str | None, remembered: Remembered | None
+) -> Decision:
+    malformed = _bad_id(state, call)
+    if malformed is None and remembered is not None and killed is None:
+        known = _known(policy, state, call, world, remembered)
+        if known is not None:
+            return known
+    malformed = malformed or _bad_name(call)
     if malformed is not None:
         return malformed
     if killed is not None:
@@ -161,6 +180,30 @@ def _judge_call(policy: CompiledPolicy, state: State, call: ToolCall, world: Wor
         return _no_such_tool(call)
     if state.allowed_tools is not None and call.name not in state.allowed_tools:
         return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
+    decision = _judge_arguments(policy, plan, state, call, world)
+    if remembered is not None and plan.of_call_alone and decision.code is not Code.LIMIT and policy.once is None and not policy.windows:
+        remembered.keep(call, state.role, state.tools, decision)
+    return decision
+
+
+def _known(policy: CompiledPolicy, state: State, call: ToolCall, world: World, remembered: Remembered) -> Decision | None:
+    """What was decided about the same call, and holds again; None where that has to be judged.
+
+    Only what a remembered judgement leaves open is looked at: what was offered, and the limits of the run.
+    """
+    known = remembered.recall(call, state.role, state.tools)
+    if known is None or (state.allowed_tools is not None and call.name not in state.allowed_tools):
+        return None
+    if not policy.call_limits or known.arguments is None:
+        return known
+    repeat = repeat_key(call.name, call.args_hash or digest(known.arguments)) if policy.needs_hash else ""
+    limited = _limited(policy, state, call, repeat, world)
+    if limited is None:
+        return known
+    return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=known.arguments, facts=world.facts, trials=known.trials)
+
+
+def _judge_arguments(policy: CompiledPolicy, plan: Plan, state: State, call: ToolCall, world: World) -> Decision:
     arguments = _arguments(state, call)
     if not isinstance(arguments, dict):
         return arguments
@@ -203,14 +246,22 @@ def _effect(policy: CompiledPolicy, plan: Plan, arguments: Mapping[str, Json], w
 
 
 def _malformed(state: State, call: ToolCall) -> Decision | None:
+    return _bad_id(state, call) or _bad_name(call)
+
+
+def _bad_id(state: State, call: ToolCall) -> Decision | None:
     if state.unusable is not None:
         return _block(Code.MALFORMED_CALL, state.unusable)
     if type(call.id) is not str or not call.id:
         return _block(Code.MALFORMED_CALL, "the call has no usable id")
     if len(call.id) > MAX_ID:
         return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
-    if state.proposed.get(call.id) is not None:
+    if call.id in state.proposed:
         return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
+    return None
+
+
+def _bad_name(call: ToolCall) -> Decision | None:
     if type(call.name) is not str or _is_name(call.name) is None:
         return _block(Code.MALFORMED_CALL, "the call names no tool: a name is 1 to 64 letters, digits, `_`, `.` or `-`")
     return None

@@ -87,7 +87,7 @@ def _wary(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 class Plan:
     """Everything that may decide about one tool in one role."""
 
-    __slots__ = ("_always", "_finders", "blanket", "named", "rules", "trials")
+    __slots__ = ("_always", "_finders", "blanket", "named", "of_call_alone", "rules", "trials")
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         """Takes the rules that cover the tool and bind the role, in the order in which they are tried."""
@@ -98,6 +98,8 @@ class Plan:
         """The rule that blocks this tool whatever its arguments."""
         self.named = any(not rule.rule.observe and rule.rule.effect is not Effect.BLOCK for rule in covering)
         """Whether some rule allows or asks for the tool."""
+        self.of_call_alone = not any(rule.asks_world or rule.asks_state for rule in covering)
+        """Whether what the rules make of a call depends on the call alone."""
         self._always: list[CompiledRule] = []
         self._finders: list[_ByValue | _ByPattern] | None = None
 

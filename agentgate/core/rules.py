@@ -139,8 +139,8 @@ class CompiledRule:
     """A rule, ready to judge."""
 
     __slots__ = (
-        "_allowing", "_timed", "after", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector", "unless",
-        "when", "without_roles",
+        "_allowing", "_timed", "after", "asks_state", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector",
+        "unless", "when", "without_roles",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, policy: Policy) -> None:
@@ -157,8 +157,10 @@ class CompiledRule:
         self.after = None if rule.after is None else Selector(expand(policy, rule.after), rule.after)
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
         self._timed = self.after is not None or self.before is not None
-        tests = (test for condition in (*self.when, *self.unless) for test in condition.tests)
+        tests = [test for condition in (*self.when, *self.unless) for test in condition.tests]
         self.asks_world = any(test.asks_world for test in tests)
+        self.asks_state = self._timed or any(test.asks_state for test in tests)
+        """Whether it looks at what was said and returned in the run."""
         self.reason = rule.message or _SENTENCES[rule.effect].format(rule.id)
 
     def covers(self, tool: str) -> bool:

@@ -310,6 +310,8 @@ class ToolSet:
 
 _MOST_TOOL_SETS = 64
 _tool_sets: dict[bytes, ToolSet] = {}
+_same: dict[int, tuple[Sequence[Mapping[str, Json]], ToolSet]] = {}
+"""The sets of definitions that are not only equal but the very same tuple."""
 
 
 def tool_set(definitions: Sequence[Mapping[str, Json]]) -> ToolSet:
@@ -318,10 +320,17 @@ def tool_set(definitions: Sequence[Mapping[str, Json]]) -> ToolSet:
     Raises:
         InvalidSchema: as ToolSet does.
     """
+    same = _same.get(id(definitions))
+    if same is not None and same[0] is definitions:
+        return same[1]
     key = msgspec.json.encode(definitions)
     found = _tool_sets.get(key)
     if found is None:
         if len(_tool_sets) >= _MOST_TOOL_SETS:
             _tool_sets.clear()
         found = _tool_sets[key] = ToolSet(definitions)
+    if type(definitions) is tuple:
+        if len(_same) >= _MOST_TOOL_SETS:
+            _same.clear()
+        _same[id(definitions)] = (definitions, found)
     return found

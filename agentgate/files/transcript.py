@@ -74,6 +74,13 @@ class Transcript(Struct, frozen=True):
         return first
 
 
+class Wanted(Struct, frozen=True):
+    """What somebody who only judges looks at: calls, and perhaps what was said and returned."""
+
+    history: bool
+    """Whether results, and what the user said, make a difference."""
+
+
 class InvalidTranscript(ValueError):
     """Something that looks like a transcript cannot be understood completely. The message says why, in lower case."""
 

@@ -13,35 +13,24 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from msgspec import Struct
-
 from agentgate.core.arguments import InvalidJson
 from agentgate.core.events import CallDecided, Json, ModelReplied, RunStarted
 from agentgate.errors import FileError
 from agentgate.files.gateway_store import is_store, read_store
-from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, Importer, file_importer_of, importer_of
+from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, file_importer_of, importer_of
 from agentgate.files.importers.chat import calls_of
-from agentgate.files.transcript import Damage, InvalidTranscript, Item, Proposed, Transcript, proposed
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted, proposed
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
-from agentgate.files.transcript_streams import STDIN, SUFFIXES, Kept, open_regular, open_transcript
+from agentgate.files.transcript_lines import UNKNOWN, Aside, imported_lines, lines_with_text
+from agentgate.files.transcript_lines import Source as Source  # whoever reads transcripts names it
+from agentgate.files.transcript_streams import STDIN, SUFFIXES, Kept, open_transcript
 
 _BOM = b"\xef\xbb\xbf"
 _PATIENCE = 100
 """Lines after which a file that holds no transcript so far is taken for something else."""
-_MAX_TOOLS = 8 * 1024 * 1024
-"""Bytes of a file with tools, at most."""
-_UNKNOWN = "not a transcript: neither an event nor a list of messages"
 
 Advance: TypeAlias = Callable[[int], None]
 """Is told how many more bytes were read."""
-
-
-class Source(Struct, frozen=True):
-    """A file to read."""
-
-    file: str
-    named: bool = True
-    """Whether somebody asked for this very file. One that was only found in a folder may be something else than a transcript."""
 
 
 def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
@@ -90,13 +79,16 @@ def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damag
     return read_sources(find_transcripts(paths))
 
 
-def read_sources(sources: list[Source], advance: Advance | None = None, *, form: str | None = None) -> Iterator[Transcript | Damage]:
+def read_sources(
+    sources: list[Source], advance: Advance | None = None, *, form: str | None = None, wanted: Wanted | None = None
+) -> Iterator[Transcript | Damage]:
     """The same for files that were found before.
 
     Args:
         sources: the files.
         advance: is told about every line.
         form: what all of them are, one of `importers.FORMS`; their content says it, by default.
+        wanted: all that is looked at, where that is not everything: what is left out makes reading faster.
 
     Raises:
         FileError: there was nothing to judge in any of them (at the end).
@@ -104,11 +96,16 @@ def read_sources(sources: list[Source], advance: Advance | None = None, *, form:
     anything = False
     tool_files: dict[str, Json] = {}
     for source in sources:
-        for found in read_file(source, tool_files, advance, form=form):
+        for found in read_file(source, tool_files, advance, form=form, wanted=wanted):
             anything = True
             yield found
     if not anything:
-        raise FileError(f"none of {len(sources)} files holds a transcript", help="see `agentgate replay --help` for what can be read")
+        raise nothing_found(sources)
+
+
+def nothing_found(sources: list[Source]) -> FileError:
+    """The error where there was nothing to judge."""
+    return FileError(f"none of {len(sources)} files holds a transcript", help="see `agentgate replay --help` for what can be read")
 
 
 def read_file(
@@ -117,6 +114,7 @@ def read_file(
     advance: Advance | None = None,
     *,
     form: str | None = None,
+    wanted: Wanted | None = None,
 ) -> Iterator[Transcript | Damage]:
     """The transcripts of one file. One that was only found in a folder, and holds other JSON, gives nothing at all.
 
@@ -125,6 +123,7 @@ def read_file(
         tool_files: remembers files with tools that transcripts name, by path. Hand in the same one for every file that is read.
         advance: is told about every line.
         form: what it is, one of `importers.FORMS`; its content says it, by default.
+        wanted: all that is looked at, where that is not everything.
     """
     if not isinstance(source, Source):
         source = Source(os.fspath(source))
@@ -134,7 +133,7 @@ def read_file(
     try:
         opened, advance = open_transcript(source.file, advance)
         with opened as stream:
-            yield from read_stream(stream, source, {} if tool_files is None else tool_files, advance, form=form)
+            yield from read_stream(stream, source, {} if tool_files is None else tool_files, advance, form=form, wanted=wanted)
             if isinstance(stream, Kept) and stream.failure is not None:
                 line, why = stream.failure
                 yield Damage(source.file, line, f"cannot be unpacked any further: {why}")
@@ -158,19 +157,27 @@ def lines_of(stream: BinaryIO, advance: Advance | None = None) -> Iterator[tuple
 
 
 def read_stream(
-    stream: BinaryIO, source: Source, tool_files: dict[str, Json], advance: Advance | None = None, *, form: str | None = None
+    stream: BinaryIO,
+    source: Source,
+    tool_files: dict[str, Json],
+    advance: Advance | None = None,
+    *,
+    form: str | None = None,
+    wanted: Wanted | None = None,
 ) -> Iterator[Transcript | Damage]:
     """The same for a file that is open. Goes by the first line that says what it is; a document of several lines is one value."""
     lines = _filled(stream, advance)
+    aside = Aside(source, tool_files, wanted)
     if form is not None:
-        return _read_form(lines, source, tool_files, partial(_document, stream, advance), form)
-    return _read_lines(lines, source, tool_files, partial(_document, stream, advance))
+        return _read_form(lines, aside, partial(_document, stream, advance), form)
+    return _read_lines(lines, aside, partial(_document, stream, advance))
 
 
 def _read_form(
-    lines: Iterator[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], document: Callable[[], bytes | None], form: str
+    lines: Iterator[tuple[int, bytes]], aside: Aside, document: Callable[[], bytes | None], form: str
 ) -> Iterator[Transcript | Damage]:
     """A file of which somebody says what it is."""
+    source = aside.source
     first = next(lines, None)
     if first is None:
         yield Damage(source.file, 1, "the file is empty")
@@ -182,12 +189,11 @@ def _read_form(
     elif form in FILE_IMPORTERS:
         yield from FILE_IMPORTERS[form].read_lines(lines, source.file)
     else:
-        yield from _imported(lines, source, tool_files, IMPORTERS[form])
+        yield from imported_lines(lines, aside, IMPORTERS[form])
 
 
-def _read_lines(
-    lines: Iterator[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], document: Callable[[], bytes | None]
-) -> Iterator[Transcript | Damage]:
+def _read_lines(lines: Iterator[tuple[int, bytes]], aside: Aside, document: Callable[[], bytes | None]) -> Iterator[Transcript | Damage]:
+    source = aside.source
     unknown: list[Damage] = []
     foreign = True
     for number, line in lines:
@@ -196,7 +202,7 @@ def _read_lines(
         except InvalidJson as error:
             whole = None if unknown else document()
             if whole is not None:
-                yield from _read_lines(iter([(1, whole)]), source, tool_files, lambda: None)
+                yield from _read_lines(iter([(1, whole)]), aside, lambda: None)
                 return
             foreign = False
             unknown.append(Damage(source.file, number, not_json(error, line)))
@@ -212,9 +218,9 @@ def _read_lines(
             return
         if importer_of(value) is not None:
             yield from unknown
-            yield from _imported(chain([(number, line)], lines), source, tool_files)
+            yield from imported_lines(chain([(number, line)], lines), aside)
             return
-        unknown.append(Damage(source.file, number, _UNKNOWN))
+        unknown.append(Damage(source.file, number, UNKNOWN))
         if len(unknown) == _PATIENCE:
             break
     if not unknown:
@@ -224,10 +230,7 @@ def _read_lines(
 
 
 def _filled(stream: BinaryIO, advance: Advance | None) -> Iterator[tuple[int, bytes]]:
-    for number, line in lines_of(stream, advance):
-        text = line.removeprefix(_BOM) if number == 1 else line
-        if text.strip():
-            yield number, text
+    return lines_with_text(lines_of(stream, advance))
 
 
 def _document(stream: BinaryIO, advance: Advance | None) -> bytes | None:
@@ -294,50 +297,3 @@ def _with_proposals(items: list[Item]) -> Iterator[Item]:
             for call in calls_of(item.message):
                 yield Proposed(call, calls, item.at)
                 calls += 1
-
-
-def _imported(
-    lines: Iterable[tuple[int, bytes]], source: Source, tool_files: dict[str, Json], importer: Importer | None = None
-) -> Iterator[Transcript | Damage]:
-    """What others recorded: every line is a transcript, read by this importer or by the one that recognises it."""
-    for number, line in lines:
-        try:
-            yield _import(parse_line(line), source, number, tool_files, importer)
-        except InvalidJson as error:
-            yield Damage(source.file, number, not_json(error, line))
-        except InvalidTranscript as error:
-            yield Damage(source.file, number, str(error))
-
-
-def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json], importer: Importer | None) -> Transcript:
-    importer = importer or importer_of(value)
-    if is_event(value):
-        raise InvalidTranscript("an event of a run among other transcripts")
-    if importer is None:
-        raise InvalidTranscript(_UNKNOWN)
-    head = value if isinstance(value, dict) else {}
-    named, tools = head.get("id"), head.get("tools")
-    run_id = named if isinstance(named, str) and named else f"{source.file}:{number}"
-    if isinstance(tools, str):
-        tools = _tools_in_file(source.file, tools, tool_files)
-    items = importer.read(value, run_id, tools)
-    meta = head.get("meta")
-    attacked = isinstance(meta, dict) and meta.get("attack_succeeded") is True
-    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=attacked)
-
-
-def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:
-    """The tools in a JSON file, whose name is relative to the transcript's."""
-    if os.path.isabs(name):  # noqa: PTH117
-        raise InvalidTranscript(f"`tools` is an absolute path: `{name}`; it must be relative to the transcript")
-    path = os.path.join(os.path.dirname(file), name)  # noqa: PTH118, PTH120
-    if path not in tool_files:
-        try:
-            with open_regular(path) as stream:
-                tool_files[path] = parse_line(stream.read(_MAX_TOOLS + 1))
-        except InvalidJson as error:
-            raise InvalidTranscript(f"the file with its tools, `{name}`, is not JSON: {error}") from None
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or "it is no path"
-            raise InvalidTranscript(f"the file with its tools, `{name}`, cannot be read: {reason.lower()}") from None
-    return tool_files[path]

@@ -29,6 +29,9 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE = b"\x2a\x4d\x18"
 """After one byte 0x50–0x5f: a frame that holds something else, before the first real one."""
 
+_BUFFER = 1024 * 1024
+"""Bytes that are read at once."""
+
 Advance = Callable[[int], None]
 
 
@@ -42,7 +45,7 @@ def open_regular(path: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", _BUFFER)
 
 
 def open_transcript(path: str, advance: Advance | None = None) -> tuple[BinaryIO, Advance | None]:

@@ -1,73 +1,164 @@
-"""How fast recorded calls are judged again, beside a script with `json` and `fnmatch` over the same file."""
+"""How fast recorded calls are judged again, by one process and by two, beside a script with `json` and `fnmatch` over the same file.
+
+Takes the recorded transcripts beside the repository, repeated to a size, or made-up ones where there are none. CPU time is shown beside
+wall time: on a busy machine only the former says what the work costs.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import resource
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from rich.console import Console
 
-from agentgate.files.transcript import Transcript
-from agentgate.files.transcript_reader import read_transcripts
+from agentgate.core.events import Effect
+from agentgate.core.policy import Condition, Policy, Rule
+from agentgate.divided import Task, add, judge_divided
+from agentgate.files.transcript import Damage
+from agentgate.files.transcript_reader import find_transcripts, read_sources
 from agentgate.replay import Replay, Tally
-from tests.benchmarks.decision import policy
 
-CONVERSATIONS = 2_000
+RULES = 1_000
+MEGABYTES = 100
+PLAIN_LINES = 300
+"""Of the corpus, for the script: all of it would take minutes."""
+CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
 
 
-def corpus(path: Path) -> None:
-    """Writes conversations of four calls each, with results of a usual size."""
-    names = ("customer_db", "http_get", "tool_4", "send_mail")
-    with path.open("w") as file:
-        for number in range(CONVERSATIONS):
-            messages: list[dict[str, object]] = [{"role": "user", "content": f"Please look after customer {number}."}]
-            for index, name in enumerate(names):
-                arguments = json.dumps({"action": "read", "customer_id": number, "note": "a few words, as they occur in calls"})
-                call = {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
-                messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
-                messages.append({"role": "tool", "tool_call_id": f"call_{index}", "content": "a result " * 100})
-            file.write(json.dumps({"id": f"run-{number}", "messages": messages}) + "\n")
+def corpus(path: Path, megabytes: float, *, repeated: bool = True) -> None:
+    """Writes transcripts, as they are in the corpora or with other arguments each time they come again."""
+    lines = [line for file in sorted(CORPORA.glob("*.jsonl")) for line in file.read_bytes().splitlines()] or made_up()
+    tools = CORPORA / "tools"
+    if tools.is_dir():
+        Path(path.parent, "tools").symlink_to(tools)
+    size = turn = 0
+    with path.open("wb") as file:
+        while size < megabytes * 1e6:
+            for line in lines:
+                if not repeated:
+                    line = line.replace(b'"arguments":"{', b'"arguments":"{' + b" " * (turn % 97) + b"\\n" * (turn // 97))
+                size += file.write(line + b"\n")
+            turn += 1
+
+
+def made_up() -> list[bytes]:
+    """Conversations of four calls each, with results of a usual size."""
+    lines = []
+    for number in range(500):
+        messages: list[dict[str, object]] = [{"role": "user", "content": f"Please look after customer {number}."}]
+        for index, name in enumerate(("customer_db", "http_get", "tool_4", "send_mail")):
+            arguments = json.dumps({"action": "read", "customer_id": number, "note": "a few words, as they occur in calls"})
+            call = {"id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+            messages.append({"role": "tool", "tool_call_id": f"call_{index}", "content": "a result " * 100})
+        lines.append(json.dumps({"id": f"run-{number}", "messages": messages}, separators=(",", ":")).encode())
+    return lines
+
+
+def policy() -> Policy:
+    """A thousand rules over the tools of the corpora: each is allowed, and values, patterns and texts of its arguments are not."""
+    tools: dict[str, list[str]] = {}
+    for file in sorted((CORPORA / "tools").glob("*.json")):
+        for tool in json.loads(file.read_text()):
+            properties = tool["function"].get("parameters", {}).get("properties", {})
+            tools[tool["function"]["name"]] = [name for name, schema in properties.items() if schema.get("type") == "string"]
+    tools = tools or {name: ["action", "note"] for name in ("customer_db", "http_get", "tool_4", "send_mail")}
+    rules = [Rule(id=f"use-{number}", effect=Effect.ALLOW, tools=(name,)) for number, name in enumerate(tools)]
+    names = list(tools)
+    while len(rules) < RULES:
+        number = len(rules)
+        name, turn = names[number % len(names)], number // len(names)
+        rules.append(_rule(f"rule-{number}", name, tools[name], turn))
+    return Policy(f"{RULES} rules", rules=tuple(rules))
+
+
+def _rule(id: str, tool: str, strings: list[str], turn: int) -> Rule:
+    if not strings:
+        return Rule(id=id, effect=Effect.BLOCK, tools=(f"{tool}_{turn}_*",))
+    match turn % 3:
+        case 0:
+            when = Condition(strings[0], (("equals", f"forbidden-{turn}"),))
+        case 1:
+            when = Condition(strings[-1], (("search", rf"(?i)\bsecret{turn}\b"),))
+        case _:
+            when = Condition(strings[0], (("matches", f"internal-{turn}-.*"),))
+    return Rule(id=id, effect=Effect.BLOCK, tools=(tool,), when=(when,))
 
 
 def judge(path: Path) -> int:
-    """Replays the file and says how many calls it held."""
-    replay, tally = Replay(policy(1_000)), Tally()
-    for found in read_transcripts([path]):
-        assert isinstance(found, Transcript)
-        for _ in tally.run(replay.judge(found)):
-            pass
+    """Replays the file in this process, and says how many calls it held."""
+    replay, tally = Replay(policy()), Tally()
+    for found in read_sources(find_transcripts([path]), wanted=replay.wanted):
+        assert not isinstance(found, Damage)
+        replay.count(found, tally)
+    return tally.calls
+
+
+def judge_by_two(path: Path) -> int:
+    """The same by two processes."""
+    tally = Tally()
+    for counted in judge_divided(Task(policy()), find_transcripts([path]), 2):
+        add(tally, counted)
     return tally.calls
 
 
 def judge_plainly(path: Path) -> int:
     """What a short script would do: every rule of the policy, by tool name alone."""
-    patterns = [rule.tools[0] for rule in policy(1_000).rules]
+    patterns = [rule.tools[0] for rule in policy().rules]
     calls = 0
     with path.open() as file:
-        for line in file:
+        for line, _ in zip(file, range(PLAIN_LINES), strict=False):
             for message in json.loads(line)["messages"]:
-                for call in message.get("tool_calls", ()):
-                    json.loads(call["function"]["arguments"])
+                for call in message.get("tool_calls") or ():
+                    json.loads(call["function"]["arguments"]) if call["function"]["arguments"].startswith('{"') else None
                     any([fnmatchcase(call["function"]["name"], pattern) for pattern in patterns])  # noqa: C419 - all are tried
                     calls += 1
     return calls
 
 
+def _spent() -> float:
+    """CPU seconds of this process and of those it has waited for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def measure(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]:
+    """Calls, CPU seconds and wall seconds."""
+    cpu, began = _spent(), time.perf_counter()
+    calls = work(path)
+    return calls, _spent() - cpu, time.perf_counter() - began
+
+
 def main() -> None:
-    """Prints calls and megabytes a second, and the ratio."""
-    console = Console()
+    """Prints calls and megabytes a second, and the ratios. The environment's `MEGABYTES` says how much to read."""
+    console = Console(width=160)
+    megabytes = float(os.environ.get("MEGABYTES", MEGABYTES))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "corpus.jsonl")
-        corpus(path)
-        size = path.stat().st_size / 1e6
+        console.print(f"replay, {RULES:,} rules, {megabytes:,.0f} MB")
+        usual, fresh = Path(folder, "corpus.jsonl"), Path(folder, "fresh", "corpus.jsonl")
+        fresh.parent.mkdir()
+        corpus(usual, megabytes)
+        corpus(fresh, megabytes, repeated=False)
         speeds = {}
-        for name, work in (("agentgate", judge), ("json + fnmatch", judge_plainly)):
-            began = time.perf_counter()
-            calls = work(path)
-            seconds = time.perf_counter() - began
-            speeds[name] = calls / seconds
-            console.print(f"replay, 1,000 rules, {name}: {calls / seconds:,.0f} calls/s, {size / seconds:.0f} MB/s")
-    console.print(f"agentgate / json + fnmatch: {speeds['agentgate'] / speeds['json + fnmatch']:.1f} ×")
+        works = (
+            ("one process", judge, usual),
+            ("one process, arguments that never come twice", judge, fresh),
+            ("two processes", judge_by_two, usual),
+        )
+        for name, work, path in works:
+            size = path.stat().st_size / 1e6
+            calls, cpu, wall = measure(work, path)
+            speeds[name] = calls / cpu
+            of_cpu = f"{calls / cpu:,.0f} calls and {size / cpu:,.0f} MB a CPU second"
+            console.print(f"  {name}: {of_cpu}, {calls / wall:,.0f} and {size / wall:,.0f} a second")
+        calls, cpu, _ = measure(judge_plainly, usual)
+        console.print(f"  json + fnmatch: {calls / cpu:,.0f} calls a CPU second")
+        console.print(f"  agentgate / json + fnmatch, one process: {speeds['one process'] / (calls / cpu):.1f} ×")
+        most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        console.print(f"  most memory of a process: {most / (1024 if sys.platform == 'linux' else 1024 * 1024):,.0f} MB")

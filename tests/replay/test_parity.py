@@ -178,6 +178,26 @@ def test_the_same_from_fixed_seeds() -> None:
         assert_same(with_paths(random, case) if seed % 2 else case, ("enforce", "observe", "dry-run")[seed % 3], resolver(random))
 
 
+def test_what_is_remembered_is_what_would_be_judged() -> None:
+    """A replay that has met the same calls before, in other moments of a run and in other roles, decides them as if it had not."""
+    for seed in range(EXAMPLES // 2):
+        random = Random(seed)
+        case = random_case(random)
+        decisions, transcript = live(case, "enforce", None)
+        other = replace(
+            transcript,
+            items=(
+                replace(transcript.started, role=random.choice((None, "viewer", "operator", "x")), tools=None),
+                *random.sample(transcript.items[1:], len(transcript.items) - 1),
+            ),
+        )
+        replay = Replay(case.policy, resolve=_elsewhere, workdir="/elsewhere")
+        for one in (other, transcript, other):
+            list(replay.judge(one))
+        judged = [(call.effect, call.code, call.rule, call.reason) for call in replay.judge(transcript)]
+        assert judged == [(one.effect, one.code, one.rule, one.reason) for one in decisions]
+
+
 def test_every_decision_is_in_the_transcript() -> None:
     """The comparison above compares something: a changed record is noticed as a flip."""
     policy = Policy("p", rules=(Rule("r", Effect.ALLOW, ("read",)),))

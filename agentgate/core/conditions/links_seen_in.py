@@ -60,7 +60,7 @@ def _compile(operand: Json) -> Test:
                     return False
         return True
 
-    return Test(holds=holds, wanted="a text whose links all occur in " + (" or ".join(written) or "nothing"))
+    return Test(holds=holds, wanted="a text whose links all occur in " + (" or ".join(written) or "nothing"), asks_state=True)
 
 
 OPERATOR = Operator(

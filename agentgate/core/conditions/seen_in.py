@@ -171,7 +171,7 @@ def _compile(operand: Json) -> Test:
             raise Unjudgeable("is a list of which some items occur and some do not" if outcomes else "is an empty list")
         return outcomes.pop()
 
-    return Test(holds=holds, wanted="a value that occurs in " + (" or ".join(written) or "nothing"), never=not written)
+    return Test(holds=holds, wanted="a value that occurs in " + (" or ".join(written) or "nothing"), never=not written, asks_state=True)
 
 
 OPERATOR = Operator(

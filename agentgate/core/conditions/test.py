@@ -95,6 +95,8 @@ class Test(Struct, frozen=True):
     """Whether an absent argument satisfies it."""
     asks_world: bool = False
     """Whether it needs to be handed a World that can tell."""
+    asks_state: bool = False
+    """Whether it looks at what was said and returned in the run."""
     never: bool = False
     """Whether nothing satisfies it, as with an empty list; what it cannot judge, it still cannot judge."""
 

@@ -1,0 +1,58 @@
+"""Judgements that depend on nothing but tool, arguments, role and tools offered, kept for the next call that is the same.
+
+Only for those who judge without executing: the parsed arguments in a remembered decision are shared by all calls that are the same.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.core.schemas import ToolSet
+
+_MOST = 8_192
+"""Judgements of one set of tools. A record can hold any number of different calls; what is remembered is bounded."""
+_LONGEST = 1_024
+"""Characters of arguments: longer ones hardly come twice."""
+_MOST_TOOL_SETS = 16
+
+_Judgements: TypeAlias = dict[tuple[Json, Json, str | None], Decision]
+"""Tool, raw arguments and role → what was decided."""
+
+
+class Remembered:
+    """What one policy made of calls. When it is full, it begins anew."""
+
+    __slots__ = ("_by_tools", "_latest", "_tools")
+
+    def __init__(self) -> None:
+        self._by_tools: dict[int, tuple[ToolSet | None, _Judgements]] = {}
+        self._tools: ToolSet | None = None
+        self._latest: _Judgements = {}
+        self._by_tools[id(None)] = (None, self._latest)
+
+    def recall(self, call: ToolCall, role: str | None, tools: ToolSet | None) -> Decision | None:
+        """What was decided about the same call where these very tools were offered; None where nobody knows."""
+        if tools is not self._tools:
+            self._turn_to(tools)
+        if type(call.arguments) is not str or type(call.name) is not str:
+            return None
+        return self._latest.get((call.name, call.arguments, role))
+
+    def keep(self, call: ToolCall, role: str | None, tools: ToolSet | None, decision: Decision) -> None:
+        """Keeps one more judgement."""
+        if tools is not self._tools:
+            self._turn_to(tools)
+        if type(call.arguments) is not str or len(call.arguments) > _LONGEST:
+            return
+        if len(self._latest) >= _MOST:
+            self._latest.clear()
+        self._latest[call.name, call.arguments, role] = decision
+
+    def _turn_to(self, tools: ToolSet | None) -> None:
+        found = self._by_tools.get(id(tools))
+        if found is None:
+            if len(self._by_tools) >= _MOST_TOOL_SETS:
+                self._by_tools.clear()
+            found = self._by_tools[id(tools)] = (tools, {})  # which keeps the tools, so that nothing else gets their id
+        self._tools, self._latest = found

@@ -1,0 +1,134 @@
+"""Cuts what there is to read into parts that can be read apart from each other, and in their order come to the whole.
+
+A file in which every line is a transcript is cut between lines; every other file stays whole. Small files go together.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from agentgate.core.arguments import InvalidJson
+from agentgate.core.events import Json
+from agentgate.files.importers import IMPORTERS, file_importer_of, importer_of
+from agentgate.files.transcript import Damage, Transcript, Wanted
+from agentgate.files.transcript_chain import is_event, parse_line
+from agentgate.files.transcript_lines import Source, read_lines
+from agentgate.files.transcript_reader import lines_of, read_file
+from agentgate.files.transcript_streams import open_regular
+
+PART = 16 * 1024 * 1024
+"""Bytes of a part, about."""
+_FIRST_LINES = 100
+
+
+class Piece(Struct, frozen=True):
+    """A file, or some whole lines of one."""
+
+    source: Source
+    size: int
+    start: int = 0
+    """Where it begins, in bytes."""
+    line: int = 1
+    """The number of its first line."""
+    cut: bool = False
+    """Whether it is only some lines of the file."""
+
+
+Part = tuple[Piece, ...]
+"""What is read at once."""
+
+
+def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = PART) -> Iterator[Part]:
+    """All sources in their order.
+
+    Args:
+        sources: the files.
+        form: what all of them are, where somebody says.
+        size: of a part, in bytes, about.
+    """
+    together: list[Piece] = []
+    for source in sources:
+        for piece in _pieces(source, form, size):
+            if together and (piece.cut or sum(other.size for other in together) + piece.size > size):
+                yield tuple(together)
+                together = []
+            together.append(piece)
+            if piece.cut:
+                yield tuple(together)
+                together = []
+    if together:
+        yield tuple(together)
+
+
+def _pieces(source: Source, form: str | None, size: int) -> Iterator[Piece]:
+    try:
+        whole = os.stat(source.file).st_size  # noqa: PTH116 - paths as given
+        if whole <= 2 * size or not _line_by_line(source.file, form):
+            yield Piece(source, whole)
+            return
+        yield from _cut(source, whole, size)
+    except (OSError, ValueError):
+        yield Piece(source, 0)  # reading it says why
+
+
+def _line_by_line(file: str, form: str | None) -> bool:
+    """Whether the first line with anything in it says that every line is a transcript of its own."""
+    if form is not None and form not in IMPORTERS:
+        return False
+    with open_regular(file) as stream:
+        for number, line in islice(lines_of(stream), _FIRST_LINES):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if text.strip():
+                try:
+                    value = parse_line(text)
+                except InvalidJson:
+                    return False
+                return form is not None or (not is_event(value) and file_importer_of(value) is None and importer_of(value) is not None)
+    return False
+
+
+def _cut(source: Source, whole: int, size: int) -> Iterator[Piece]:
+    """Pieces of whole lines. What is added to the file in the meantime is not read."""
+    start = place = lines = 0
+    line = 1
+    with open_regular(source.file) as stream:
+        while place < whole:
+            block = stream.read(min(size, whole - place))
+            if not block:
+                break
+            end = block.rfind(b"\n") + 1
+            if end:
+                lines += block.count(b"\n")
+                yield Piece(source, place + end - start, start, line, cut=True)
+                start, line, lines = place + end, line + lines, 0
+            place += len(block)
+    if start < place:
+        yield Piece(source, place - start, start, line, cut=True)
+
+
+def read_piece(
+    piece: Piece, tool_files: dict[str, Json], *, form: str | None = None, wanted: Wanted | None = None
+) -> Iterator[Transcript | Damage]:
+    """What `read_file` makes of the file, as far as it stands in this piece."""
+    if not piece.cut:
+        yield from read_file(piece.source, tool_files, form=form, wanted=wanted)
+        return
+    try:
+        with open_regular(piece.source.file) as stream:
+            stream.seek(piece.start)
+            yield from read_lines(_lines(lines_of(stream), piece), piece.source, tool_files, form=form, wanted=wanted)
+    except OSError as error:
+        yield Damage(piece.source.file, piece.line, f"cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def _lines(lines: Iterator[tuple[int, bytes]], piece: Piece) -> Iterator[tuple[int, bytes]]:
+    left = piece.size
+    for number, line in lines:
+        yield piece.line + number - 1, line if len(line) <= left else line[:left]
+        left -= len(line)
+        if left <= 0:
+            return
