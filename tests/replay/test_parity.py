@@ -184,13 +184,10 @@ def test_what_is_remembered_is_what_would_be_judged() -> None:
         random = Random(seed)
         case = random_case(random)
         decisions, transcript = live(case, "enforce", None)
-        other = replace(
-            transcript,
-            items=(
-                replace(transcript.started, role=random.choice((None, "viewer", "operator", "x")), tools=None),
-                *random.sample(transcript.items[1:], len(transcript.items) - 1),
-            ),
-        )
+        begun = transcript.started if chance(random, 60) else replace(transcript.started, role=random.choice((None, "viewer")))
+        if chance(random, 30):
+            begun = replace(begun, tool_choice="auto")
+        other = replace(transcript, items=(begun, *random.sample(transcript.items[1:], len(transcript.items) - 1)))
         replay = Replay(case.policy, resolve=_elsewhere, workdir="/elsewhere")
         for one in (other, transcript, other):
             list(replay.judge(one))
