@@ -79,7 +79,8 @@ class Asking:
         try:
             return self._interrupts.wait_for(lambda: approver.ask(question), grace=0.0, give_up=approver.close, unless=self._session.halt)
         except Interrupted:
-            note = "interrupted"
+            halt = None if self._interrupts.count else self._session.halt()
+            note = "interrupted" if halt is None else halt.reason
         except Exception as error:  # whoever cannot be asked has not said yes
             note = f"asking failed: {type(error).__name__}"
         return Answer(approved=False, by="nobody", note=note, unavailable=True)

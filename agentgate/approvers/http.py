@@ -42,6 +42,8 @@ class HttpLine:
                 results.append(_post(client, self._url, data))
             except Failed as failure:
                 failures.append(str(failure))
+            except httpx2.ReadTimeout:
+                failures.append("no answer in time")
             except (httpx2.HTTPError, httpx2.StreamError, OSError, ValueError, RuntimeError) as error:
                 failures.append(f"the approver cannot be asked: {type(error).__name__}")
             finally:

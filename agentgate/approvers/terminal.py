@@ -6,6 +6,7 @@ import locale
 import os
 import select
 import termios
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from agentgate.output.calls import call_text
 from agentgate.output.safe import safe
 
 _LOOK_EVERY = 0.1
+_LINE_ENDS_WITHIN = 2.0
 _MOST_BYTES = 4096
 _LONGEST_REASON = 500
 """Characters of a reason for the model; what is longer is cut."""
@@ -34,9 +36,20 @@ class TerminalApprover:
         self._open = open_terminal or (lambda: os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         self._seconds = seconds
         self._closed = False
+        self._asking = threading.Lock()
 
     def ask(self, question: Question) -> Answer:
         """Waits for an answer to this one call."""
+        with self._asking:
+            return self._ask(question)
+
+    def close(self) -> None:
+        """Ends a waiting question as a no, and waits until its line on the terminal is ended, so that what is shown next begins its own."""
+        self._closed = True
+        if self._asking.acquire(timeout=_LINE_ENDS_WITHIN):
+            self._asking.release()
+
+    def _ask(self, question: Question) -> Answer:
         try:
             terminal = self._open()
         except OSError:  # also where there is one, but not for this process
@@ -48,10 +61,6 @@ class TerminalApprover:
         finally:
             with suppress(OSError):
                 os.close(terminal)
-
-    def close(self) -> None:
-        """Ends a waiting question as a no."""
-        self._closed = True
 
     def _asked(self, terminal: int, question: Question) -> Answer:
         until = time.monotonic() + self._seconds
@@ -115,12 +124,13 @@ def _question(question: Question, seconds: float) -> str:
     """Comes last, so that no call can scroll it away."""
     minutes, rest = divmod(int(seconds), 60)
     asked = "Run this call, perhaps for the second time?" if question.may_have_run else "Approve this call?"
-    tool = safe(str(question.call.name), ascii=True)
-    standing = "" if question.may_have_run else f"    s  yes, for the rest of this run: {tool} with exactly these arguments\n"
+    standing = "" if question.may_have_run else "    s  yes, for the rest of this run, with exactly these arguments\n"
     return (
         f"  {asked}   (no answer in {minutes}:{rest:02} = no)\n"
-        "    y  yes, once     n  no, tell the model [default]     r  no, with a reason\n"
+        "    y  yes, once\n"
         f"{standing}"
+        "    n  no, and tell the model [default]\n"
+        "    r  no, with a reason for the model\n"
         "    x  no, and stop the run\n"
         "  > "
     )

@@ -36,9 +36,8 @@ _List = Annotated[bool, typer.Option("--list", help="Show what is stopped.")]
 _Clear = Annotated[bool, typer.Option("--clear", help="Take back the stop with this ID, those of a RUN, or with --all every one.")]
 _Format = Annotated[Format, typer.Option("--format", "-f", help="For --list.")]
 
-_BINDS = """\
-It binds before the next model request and the next call of a tool, also in a run that observes only.
-"""
+_BINDS_RUNS = "It binds before the next model request and the next call of a tool, also in a run that observes only.\n"
+_BINDS_CALLS = "It binds before the next such call, also in a run that observes only.\n"
 _ENDS = "A tool that is running may go on for 5 seconds, like after Ctrl-C; then it is killed.\n"
 _RUNS_ON = "A tool that is running is not killed.\n"
 
@@ -112,17 +111,26 @@ def _is_text(text: str) -> bool:
 
 
 def _throw(folder: StateFolder, stop: Stop) -> None:
+    from pathlib import Path
+
     from agentgate.files.stops import throw
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
     from agentgate.output.stops_table import scope_text
 
+    new = not Path(folder.path).is_dir()
     throw(folder, stop)
     out = Sink(sys.stdout)
     state = f" --state {folder.path}" if folder.path != ".agentgate" else ""
     out.write(f"stopped  {safe(scope_text(stop))}: {safe(stop.reason)}\n")
     out.write(f"  lift   agentgate stop --clear {stop.id}{safe(state)}\n")
-    Sink(sys.stderr).write(_BINDS + (_ENDS if stop.ends_runs else _RUNS_ON))
+    err = Sink(sys.stderr)
+    where = safe(str(Path(folder.path).absolute()))
+    err.write((_BINDS_RUNS if stop.ends_runs else _BINDS_CALLS) + (_ENDS if stop.ends_runs else _RUNS_ON))
+    if stop.run is None:
+        err.write(f"It is for runs that keep their state in {where}.\n")
+    if new:
+        err.write("warning: this folder was not there before, so no run under way looks at it; --state names that of the runs\n")
     out.check()
 
 

@@ -97,7 +97,7 @@ def _check(folder: Path) -> None:
 
 
 def find_run(name: str, state: StateFolder) -> Path:
-    """The transcript that RUN means on a command line: a run's id, the path of a transcript, or the beginning of one id only.
+    """The transcript that RUN means on a command line: an id, the path or the name of a file, or the beginning of one id only.
 
     Args:
         name: what the user wrote.
@@ -112,6 +112,8 @@ def find_run(name: str, state: StateFolder) -> Path:
     if os.path.lexists(name):
         return Path(name)
     help = f"runs are in `{state.runs}`; `agentgate audit list` shows them"
+    if _RUN_ID.fullmatch(name.removesuffix(".jsonl")) is not None and os.path.lexists(state.runs / name):
+        return state.runs / name
     found = sorted(file.stem for file in state.runs.glob("*.jsonl") if file.stem.startswith(name)) if is_id else []
     if len(found) == 1:
         return state.runs / f"{found[0]}.jsonl"

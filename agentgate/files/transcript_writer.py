@@ -193,7 +193,7 @@ class TranscriptWriter:
             if error.errno == errno.ELOOP:
                 raise FileError(f"`{self.path}` is a link; transcripts are not written through links") from None
             if error.errno in (errno.EISDIR, errno.ENXIO):
-                raise _not_a_file(self.path) from None
+                raise _not_a_file(self.path, empty=not flags & os.O_RDWR) from None
             raise
 
     def _reopen(self, read: Callable[[BinaryIO], Head]) -> None:
@@ -237,20 +237,23 @@ def _claim(descriptor: int, path: str, *, empty: bool = True) -> None:
     """Makes sure that the file is ours, written by nobody else, and empty if it must be."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        raise _not_a_file(path)
+        raise _not_a_file(path, empty=empty)
     if found.st_uid != os.geteuid() or found.st_nlink != 1:
-        raise FileError(f"`{path}` belongs to somebody else, or has a second name", help="name a file that does not exist yet")
+        help = "name a file that does not exist yet" if empty else None
+        raise FileError(f"`{path}` belongs to somebody else, or has a second name", help=help)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RecordError(f"another run is writing to `{path}`") from None
+        help = "name another file" if empty else "the run is still going: `agentgate stop` ends it; what it asks is answered where it runs"
+        raise RecordError(f"another run is writing to `{path}`", help=help) from None
     if empty and os.fstat(descriptor).st_size:
         raise FileError(f"`{path}` exists already", help="a transcript holds one run: name another file, or move this one away")
     os.fchmod(descriptor, 0o600)
 
 
-def _not_a_file(path: str) -> FileError:
-    return FileError(f"`{path}` is not a regular file", help="name a file that does not exist yet")
+def _not_a_file(path: str, *, empty: bool) -> FileError:
+    help = "name a file that does not exist yet" if empty else "name the transcript of one run; `agentgate audit list` shows them"
+    return FileError(f"`{path}` is not a regular file", help=help)
 
 
 def _cannot_write(path: str, error: OSError) -> AgentgateError:

@@ -187,7 +187,8 @@ WORDS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("message", "error"), "agentgate says `reason`"),
     },
     "flat policy": dict.fromkeys(
-        ("rules", "limits", "default", "roles", "groups"), "a file has either `rules` or `policies`; give two files"
+        ("rules", "limits", "default", "roles", "groups", "once", "results", "redact"),
+        "a file has either `rules` or `policies`; give two files",
     ),
     "flat entry": {
         **dict.fromkeys(("tools", "deny", "deny_tools", "denied_tools", "block", "blocklist"), _FLAT_TOOLS),

@@ -142,7 +142,7 @@ class PlainScreen:
         self._line("result", *self._whose(event), *state, text)
 
     def _resumed(self, event: RunResumed) -> None:
-        self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started)))
+        self._line("resume", *(self._safe(field) for field in resumed_text(event, self._seen.started, loud=False)))
         for waiting in self._seen.open.values():
             call = call_text(waiting.tool, waiting.arguments, longest=self._longest, ascii=self._ascii)
             self._line("open", f"step {waiting.step}", call, self._safe(label(waiting, self._view.places)))

@@ -23,6 +23,8 @@ class Seen:
         """What the model said in an answer without calls."""
         self.finish_reason: str | None = None
         """Why the latest answer ended, in Chat Completions' words."""
+        self.held = 0
+        """Calls that were refused although the mode enforces nothing: the kill switch binds in every mode."""
         self.cached_tokens = 0
         """How many tokens of input came from the provider's cache."""
         self._decided: dict[str, CallDecided] = {}
@@ -42,6 +44,7 @@ class Seen:
                 self._rejected.discard(_key(event.call_id))
                 if event.effect is not Effect.BLOCK or not event.enforced:
                     self.open[_key(event.call_id)] = event
+                self.held += event.effect is Effect.BLOCK and event.enforced and self.mode is Mode.OBSERVE
                 if event.effect is Effect.BLOCK and self.first_refused is None:
                     self.first_refused = self.calls
             case ApprovalAnswered():

@@ -122,7 +122,7 @@ def outcome(event: RunEnded, seen: Seen, places: Mapping[str, Place], *, ascii: 
     reason = safe(event.reason, ascii=ascii)
     match event.status:
         case "done":
-            text = "Done" + _blocked(event.totals, seen.mode)
+            text = "Done" + _blocked(event.totals, seen)
             return f"{text}: {reason}" if reason else text
         case "stopped":
             return _stopped(event.reason, places, ascii)
@@ -136,10 +136,11 @@ def outcome(event: RunEnded, seen: Seen, places: Mapping[str, Place], *, ascii: 
             return f"Ended as {safe(status, ascii=ascii)}: {reason}"
 
 
-def _blocked(totals: Totals, mode: Mode) -> str:
-    if not totals.blocked:
-        return ""
-    return f", {plural(totals.blocked, 'call')} {'would have been blocked' if mode is Mode.OBSERVE else 'blocked'}"
+def _blocked(totals: Totals, seen: Seen) -> str:
+    blocked = seen.held if seen.mode is Mode.OBSERVE else totals.blocked
+    let_pass = totals.blocked - blocked
+    text = f", {plural(blocked, 'call')} blocked" if blocked else ""
+    return text + (f", {plural(let_pass, 'call')} would have been blocked" if let_pass else "")
 
 
 def _stopped(reason: str, places: Mapping[str, Place], ascii: bool) -> str:
@@ -178,13 +179,15 @@ def tokens_text(count: int, cached: int) -> str:
     return plural(count, "token") + (f" ({cached:,} cached)" if cached else "")
 
 
-def resumed_text(event: RunResumed, started: RunStarted | None) -> list[str]:
-    """What goes on, under which policy, and what is not as it was. Not yet safe to show."""
+def resumed_text(event: RunResumed, started: RunStarted | None, *, loud: bool = True) -> list[str]:
+    """What goes on, under which policy, and what is not as it was; the mode in capitals where `loud`. Not yet safe to show."""
     parts = [title(started, event.task)] if started is not None else []
     if started is not None:
-        parts += [started.model or "", started.mode.value.replace("-", " ").upper()]
+        parts += [started.model or "", started.mode.value.replace("-", " ").upper() if loud else started.mode.value]
     if event.policy is not None:
         parts.append(f"policy {_named(event.policy)}")
+    if started is not None and started.role is not None:
+        parts.append(f"role {started.role}")
     if event.overrides:
         parts.append(f"changed and accepted: {', '.join(event.overrides)}")
     if event.retry_unknown:

@@ -121,6 +121,20 @@ def test_nobody_there() -> None:
     assert "cannot be asked" in str(ask(url).note)
 
 
+def test_a_server_that_says_nothing() -> None:
+    """Whoever waits longer first, the reason is the same: the time is over."""
+    stop = threading.Event()
+
+    def silent(handler: BaseHTTPRequestHandler, asked: dict[str, Any]) -> None:
+        stop.wait(30)
+
+    with server(silent) as url:
+        try:
+            assert ask(url, seconds=1.0).note == "no answer in time"
+        finally:
+            stop.set()
+
+
 def test_a_server_that_drips() -> None:
     """Every read brings something, and it never ends: the time for the whole answer is what counts."""
     stop = threading.Event()

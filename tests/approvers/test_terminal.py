@@ -108,7 +108,7 @@ def test_x_stops_the_run(person: Person) -> None:
 def test_s_is_a_yes_for_the_rest_of_the_run(person: Person) -> None:
     """For exactly this call."""
     assert answered(person, b"s\n") == Answer(approved=True, by="terminal", scope=Scope.RUN)
-    assert b"s  yes, for the rest of this run: refund with exactly these arguments" in person.seen
+    assert b"s  yes, for the rest of this run, with exactly these arguments" in person.seen
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,10 @@ def test_a_question_can_be_cut_short(person: Person) -> None:
     asking = Asking(approver)
     person.reads_until(QUESTION)
     approver.close()
+    os.write(person.terminal, b"what is shown next\n")
     assert asking.answer() == Answer(approved=False, by="nobody", note="interrupted", unavailable=True)
+    person.reads_until(b"next\r\n")
+    assert person.seen.endswith(b"  > \r\nwhat is shown next\r\n"), "it has a line of its own"
 
 
 @pytest.mark.parametrize("ahead", [b"y\n", b"y\ny\nyes\n", b"y", b"yes"])
@@ -243,6 +246,17 @@ def test_the_whole_call_is_shown(person: Person) -> None:
     assert person.seen.index(b"careful") < person.seen.index(b"Approve this call?   (no answer in 1:00 = no)")
 
 
+def test_the_question_fits_into_a_narrow_terminal(person: Person) -> None:
+    """No line of it is broken at 66 columns, which would tear a letter from what it means."""
+    asking = Asking(person.approver())
+    person.reads_until(QUESTION)
+    person.types(b"n\n")
+    asking.answer()
+    question = person.seen.decode().partition("  Approve this call?")[2].split("\r\n")
+    assert [line.split()[0] for line in question[1:6]] == ["y", "s", "n", "r", "x"]
+    assert max(map(len, question)) <= 66
+
+
 HOSTILE: list[Json] = [
     "\x1b[2J\x1b[H\x1b[8m", "\r\x1b[A\x1b[K", "\x1b]52;c;eQo=\x07", "\x9b2J",
     "a\nstop the run\r\n  > y\n", "\x08" * 80, "\x1bc", "\u202egnihton\u2066",
@@ -263,7 +277,7 @@ def test_no_call_can_hide_the_question(person: Person, text: Json) -> None:
     assert all(character.isprintable() or character in "\r\n" for character in shown)
     assert "\r" not in shown.replace("\r\n", "")
     lines = shown.split("\r\n")
-    assert len(lines) == 9
+    assert len(lines) == 11
     assert lines[1].startswith("  write(")
     assert lines[2].startswith("  about ")
     assert lines[4].startswith("  Approve this call?")

@@ -200,7 +200,10 @@ def test_wrong_usage(program: Program, arguments: tuple[str, ...], said: str) ->
 
 def test_another_state_folder(program: Program) -> None:
     """A stop binds the runs of its own state folder."""
-    stop(program, "--all", "--reason", "elsewhere", "--state", "other")
+    first = stop(program, "--all", "--reason", "elsewhere", "--state", "other")
+    assert f"runs that keep their state in {program.folder / 'other'}." in first.err
+    assert "warning: this folder was not there before" in first.err
+    assert "warning" not in stop(program, "--all", "--reason", "once more", "--state", "other").err
     with ScriptedServer(chat("done")) as server:
         assert end_of(start(program, server)).code == 0
         assert end_of(start(program, server, "--state", "other")).code == 1

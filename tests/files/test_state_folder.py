@@ -72,10 +72,13 @@ def test_what_run_means(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert find_run("xyz", state) == runs / "xyz.jsonl"
     assert find_run("x", state) == Path("x")
     assert find_run("abd", state) == find_run(".agentgate/runs/abd.jsonl", state)
+    assert find_run("abd.jsonl", state) == runs / "abd.jsonl"
     (tmp_path / "abc").unlink()
     for name, what in {
         "ab": "begins the ids of 2 runs: abc, abd",
         "q": "no run `q`",
+        "ab.jsonl": "no run",
+        "../runs/abc.jsonl": "no run",
         "../abc": "no run",
         "*": "no run",
         "": "no run",

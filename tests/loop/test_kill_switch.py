@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from agentgate.approvers.port import Answer, Question
-from agentgate.core.events import CallDecided, Code, Decision, Event, Json, ToolCall, ToolReturned
+from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Decision, Event, Json, ToolCall, ToolReturned
 from agentgate.core.stops import Halt
 from agentgate.interrupts import Interrupts
 from agentgate.models.port import Reply
@@ -112,6 +112,30 @@ def test_thrown_while_a_person_is_asked(tmp_path: Path) -> None:
     play = Play(STORY, tmp_path, switch=switch, approver=Thrower())
     end = play.run()
     assert codes(play) == [None, "killed", "killed"]
+    assert play.tools.executed == ["call_1"]
+    assert end.status == "stopped"
+
+
+def test_a_question_that_the_switch_cuts_short(tmp_path: Path) -> None:
+    """Nobody needs to answer it first; the record tells why there is no answer."""
+    switch = Switch()
+
+    class Waiting:
+        def __init__(self) -> None:
+            self.closed = threading.Event()
+
+        def ask(self, question: Question) -> Answer:
+            switch.on = True
+            assert self.closed.wait(30)
+            return Answer(approved=True, by="terminal")
+
+        def close(self) -> None:
+            self.closed.set()
+
+    play = Play(STORY, tmp_path, switch=switch, approver=Waiting())
+    end = play.run()
+    (answered,) = (event for event in play.events if isinstance(event, ApprovalAnswered))
+    assert (answered.answer, answered.note) == ("reject", HALT.reason)
     assert play.tools.executed == ["call_1"]
     assert end.status == "stopped"
 

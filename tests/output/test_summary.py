@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate.core.events import CallDecided, Code, Digest, Effect, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted, Totals, Usage
 from agentgate.core.findings import Place
@@ -87,6 +88,16 @@ def test_observe_mode_speaks_of_what_would_have_been() -> None:
     event = RunEnded(status="done", totals=Totals(steps=1, blocked=1, executed=1))
     assert outcome(event, seen, {}) == "Done, 1 call would have been blocked"
     assert counts(event, seen) == ["1 step", "0 allowed", "1 executed", "0 tokens", "0 ms"]
+
+
+def test_observe_mode_tells_what_the_kill_switch_held_back() -> None:
+    """It binds in every mode, so those calls were blocked indeed."""
+    seen = Seen()
+    seen.take(RunStarted(run_id="r", mode=Mode.OBSERVE))
+    for enforced in (True, False, False):
+        seen.take(replace(decided(Effect.BLOCK), enforced=enforced))
+    event = RunEnded(status="done", totals=Totals(steps=1, blocked=3, executed=2))
+    assert outcome(event, seen, {}) == "Done, 1 call blocked, 2 calls would have been blocked"
 
 
 def test_tokens_from_the_cache_are_counted_over_all_answers() -> None:
