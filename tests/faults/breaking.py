@@ -55,6 +55,10 @@ class Faults:
         self.happened = False
         self._at, self._how, self._only, self._number, self._lasting, self._die = at, how, only, number, lasting, die
 
+    def soon(self, after: int, how: str, number: int = errno.EIO) -> None:
+        """Something goes wrong that many things from now."""
+        self._at, self._how, self._number = len(self.log) + after, how, number
+
     @contextmanager
     def around(self, name: str) -> Iterator[bool]:
         """Something is done; gives whether only half of it is to be."""

@@ -1,7 +1,7 @@
 """SIGKILL at random moments of real commands: what tools did is a subset of what was recorded before, and going on repeats none of it.
 
 A moment is one of the things that the process asks of the system (a write, an fsync, a statement of SQLite, …), before, after or in the
-middle of it, or the effect of a tool, before or after. `AGENTGATE_KILLS=1000 pytest tests/faults/test_killed_processes.py -n auto` kills that
+middle of it, or the effect of a tool, before or after. `AGENTGATE_KILLS=1000 pytest tests/faults/test_killed_processes.py -n auto` kills so
 many processes; without the variable it is a moderate number.
 """
 
