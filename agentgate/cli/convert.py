@@ -1,4 +1,4 @@
-"""`agentgate convert`: the same policy in the native form."""
+"""`agentgate convert`: the same policy in the native form, or recorded runs in another form."""
 
 from __future__ import annotations
 
@@ -9,23 +9,40 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentgate.errors import UsageError
+
 if TYPE_CHECKING:
     from agentgate.converting import Converted
 
 
 def convert(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="The policy; several are merged, `-` is standard input.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="A policy (several are merged), or transcripts; - is standard input.")
+    ],
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FILE", help="A new file to write to; standard output by default.")
     ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="FORM", help="The files are transcripts: write their runs as chat, native or otlp.")
+    ] = None,
+    form: Annotated[
+        str | None, typer.Option("--from", metavar="FORM", help="What the transcripts are. By default their content tells.")
+    ] = None,
 ) -> None:
-    """Writes a policy of either form as one file in the native form.
+    """Writes a policy of either form as one file in the native form, or with --to recorded runs in another form.
 
     The written policy is loaded again and judges near-miss calls beside the original; where one decision differs, nothing is written.
     Comments of the original are not kept.
 
-    Exit codes: 0 written, 1 the native form would decide otherwise, 2 a bad file or the output exists.
+    With --to, what the form cannot say is counted on standard error. A native file holds one run: several go into a new folder.
+
+    Exit codes: 0 written, 1 the native form would decide otherwise or a run could not be converted, 2 a bad file or the output exists.
     """
+    if to is not None:
+        from agentgate.cli.exporting import export
+
+        export(files, to, form, output)
+    _tell_apart(files, form)
     from agentgate.converting import convert as converted
     from agentgate.files.policy_file import read_policy
     from agentgate.files.reading import file_error
@@ -45,6 +62,14 @@ def convert(
     else:
         _write_new(output, made.text)
     Sink(sys.stderr).write(_said(made, notes, output))
+
+
+def _tell_apart(files: list[str], form: str | None) -> None:
+    """Raises UsageError where somebody means transcripts."""
+    transcript = next((file for file in files if file.endswith((".jsonl", ".gz", ".zst"))), None)
+    if transcript is not None or form is not None:
+        what = f"`{transcript}` is a transcript" if transcript is not None else "--from is about transcripts"
+        raise UsageError(f"{what}, and nobody says what to convert it to", help="add --to chat, --to native or --to otlp")
 
 
 def _said(made: Converted, notes: list[str], output: str | None) -> str:
@@ -67,7 +92,7 @@ def _write_new(path: str, text: str) -> None:
         UsageError: it exists.
         OutsideError: it cannot be written.
     """
-    from agentgate.errors import OutsideError, UsageError
+    from agentgate.errors import OutsideError
 
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,6 +14,7 @@ from agentgate.core.events import (
     EPOCH,
     ApprovalAnswered,
     CallDecided,
+    Json,
     ModelReplied,
     RunEnded,
     RunResumed,
@@ -57,6 +58,8 @@ class Transcript(Struct, frozen=True):
     """Where it begins."""
     attacked: bool = False
     """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
+    meta: Json = None
+    """What the line of others says about the run beside its messages, as it stands."""
     imported: bool = False
     """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False

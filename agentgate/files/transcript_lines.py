@@ -117,7 +117,7 @@ def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json
     items = importer.read(value, run_id, tools)
     meta = head.get("meta")
     attacked = isinstance(meta, dict) and meta.get("attack_succeeded") is True
-    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=attacked)
+    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=attacked, meta=meta)
 
 
 def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from agentgate.core.events import Event, Json, RunEnded, RunResumed, RunStarted
+from agentgate.core.events import CallDecided, Event, Json, RunEnded, RunResumed, RunStarted
 from agentgate.errors import FileError
 from agentgate.files.transcript_calls import Calls
 from agentgate.files.transcript_chain import Chain, is_event, is_verbatim
@@ -24,6 +24,7 @@ UNPROVEN = (
     "a file that was rewritten as a whole is not found by its own hashes; compare the head with one that was kept elsewhere (`--head`)"
 )
 RESPELLED = "{} not byte for byte as agentgate writes (spaces, spellings, line ends); the events in them are unchanged"
+IMPORTED = "somebody else recorded this run: nothing in it was decided or executed by agentgate"
 REDACTED = "arguments of {} calls are redacted: that they are those that were decided on cannot be shown by `args_hash`"
 
 _BEGINNING = b'{"type":"run_started",'
@@ -147,7 +148,11 @@ class Audit:
         elif isinstance(event, RunResumed):
             self._ended = None
         whole = not self._damaged
-        findings = [*self._progress.take(event, whole=whole), *self._calls.take(event), *(self._proposals.take(event) if whole else ())]
+        findings = [*self._progress.take(event, whole=whole)]
+        if self._started is None or not self._started.imported:
+            findings += [*self._calls.take(event), *(self._proposals.take(event) if whole else ())]
+        elif isinstance(event, CallDecided):
+            findings.append("a decision in a run that somebody else recorded")
         for what in findings:
             self._problem(what)
         return event
@@ -158,6 +163,8 @@ class Audit:
             raise self._not_ours()
         notes = [RESPELLED.format(f"{self._respelled} lines are" if self._respelled > 1 else "1 line is")] if self._respelled else []
         notes += self._progress.notes
+        if self._started is not None and self._started.imported:
+            notes.append(IMPORTED)
         if self._calls.redacted:
             notes.append(REDACTED.format(self._calls.redacted))
         if self._ended is None:

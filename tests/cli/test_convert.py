@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
@@ -89,3 +90,35 @@ def test_a_place_that_cannot_be_written_is_an_error_outside(tmp_path: Path) -> N
     done = convert(str(FLAT / "block-list.yaml"), "-o", str(tmp_path / "no" / "where.yaml"))
     assert done.returncode == 3
     assert "no such file or directory" in done.stderr
+
+
+def test_transcripts_go_into_other_forms(tmp_path: Path) -> None:
+    """With --to, and never over a file that exists; several native runs go into a folder, a file each, by number."""
+    line = '{"id": "%s", "meta": {"kind": "x"}, "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'
+    (tmp_path / "two.jsonl").write_text(line % "one" + line % "../two" + "broken\n")
+    done = convert("two.jsonl", "--to", "chat", folder=tmp_path)
+    assert done.returncode == 1
+    assert [json.loads(row)["id"] for row in done.stdout.splitlines()] == ["one", "../two"]
+    assert "damaged: two.jsonl:3: not JSON" in done.stderr
+    assert done.stderr.endswith("wrote 2 runs as chat\ncould not be read or written: 1 line\n")
+    done = convert("two.jsonl", "--to", "native", folder=tmp_path)
+    assert done.returncode == 2
+    assert "a file of the form `native` holds one run" in done.stderr
+    done = convert("two.jsonl", "--to", "native", "-o", "runs", folder=tmp_path)
+    assert "not kept: 2 × `meta`\nwrote 2 runs as native to runs\n" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["000001.jsonl", "000002.jsonl"]
+    assert stat.S_IMODE((tmp_path / "runs" / "000001.jsonl").stat().st_mode) == 0o600
+    assert convert("two.jsonl", "--to", "otlp", "-o", "two.jsonl", folder=tmp_path).stderr.startswith("error: `two.jsonl` exists already")
+    assert convert("two.jsonl", "--to", "native", "-o", "runs", folder=tmp_path).returncode == 2
+
+
+def test_transcripts_need_a_form(tmp_path: Path) -> None:
+    """A transcript is not taken for a policy, and unknown forms are named."""
+    (tmp_path / "run.jsonl").write_text("{}\n")
+    done = convert("run.jsonl", folder=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        2,
+        "error: `run.jsonl` is a transcript, and nobody says what to convert it to",
+    )
+    done = convert("run.jsonl", "--to", "xml", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "error: `xml` is not a form to convert to\nhelp: one of chat, native, otlp\n")
