@@ -116,7 +116,14 @@ class Trying:
             for example in rule.rule.examples:
                 if example.tool in rule.selector:
                     self.coverage.note_rule(rule, state_before(example), example.tool, example.arguments, world_of_examples())
-        return {rule.rule.id: len(rule.rule.examples) for rule in having}
+        about_results = [rule for rule in self._policy.results.rules if rule.rule.rule.examples]
+        for result_rule in about_results:
+            for example in result_rule.rule.rule.examples:
+                if example.tool in result_rule.compiled.selector:
+                    world, state = world_of_examples(), state_before(example)
+                    self.coverage.note_result_rule(result_rule, state, example.tool, example.arguments, world)
+        counts = {rule.rule.id: len(rule.rule.examples) for rule in having}
+        return counts | {rule.id: len(rule.rule.rule.examples) for rule in about_results}
 
     def case(self, case: Case, setting: Setting) -> CaseResult:
         """Judges one case as a run would."""
@@ -135,6 +142,8 @@ class Trying:
         if case.result is not UNSET:
             content = canonical({"ok": True, "tool": case.tool, "result": case.result}).decode()
             decision = session.admit(ToolCall(_CALL, case.tool, case.arguments), content).verdict
+            if case.tool is not None:
+                self.coverage.note_result(before, case.tool, content, World(workdir=setting.workdir, resolve=resolve))
         elif case.tool is None:
             decision = session.request(facts=_facts(case.used))
             self.coverage.note_limit(decision)

@@ -6,9 +6,8 @@ case can tell of (because links, tools or damaged answers decided) is left out a
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +18,6 @@ from agentgate.core.events import Code, Effect, Json, ModelReplied, ToolReturned
 from agentgate.core.policy import Policy
 from agentgate.core.state import user_texts
 from agentgate.core.windows import parse_used
-from agentgate.files.test_schema import OF_WINDOW
 from agentgate.files.test_writer import Table, row_text
 from agentgate.files.transcript import Proposed, Transcript
 from agentgate.policy_tests import WORKDIR, Case, Expected, Given, Setting, Used
@@ -70,6 +68,7 @@ class Collector:
             role: what everything is judged in, rather than in the recorded role.
         """
         self._trying = Trying(policy)
+        self._windows = {limit.id for limit in policy.limits if limit.window is not None}
         self._role = role
         self._seen: set[tuple[Json, ...]] = set()
         self._kept: dict[bool, dict[_Alike, list[str]]] = {True: {}, False: {}}
@@ -127,7 +126,7 @@ class Collector:
         expected = Expected(judged.effect, judged.rule, Code(judged.code))
         bare = Case(expected=expected, tool=alike.tool, arguments=judged.arguments, role=alike.role)
         setting = Setting(workdir=self.workdir or WORKDIR)
-        for case in _stories(bare, _before(transcript, judged.index)):
+        for case in _stories(bare, _before(transcript, judged.index, self._windows)):
             if not self._trying.case(case, setting).differences:
                 return case
         return None
@@ -152,8 +151,8 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
 
 
-def _before(transcript: Transcript, index: int) -> _Before:
-    """What a transcript says happened before one of its calls."""
+def _before(transcript: Transcript, index: int, windows: Collection[str]) -> _Before:
+    """What a transcript says happened before one of its calls, and what was used of these limits per hour and per day."""
     started = transcript.started
     before = _Before(prompts=list(user_texts(started.messages)), given={})
     calls: dict[str, tuple[str, Json]] = {}
@@ -162,7 +161,7 @@ def _before(transcript: Transcript, index: int) -> _Before:
             case Proposed():
                 before.seconds = max(0.0, (item.at - started.at).total_seconds())
                 if item.index == index:
-                    before.windows = {} if item.recorded is None else dict(_windows(item.recorded.facts))
+                    before.windows = {} if item.recorded is None else dict(_used_of(windows, item.recorded.facts))
                     break
                 if isinstance(item.call.id, str) and isinstance(item.call.name, str):
                     calls[item.call.id] = (item.call.name, item.call.arguments)
@@ -178,10 +177,10 @@ def _before(transcript: Transcript, index: int) -> _Before:
     return before
 
 
-def _windows(facts: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+def _used_of(windows: Collection[str], facts: Mapping[str, str]) -> Iterator[tuple[str, float]]:
     """What was recorded of limits per hour and per day."""
     for id, fact in facts.items():
-        used = parse_used(fact) if re.match(OF_WINDOW, id) else None
+        used = parse_used(fact) if id in windows else None
         if used is not None and used.amount:
             yield id, used.amount
 

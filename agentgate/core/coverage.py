@@ -1,4 +1,4 @@
-"""What calls have exercised of a policy: which rules matched and did not, which conditions held and did not, which limits were reached.
+"""What has been exercised of a policy: which rules matched and did not, which conditions held and did not, which limits were reached.
 
 An outcome that cannot be (a rule without conditions, for everybody, always matches) is not expected. A condition counts where it matters:
 those under `unless` only in calls for which `when` does not fail already, and all of them only while `after` and `before` hold. One that
@@ -15,6 +15,7 @@ from msgspec import Struct
 from agentgate.core.conditions import World
 from agentgate.core.events import Code, Decision, Json, ToolCall
 from agentgate.core.findings import Place
+from agentgate.core.results import CompiledResultRule, what_was_said, whole_text
 from agentgate.core.rules import CompiledCondition, CompiledRule
 from agentgate.core.state import State
 
@@ -46,12 +47,17 @@ class Coverage:
     def __init__(self, policy: CompiledPolicy) -> None:
         """Finds out what could come of each rule and limit."""
         self._rules = policy.rules
+        in_file = {rule.rule.id: index for index, rule in enumerate(policy.policy.results)}
+        self._results = sorted(policy.results.rules, key=lambda rule: in_file[rule.id])
         self.places: dict[str, Place | None] = {rule.rule.id: rule.rule.place for rule in policy.rules}
+        self.places.update((rule.id, rule.rule.rule.place) for rule in self._results)
         self.places.update((limit.id, limit.place) for limit in policy.policy.limits)
         self._seen: dict[Outcome, bool] = {}
         in_order = {rule.id: index for index, rule in enumerate(policy.policy.rules)}
         for rule in sorted(policy.rules, key=lambda rule: in_order[rule.rule.id]):
             self._seen.update((outcome, False) for outcome in _possible(rule))
+        for result_rule in self._results:
+            self._seen.update((outcome, False) for outcome in _possible(result_rule.compiled, sized=result_rule.max_bytes is not None))
         self._seen.update((Outcome(limit.id, "", REACHED), False) for limit in policy.policy.limits)
 
     @property
@@ -61,11 +67,11 @@ class Coverage:
 
     @property
     def rules(self) -> int:
-        """How many rules there are."""
-        return len(self._rules)
+        """How many rules there are, those about results among them."""
+        return len(self._rules) + len(self._results)
 
     def missing(self) -> list[Outcome]:
-        """The outcomes that nothing showed, in the order of the file, limits last."""
+        """The outcomes that nothing showed: of rules in the order of the file, of rules about results, of limits."""
         return [outcome for outcome, seen in self._seen.items() if not seen]
 
     def idle(self) -> list[str]:
@@ -102,6 +108,28 @@ class Coverage:
                 self._note(Outcome(rule.rule.id, "", MATCHED))
             elif not (rule.covers(call.name) and rule.binds(state.role)):
                 self._note(Outcome(rule.rule.id, "", NOT_MATCHED))
+
+    def note_result(self, state: State, tool: str, content: str, world: World) -> None:
+        """Notes a result that was judged.
+
+        Args:
+            state: what the run had come to before it.
+            tool: who returned it.
+            content: the text for the model, as it was judged.
+            world: as it was judged with.
+        """
+        said = what_was_said(content)
+        for rule in self._results:
+            if tool in rule.compiled.selector:
+                self.note_result_rule(rule, state, tool, said, world)
+
+    def note_result_rule(self, rule: CompiledResultRule, state: State, tool: str, said: Mapping[str, Json], world: World) -> None:
+        """Notes what one rule, of those that name the tool, makes of a result."""
+        size = len(whole_text(said).encode("utf-8", "surrogatepass"))
+        if rule.max_bytes is not None and size <= rule.max_bytes:
+            self._note(Outcome(rule.id, "", NOT_MATCHED))
+        else:
+            self.note_rule(rule.compiled, state, tool, said, world)
 
     def note_limit(self, decision: Decision) -> None:
         """Notes the decision on a call or a model request that may have been stopped by a limit."""
@@ -145,10 +173,11 @@ class Coverage:
             self._seen[outcome] = True
 
 
-def _possible(rule: CompiledRule) -> Iterator[Outcome]:
+def _possible(rule: CompiledRule, *, sized: bool = False) -> Iterator[Outcome]:
+    """What can come of a rule; `sized` where it is only for results above a size."""
     id = rule.rule.id
     yield Outcome(id, "", MATCHED)
-    always = rule.rule.unconditional and rule.roles is None and not rule.without_roles and not rule.rule.except_tools
+    always = not sized and rule.rule.unconditional and rule.roles is None and not rule.without_roles and not rule.rule.except_tools
     if not always:
         yield Outcome(id, "", NOT_MATCHED)
     parts = [part for part, selector in (("after", rule.after), ("before", rule.before)) if selector is not None]

@@ -28,6 +28,8 @@ from agentgate.policy_tests import WORKDIR, Case, Expected, Given, PolicyTest, P
 
 ENDINGS = (".test.yaml", ".test.yml")
 MAX_CASES = 10_000
+OF_RUN = tuple(name for name in Used.__struct_fields__ if name != "windows")
+"""What `used` may say of the run itself; everything else in it is the id of a limit per hour or per day."""
 _SCOPES = (
     ((), "tests"),
     (("tests", None), "test"),
@@ -284,7 +286,7 @@ def _given(call: Mapping[str, Any]) -> Given:
 
 
 def _used(amounts: Mapping[str, Any]) -> Used:
-    of_run = {key: amount for key, amount in amounts.items() if key in Used.__struct_fields__}
+    of_run = {key: amount for key, amount in amounts.items() if key in OF_RUN}
     return Used(**of_run, windows={key: amount for key, amount in amounts.items() if key not in of_run})
 
 
@@ -322,4 +324,4 @@ def strangers(tests: PolicyTests, policy: Policy) -> Iterator[Finding]:
         for id in case.used.windows:
             if id not in windows:
                 message = f"the policy has no limit {tick(id)} per hour or per day"
-                yield error("unknown-rule", case.place, message, did_you_mean(id, windows))
+                yield error("unknown-rule", case.place, message, did_you_mean(id, [*windows, *OF_RUN]))

@@ -10,8 +10,8 @@ from agentgate.files.policy_schema import DRAFT, NAME, TOOL_NAME, mapping, one_o
 MAX_PROMPT = 1_000_000
 MAX_TIMES = 1000
 """How often one earlier call may have happened."""
-OF_WINDOW = r"^limits\.(per_(hour|day)\..+|tools\..+\.per_(hour|day))$"
-"""The ids of limits per hour and per day that have none of their own."""
+_OF_WINDOW = r"^(limits\.(per_(hour|day)\..+|tools\..+\.per_(hour|day))|(?!(steps|tokens|seconds)$)[a-z0-9]+(-[a-z0-9]+)*)$"
+"""What limits per hour and per day may be called: by where they stand, or by an id of their own."""
 REQUEST = "request"
 """In place of a call: the wish to ask the model once more, which only limits decide about."""
 
@@ -190,7 +190,7 @@ def _used() -> dict[str, Json]:
             "seconds": amount("Seconds since the run began.", whole=False),
         },
         patternProperties={
-            OF_WINDOW: amount(
+            _OF_WINDOW: amount(
                 "What all runs together have used of this limit per hour or per day, by its id: calls, or US dollars.", whole=False
             )
         },

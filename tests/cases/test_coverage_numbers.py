@@ -131,3 +131,33 @@ def test_a_rule_on_trial_is_covered_like_any(tmp_path: Path) -> None:
 def test_all_of_nothing_is_covered(tmp_path: Path) -> None:
     """A policy without rules and limits has nothing that could be left out."""
     assert run(tmp_path, "default: block\n", case("{tool: x}")).coverage.percent() == 100
+
+
+ABOUT_RESULTS = """
+rules: [{id: all, allow: [web, db]}]
+results:
+  - {id: short, cut: web, max_bytes: 3}
+  - {id: never-db, block: db}
+  - id: bad
+    block: "*"
+    when: {result: {search: bad}}
+    examples: {match: [{tool: web, result: bad}]}
+"""
+
+
+def returning(tool: str, result: str) -> str:
+    """A test about a result, whatever comes of it."""
+    return f"  - {{name: '{tool} {result}', when: {{tool: {tool}}}, result: {result}, then: {{result: block}}}}\n"
+
+
+def test_rules_about_results_are_rules(tmp_path: Path) -> None:
+    """They are counted among them, and their examples show what they match; a size that matters has two sides."""
+    call = case("{tool: web}")
+    result = run(tmp_path, ABOUT_RESULTS, call)
+    assert missing(result) == [
+        "short: matched", "short: not matched", "never-db: matched", "bad: not matched", "bad: when.result did not hold",
+    ]  # fmt: skip
+    assert (result.coverage.rules, result.examples) == (4, {"bad": 1})
+    assert run(tmp_path, ABOUT_RESULTS, call + returning("web", "ok")).coverage.idle() == ["short", "never-db"]
+    every = returning("web", "ok") + returning("web", "good") + returning("db", "x")
+    assert missing(run(tmp_path, ABOUT_RESULTS, call + every)) == []

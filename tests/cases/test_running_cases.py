@@ -145,3 +145,18 @@ def test_a_request_is_never_asked_about(tmp_path: Path, effect: Effect) -> None:
     """Only limits decide about it, whatever the default."""
     result = run(tmp_path, f"default: {effect}\n", "  - {name: a, when: request, then: allow}\n")
     assert result.failed == 0
+
+
+def test_limits_over_time_with_ids_of_their_own(tmp_path: Path) -> None:
+    """What all runs together have used is said by the id that the policy gives."""
+    policy = "rules: [{id: all, allow: x}]\nlimits: {per_day: {tool_calls: {max: 3, id: day-calls}}, tools: {x: {per_hour: 2}}}\n"
+    tests = """\
+  - name: by its own id, and by where it stands
+    when: {tool: x}
+    then: {effect: block, rule: day-calls}
+    cases:
+      - {used: {day-calls: 3}}
+      - {used: {day-calls: 2}, then: allow}
+      - {used: {limits.tools.x.per_hour: 2, steps: 1}, then: {effect: block, rule: limits.tools.x.per_hour}}
+"""
+    assert differences(run(tmp_path, policy, tests)) == [()] * 3

@@ -130,11 +130,13 @@ def test_names_that_the_policy_does_not_have() -> None:
     """A role or rule that the policy does not know would make a test show nothing, so it is an error, with the nearest name."""
     tests = loaded(
         "  - name: a\n    when: {tool: x}\n    then: block\n    cases:\n      - {role: viewr}\n      - {then: {rule: raed}}\n"
-        "      - {role: viewer, then: {rule: limits.steps}}\n"
+        "      - {role: viewer, then: {rule: limits.steps}}\n      - {used: {stpes: 1}}\n      - {used: {limits.per_day.tool_calls: 1}}\n"
     )
     assert described(list(strangers(tests, load_policy("strict.yaml")))) == (
         "7:9+1 unknown-role: the policy has no role `viewr` (help: did you mean `viewer`?)",
         "8:9+1 unknown-rule: the policy has no rule or limit `raed` (help: did you mean `read`?)",
+        "10:9+1 unknown-rule: the policy has no limit `stpes` per hour or per day (help: did you mean `steps`?)",
+        "11:9+1 unknown-rule: the policy has no limit `limits.per_day.tool_calls` per hour or per day",
     )
 
 

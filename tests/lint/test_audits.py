@@ -18,6 +18,9 @@ from agentgate.files.policy_file import read_policy
 from tests.lint.cases import CASES, FOLDER, WITH_TOOLS, findings_of, shown, tools
 
 _CALL = re.compile(r"this call (?P<words>[^:]*): (?P<tool>[\w.-]+)\((?P<arguments>.*)\)", re.DOTALL)
+_RESULT = re.compile(
+    r"this result is (?P<fate>cut|blocked) by rule `(?P<rule>.*)`: (?P<size>\d+) bytes of (?P<tool>[\w.-]+)( \((?P<setting>.*)\))?$"
+)
 _SETTING = re.compile(r"(?P<call>.*\)) \((?P<setting>(?:role|after) [^()]*)\)$", re.DOTALL)
 _EFFECTS = {"passes": "allow", "asked about": "ask", "blocked": "block", "blocks": "block"}
 _REQUEST = re.compile(r"the first request to the model is blocked: (?P<reason>.*)|the model is still asked again")
@@ -53,7 +56,24 @@ def test_every_warning_shows_a_call(case: str) -> None:
     """What is only a warning, and no error, is proven by a call with its fate, or by a request to the model."""
     for finding in findings_of(case)[0]:
         if finding.severity is Severity.WARNING:
-            assert _CALL.search(finding.help or "") or _REQUEST.search(finding.help or ""), finding
+            assert any(proof.search(finding.help or "") for proof in (_CALL, _REQUEST, _RESULT)), finding
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_results_that_are_shown_have_the_fate_that_is_claimed(case: str) -> None:
+    """Every result in a help text, judged anew through a session, is blocked or cut by the rule that is named."""
+    findings, reading = findings_of(case)
+    assert reading.policy is not None
+    shown = [found for finding in findings if (found := _RESULT.search(finding.help or "")) is not None]
+    assert bool(shown) == (case == "idle-result-rule")
+    for found in shown:
+        role, after = _role_and_history(found["setting"] or "")
+        session = Session(reading.policy, role=role)
+        session.state = replace(session.state, returned=HashTrieSet(after))
+        verdict = session.admit(
+            ToolCall("call_1", found["tool"], "{}"), json.dumps({"ok": True, "result": "x" * int(found["size"])})
+        ).verdict
+        assert (verdict.rule, verdict.effect.value) == (found["rule"], {"cut": "cut", "blocked": "block"}[found["fate"]])
 
 
 @pytest.mark.parametrize("case", CASES)

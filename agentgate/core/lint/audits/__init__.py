@@ -14,6 +14,7 @@ from agentgate.core.lint.audits import (
     exception_never_holds,
     flat_case_sensitive,
     flat_default_allow,
+    idle_result_rule,
     left_out_and_not_allowed,
     limit_never_binds,
     limit_stops_everything,
@@ -42,8 +43,8 @@ AUDITS: dict[str, Audit] = {
     module.AUDIT.code: module.AUDIT
     for module in (
         default_allow, flat_default_allow, allow_everything, nothing_allowed, left_out_and_not_allowed, no_limits, limit_stops_everything,
-        limit_never_binds, never_matches, exception_never_holds, duplicate_rule, redundant_rule, role_nobody_has,
-        empty_group, search_in_allow,
+        limit_never_binds, never_matches, exception_never_holds, duplicate_rule, redundant_rule, idle_result_rule,
+        role_nobody_has, empty_group, search_in_allow,
         matches_anything, unescaped_dot, path_by_pattern, url_by_pattern, email_by_pattern, case_sensitive, flat_case_sensitive,
         dot_misses_newline, literal_space, anchored_block, sql_by_pattern, shell_by_pattern, within_reach, no_such_tool, no_such_argument,
         value_never_occurs, type_cannot_match, always_true, optional_slips_past,

@@ -58,6 +58,10 @@ def _namings(subject: Subject) -> Iterable[_Naming]:
                 if OPERATORS[key].names_tools:
                     names = tuple(tool for tool, _ in split_sources(operand) if tool != "prompt")
                     yield _Naming(what, names, subject.place_of(condition, said), rule, not allowing)
+    for result_rule in subject.policy.results:
+        said = result_rule.rule
+        named = (*said.tools, *said.except_tools, *(said.after or ()), *(said.before or ()))
+        yield _Naming(f"rule `{said.id}`", named, subject.place_of(said), lets_pass=True)
     yield _Naming("`once`", subject.policy.once, subject.place, lets_pass=True)
     for limit in subject.policy.limits:
         if limit.tools is not None:
