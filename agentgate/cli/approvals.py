@@ -13,7 +13,7 @@ from agentgate.cli.options import State
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agentgate.gateway.store import SqliteBooks
+    from agentgate.gateway.sql_books import SqlBooks
 
 app = typer.Typer(
     name="approvals",
@@ -79,7 +79,7 @@ def _answer(id: str, store: str | None, state: str | None, note: str | None, *, 
     print(f"{found.state}  {safe(found.tool)} {safe(found.arguments)}")
 
 
-def _books(store: str | None, state: str | None) -> SqliteBooks:
+def _books(store: str | None, state: str | None) -> SqlBooks:
     from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.store import open_books
     from agentgate.session import steady_clock

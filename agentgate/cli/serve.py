@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.settings import Settings
     from agentgate.models.prices import Pricing
-    from agentgate.session import CompiledPolicy
 
 
 class OnBlock(StrEnum):
@@ -135,10 +134,9 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
     def load() -> Bench:
         policy = load_policy(*policies)
         _check_role(policy, role)
-        ready = prepare(policy)
-        _check_keepable(ready)
+        _check_keepable(policy)
         return Bench(
-            policy=ready,
+            policy=prepare(policy),
             digest=PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files)),
             mode=Mode.OBSERVE if observe else Mode.ENFORCE,
             role=role,
@@ -159,16 +157,12 @@ def _check_role(policy: Policy, role: str | None) -> None:
         raise UsageError(f"the policy has no role `{role}`", help=help)
 
 
-def _check_keepable(policy: CompiledPolicy) -> None:
-    """Refuses what only holds where agentgate executes the calls itself, or over all runs: nothing is enforced half."""
-    parts = {
-        "limits per hour or per day": policy.windows,
-        "`once`": policy.once is not None,
-        "rules about results": policy.policy.results,
-    }
-    for what, there in parts.items():
-        if there:
-            raise UsageError(f"the policy has {what}, which the gateway does not keep", help="leave that out of the gateway's policy")
+def _check_keepable(policy: Policy) -> None:
+    """Refuses what only holds where agentgate hands the results of tools to the model itself: nothing is enforced half."""
+    if policy.results:
+        raise UsageError(
+            "the policy has rules about results, which the gateway does not keep", help="leave that out of the gateway's policy"
+        )
 
 
 def _prices(upstream: str) -> Callable[[str], Pricing | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from msgspec import Struct
@@ -13,8 +13,16 @@ from agentgate.gateway.judging import Past
 
 T = TypeVar("T")
 
-APPROVAL_HOURS = 24
-"""How long a question to a person, and its answer, stand."""
+_DAY = timedelta(days=1)
+
+
+class Keeping(Struct, frozen=True, kw_only=True):
+    """How long things are kept."""
+
+    sessions: timedelta = _DAY
+    """How long a session without requests is remembered."""
+    approvals: timedelta = _DAY
+    """How long a question to a person, and its answer, stand."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -91,6 +99,41 @@ class Books(Protocol):
         """Records, the newest first."""
         ...
 
+    def used(self, account: str, limit: str, since: datetime, besides: str) -> float:
+        """What was used of a limit over time after a moment, but for what one request has used.
+
+        Args:
+            account: whose limit: the name of the policy.
+            limit: its id.
+            since: when the window began.
+            besides: the request that does not count.
+        """
+        ...
+
+    def uses(self, account: str, limit: str, since: datetime, besides: str) -> Sequence[tuple[datetime, float]]:
+        """The same one by one, the oldest first."""
+        ...
+
+    def use_up(self, account: str, limit: str, request: str, call: str, amount: float, at: datetime) -> None:
+        """Counts an amount for a call of a request, or with an empty call for the request itself, in place of what was counted before."""
+        ...
+
+    def give_back(self, account: str, request: str, call: str) -> None:
+        """Counts nothing any more for a call of a request, or for the request itself."""
+        ...
+
+    def sent(self, session: str) -> int:
+        """How many requests of a session are on their way."""
+        ...
+
+    def send(self, session: str, request: str, until: datetime) -> None:
+        """A request of a session is on its way from now on, until it has come back, or until that time."""
+        ...
+
+    def came_back(self, request: str) -> None:
+        """A request is not on its way any more."""
+        ...
+
 
 class Store(Protocol):
     """Keeps the books. One job after the other, each durable before its result is given."""
@@ -102,6 +145,10 @@ class Store(Protocol):
             RecordError: it could not be made durable; whatever it decided must not be acted upon.
             Exception: whatever the job raised.
         """
+        ...
+
+    def post(self, job: Callable[[Books], None]) -> None:
+        """Does a job soon. Nobody waits for it, and nobody hears of its failure."""
         ...
 
     async def close(self) -> None:

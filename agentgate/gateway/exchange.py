@@ -6,21 +6,20 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
 from msgspec import Struct
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Mode, ToolCall
+from agentgate.core.events import CallDecided, Effect, Mode, ToolCall
 from agentgate.errors import RecordError
-from agentgate.files.gateway_records import Record, new_id
-from agentgate.gateway.books import Books, Question, Store
+from agentgate.gateway.books import Store
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, failure, invalid, upstream
-from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.hearing import Hearing
+from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
@@ -99,8 +98,7 @@ class Exchange:
         self._watch = watch
         self._reply = _Reply(request, watch)
         self._session = request.headers.get(SESSION_HEADER)
-        self._name = api.PATH.strip("/").partition("/")[0]
-        self._sitting: Sitting | None = None
+        self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, api.PATH.strip("/").partition("/")[0])
 
     async def answer(self, raw: bytes) -> web.StreamResponse:
         """Answers the request.
@@ -120,9 +118,9 @@ class Exchange:
             return await self._fail(refused)
         except RecordError as error:
             log.error("%s", safe(error.message))
-            return await self._fail(
-                Refused(failure(503, "internal_error", "the decision could not be recorded, so nothing is let through"))
-            )
+            return await self._fail(Refused(NOT_RECORDED))
+        finally:
+            self._hearing.failed(free=False)
 
     async def _fail(self, refused: Refused) -> web.StreamResponse:
         """Says why there is no answer, or no more of one: as a response, or as the last event of a stream that has begun.
@@ -141,37 +139,24 @@ class Exchange:
         Raises:
             Refused: by a limit, or the kill switch.
         """
-        bench = self._tools.bench
+        bench = self._hearing.bench
         if asked.continues is not None and self._session is None and bench.mode is not Mode.OBSERVE:
             told = f"the conversation that `{asked.continues}` names is not seen here; send `{SESSION_HEADER}` with all its requests"
             raise Refused(invalid(told, asked.continues))
-        stopped = bench.stopped(self._session or "")
-        if stopped is not None:
-            raise Refused(stopped, _NO_RETRY)
-        if not (asked.hosted or bench.limits_requests):
-            return
-        if self._session is None:
-            denied = self._own_sitting(asked).permit()
-        else:
-            session = self._session
-            denied = await self._tools.store.commit(lambda books: Sitting(bench, asked, books.past(session), session).permit())
+        denied = bench.stopped(self._session or "") or await self._hearing.permit(asked)
         if denied is not None:
             raise Refused(denied, _NO_RETRY)
-
-    def _own_sitting(self, asked: Asked) -> Sitting:
-        if self._sitting is None:
-            self._sitting = Sitting(self._tools.bench, asked, None, new_id("run", self._tools.bench.clock()))
-        return self._sitting
 
     async def _ask(self, asked: Asked) -> web.StreamResponse:
         """Asks the upstream, again where the answer is to be repaired."""
         repairs = _REPAIRS if self._tools.settings.repair else 0
         while True:
-            body = self._api.with_usage(asked) if self._needs_usage else asked.raw
+            body = self._api.with_usage(asked) if self._hearing.bench.needs_usage else asked.raw
             self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
             try:
                 response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body)
             except UpstreamFailed as error:
+                self._hearing.failed(free=error.kind in _UNASKED)
                 raise self._failed(error) from None
             async with response:
                 withheld = await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
@@ -184,10 +169,6 @@ class Exchange:
                 raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
             asked, repairs = again, repairs - 1
             await self._permit(asked)
-
-    @property
-    def _needs_usage(self) -> bool:
-        return any(limit.kind in ("tokens", "cost_usd") for limit in self._tools.bench.policy.call_limits)
 
     async def _take_whole(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
         """An answer in one piece."""
@@ -247,25 +228,8 @@ class Exchange:
         return Refused(error.told, error.headers)
 
     async def _verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
-        """Judges and records an answer; None where there is nothing in it to judge, and no session that counts it."""
-        if self._session is None and not answer.calls and answer.unusable is None:
-            return None, ""
         self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
-        bench, session = self._tools.bench, self._session
-        sitting = self._own_sitting(asked) if session is None else None
-        name, at = self._name, bench.clock()
-        event = new_id("evt", at)
-
-        def job(books: Books) -> Verdict:
-            mine = sitting or Sitting(bench, asked, books.past(session or ""), session or "")
-            verdict = mine.judge(answer, _Questions(books, bench, session))
-            books.keep(_record(event, at, bench, asked, answer, verdict, session, name), verdict.past)
-            return verdict
-
-        verdict = await self._tools.store.commit(job)
-        self._tools.metrics.decided(verdict.decided)
-        self._tools.metrics.answers["released" if verdict.released else "withheld"] += 1
-        return verdict, event
+        return await self._hearing.verdict(asked, answer)
 
     def _repaired(self, asked: Asked, answer: Answer, verdict: Verdict) -> Asked | None:
         """The request again, with word of what was refused; None where the model could do nothing about it."""
@@ -275,6 +239,8 @@ class Exchange:
         return self._api.ask_again(asked, answer.calls, [_told(call) for call in verdict.decided])
 
 
+_UNASKED = ("unreachable", "tls", "status", "redirect")
+"""Kinds of failure after which the upstream has certainly done nothing that costs."""
 _NO_RETRY = {"x-should-retry": "false"}
 _Withheld = tuple[Failure, Answer, Verdict, str]
 
@@ -297,66 +263,3 @@ def _told(call: CallDecided) -> str:
         error = "not executed, because another call of the same answer was refused"
         said = {"ok": False, "error": error, "code": "withheld", "rule": None, "hint": "propose it again without the refused one"}
     return json.dumps(said, ensure_ascii=False)
-
-
-def _record(
-    event: str, at: datetime, bench: Bench, asked: Asked, answer: Answer, verdict: Verdict, session: str | None, api: str
-) -> Record:
-    return Record(
-        id=event,
-        at=at,
-        run=verdict.past.run,
-        session=session,
-        api=api,
-        model=asked.model,
-        mode=bench.mode,
-        role=bench.role,
-        policy=bench.digest,
-        answer_id=answer.id,
-        released=verdict.released,
-        error=None if verdict.failure is None else verdict.failure.error,
-        events=verdict.events,
-    )
-
-
-class _Questions:
-    """The questions of one answer, in the books."""
-
-    def __init__(self, books: Books, bench: Bench, session: str | None) -> None:
-        self._books = books
-        self._bench = bench
-        self._session = session
-
-    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
-        """See `Approvals.answered`."""
-        found = self._books.answered(self._question(call), besides)
-        if found is None:
-            return None
-        answer = "approve" if found.state == "approved" else "reject"
-        at = self._bench.clock()
-        return found.id, ApprovalAnswered(
-            at=at, call_id=call.call_id, args_hash=call.args_hash, answer=answer, by=found.by or "", note=found.note
-        )
-
-    def use(self, ids: Collection[str]) -> None:
-        """See `Approvals.use`."""
-        for id in ids:
-            self._books.use(id)
-
-    def ask(self, call: CallDecided) -> str:
-        """See `Approvals.ask`."""
-        return self._books.ask(self._question(call))
-
-    def _question(self, call: CallDecided) -> Question:
-        return Question(
-            id="",
-            at=call.at,
-            session=self._session,
-            tool=str(call.tool),
-            arguments=str(call.arguments),
-            args_hash=call.args_hash,
-            policy=self._bench.digest.sha256,
-            role=self._bench.role,
-            rule=call.rule,
-            reason=call.reason,
-        )

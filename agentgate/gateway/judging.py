@@ -5,9 +5,9 @@ Synchronous and without I/O of its own. One call that is not let through withhol
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from rpds import HashTrieSet
 
 from agentgate import __version__
+from agentgate.accounts import Accounts
 from agentgate.core.events import (
-    ApprovalAnswered,
     CallDecided,
     Code,
     Decision,
@@ -25,17 +25,19 @@ from agentgate.core.events import (
     Json,
     Mode,
     ModelReplied,
+    ModelRequest,
     Offer,
     PolicyDigest,
     RunStarted,
-    ToolCall,
     ToolReturned,
     Usage,
 )
 from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.state import State, names_offered, user_texts
 from agentgate.core.stops import Halt, Switch
+from agentgate.core.windows import Used
 from agentgate.files.transcript import Item, Proposed
+from agentgate.gateway.asking import Approvals, Asking
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, violation
 from agentgate.gateway.shapes import Answer, Asked
@@ -44,6 +46,8 @@ from agentgate.session import CompiledPolicy, Session
 
 _COUNTED_BEFORE = Usage(0, 0)
 """What an answer of the past used: it was counted when it was given."""
+
+_UNESTIMATED = ModelRequest()
 
 Stopper: TypeAlias = Callable[[str], Switch]
 """Makes the kill switch of one run, given its id."""
@@ -65,7 +69,7 @@ class Bench(Struct, frozen=True, kw_only=True):
     redactor: Redactor | None = None
     """Keeps secrets out of records: those of the policy, and the values of environment variables."""
 
-    def session(self, recorder: Callable[[Event], None], run: str | None) -> Session:
+    def session(self, recorder: Callable[[Event], None], run: str | None, accounts: Accounts | None = None) -> Session:
         """A session by this policy; without a run, one that no kill switch reaches."""
         return Session(
             self.policy,
@@ -76,13 +80,34 @@ class Bench(Struct, frozen=True, kw_only=True):
             workdir=self.workdir,
             resolve=self.resolve,
             switch=self.switch(run) if self.switch is not None and run is not None else None,
+            accounts=accounts,
             secrets=self.redactor,
         )
 
     @property
     def limits_requests(self) -> bool:
         """Whether a request may have to be refused before it is sent on, by what it has used."""
-        return bool(self.policy.request_limits)
+        return bool(self.policy.request_limits) or self.counts_cost
+
+    @property
+    def limits_steps(self) -> bool:
+        """Whether requests of a session that are on their way count."""
+        return self.mode is not Mode.OBSERVE and any(limit.kind == "steps" for limit in self.policy.request_limits)
+
+    @property
+    def counts_cost(self) -> bool:
+        """Whether there are limits of cost over time, for which every answer counts."""
+        return any(window.kind == "cost_usd" for window in self.policy.windows)
+
+    @property
+    def needs_usage(self) -> bool:
+        """Whether answers must say what they took."""
+        return self.counts_cost or any(limit.kind in ("tokens", "cost_usd") for limit in self.policy.call_limits)
+
+    @property
+    def past_facts(self) -> Mapping[str, str] | None:
+        """What the calls of a conversation's past are judged by: they were counted when they were made, if they were made here."""
+        return {window.id: Used(0).fact for window in self.policy.windows} or None
 
     def stopped(self, run: str) -> Failure | None:
         """What the kill switch says about a run right now."""
@@ -107,22 +132,6 @@ class Past(Struct, frozen=True):
     """The ids of calls whose results have been seen."""
 
 
-class Approvals(Protocol):
-    """Who keeps the questions to people, and their answers."""
-
-    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
-        """The answer to exactly this call with the id of its question, if there is one that was not used yet, besides these."""
-        ...
-
-    def use(self, ids: Collection[str]) -> None:
-        """The answers to these questions are used once: now."""
-        ...
-
-    def ask(self, call: CallDecided) -> str:
-        """Puts a question to whoever may answer; gives its id."""
-        ...
-
-
 class Verdict(Struct, frozen=True, kw_only=True):
     """What became of an answer."""
 
@@ -138,7 +147,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Sitting:
     """One request before the policy, with every answer that it gets: several, where the model is asked again."""
 
-    def __init__(self, bench: Bench, asked: Asked, past: Past | None, run: str) -> None:
+    def __init__(self, bench: Bench, asked: Asked, past: Past | None, run: str, accounts: Accounts | None = None) -> None:
         """Feeds the conversation.
 
         Args:
@@ -146,6 +155,7 @@ class Sitting:
             asked: the request.
             past: what its session has come to; None for a fresh one, which then knows what the request tells.
             run: what a fresh run is called.
+            accounts: what is used of limits over time; without them, such limits know of this conversation alone.
 
         Raises:
             BadRequest: the conversation holds a result of a call that nobody knows.
@@ -157,7 +167,7 @@ class Sitting:
         self._returned: HashTrieSet[str] = HashTrieSet() if past is None else past.returned
         self._new: list[dict[str, Json]] = []
         """Messages of the user that the session has not seen."""
-        self._session = bench.session(self._note, self.run)
+        self._session = bench.session(self._note, self.run, accounts)
         if past is None:
             self._session.record(self._started())
             if len(asked.items) > 1:
@@ -175,16 +185,36 @@ class Sitting:
         session.state = self._session.state
         return session
 
-    def permit(self) -> Failure | None:
-        """Whether the model may be asked: why not, where not."""
+    def permit(self, request: ModelRequest = _UNESTIMATED, on_their_way: int = 0) -> Failure | None:
+        """Whether the model may be asked: why not, where not.
+
+        Args:
+            request: what it may take.
+            on_their_way: how many other requests of the session were sent and not answered yet: each is a step.
+        """
         if self._asked.hosted and self._bench.mode is not Mode.OBSERVE:
             kind = self._asked.hosted[0]
             reason = f"calls of a tool of the kind '{kind}' cannot be judged: most such tools run at the provider"
             return violation(effect=Effect.BLOCK, code=Code.UNKNOWN_TOOL, rule=None, tool=kind, reason=reason)
-        decision = self._session.request()
+        unpriced = self._unpriced()
+        if unpriced is not None:
+            return unpriced
+        state = self._session.state
+        self._session.state = replace(state, steps=state.steps + on_their_way)
+        decision = self._session.request(request)
+        self._session.state = replace(self._session.state, steps=state.steps)
         if decision.effect is Effect.ALLOW or not self._binds(decision):
             return None
         return violation(effect=decision.effect, code=decision.code, rule=decision.rule, tool=None, reason=decision.reason)
+
+    def _unpriced(self) -> Failure | None:
+        """The refusal of a model whose price nobody knows, where the policy limits the cost."""
+        bench, model = self._bench, self._asked.model
+        if bench.price is None or bench.mode is Mode.OBSERVE or bench.price(model) is not None:
+            return None
+        limit = next(limit for limit in bench.policy.policy.limits if limit.kind == "cost_usd")
+        reason = f"nobody knows what the model '{model}' costs, so the limit of the cost cannot be kept"
+        return violation(effect=Effect.BLOCK, code=Code.LIMIT, rule=limit.id, tool=None, reason=reason)
 
     def judge(self, answer: Answer, approvals: Approvals) -> Verdict:
         """Judges an answer and records it."""
@@ -192,18 +222,19 @@ class Sitting:
         stopped = over.reason if over.effect is not Effect.ALLOW and self._binds(over) else None
         self._session.record(self._replied(answer, stopped))
         mark = len(self._events)
-        asking = _Asking(approvals)
-        _, released = self._session.propose_together(answer.calls, approve=asking)
-        decided = tuple(event for event in self._events[mark:] if isinstance(event, CallDecided))
+        asking = Asking(approvals)
         unusable = stopped or answer.unusable
-        released = released and (unusable is None or self._bench.mode is Mode.OBSERVE)
+        lost = unusable is not None and self._bench.mode is not Mode.OBSERVE
+        _, released = self._session.propose_together(answer.calls, approve=asking, withheld=lost)
+        decided = tuple(event for event in self._events[mark:] if isinstance(event, CallDecided))
+        released = released and not lost
         failure = None
         if released:
             approvals.use(asking.approved)
         elif stopped:
             failure = violation(effect=over.effect, code=over.code, rule=over.rule, tool=None, reason=over.reason)
         else:
-            failure = _failure(unusable, decided, asking)
+            failure = asking.failure(unusable, decided)
         events, self._events = self._events, []
         return Verdict(
             released=released,
@@ -244,7 +275,7 @@ class Sitting:
                 case ModelReplied():
                     self._record_past(session, item)
                 case Proposed():
-                    session.propose(item.call)
+                    session.propose(item.call, facts=self._bench.past_facts)
                 case ToolReturned():
                     self._record_result(session, item)
                 case _:
@@ -268,7 +299,7 @@ class Sitting:
                     if pending is not None:
                         self._record_past(session, replace(pending, messages=()))
                         pending = None
-                    session.propose(call)
+                    session.propose(call, facts=self._bench.past_facts)
                 case ToolReturned():
                     self._record_result(session, item, once=True)
                 case _:
@@ -328,53 +359,6 @@ def fold(events: Sequence[Event], past: Past | None) -> Past | None:
             returned = returned.insert(event.call_id)
         past = Past(past.run, evolve(past.state, event), returned)
     return past
-
-
-class _Asking:
-    """Looks for answers of people while calls are judged, and remembers what it found."""
-
-    def __init__(self, approvals: Approvals) -> None:
-        self.approved: list[str] = []
-        """The questions whose answers let calls through."""
-        self._passed: list[CallDecided] = []
-        self._approvals = approvals
-        self._rejected: list[CallDecided] = []
-
-    def __call__(self, call: ToolCall, decided: CallDecided) -> ApprovalAnswered | None:
-        found = self._approvals.answered(decided, self.approved)
-        if found is None:
-            return None
-        id, answered = found
-        if answered.answer == "approve":
-            self.approved.append(id)
-            self._passed.append(decided)
-        else:
-            self._rejected.append(decided)
-        return answered
-
-    def failure(self, decided: Sequence[CallDecided]) -> Failure:
-        """What is said where only people keep an answer back. All open questions are put at once, so that nobody comes back for each."""
-        if self._rejected:
-            call = self._rejected[0]
-            reason = f"{call.reason}: a person rejected it"
-            return violation(effect=Effect.BLOCK, code=Code.APPROVAL_REJECTED, rule=call.rule, tool=call.tool, reason=reason)
-        passed = [call.call_id for call in self._passed]
-        open = [call for call in decided if call.effect is Effect.ASK and call.call_id not in passed]
-        ids = [self._approvals.ask(call) for call in open]
-        return _refusal(open[0], ids[0])
-
-
-def _failure(unusable: str | None, decided: Sequence[CallDecided], asking: _Asking) -> Failure:
-    blocked = next((call for call in decided if call.effect is Effect.BLOCK and call.enforced), None)
-    if blocked is not None:
-        return _refusal(blocked, None)
-    if unusable is not None:
-        return violation(effect=Effect.BLOCK, code=Code.MALFORMED_CALL, rule=None, tool=None, reason=unusable)
-    return asking.failure(decided)
-
-
-def _refusal(call: CallDecided, approval: str | None) -> Failure:
-    return violation(effect=call.effect, code=call.code, rule=call.rule, tool=call.tool, reason=call.reason, approval=approval)
 
 
 def _no_longer_offered(asked: Asked) -> tuple[dict[str, Json], ...]:

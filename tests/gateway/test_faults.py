@@ -214,7 +214,7 @@ def test_a_store_that_fails_lets_nothing_through(tmp_path: Path) -> None:
     with ScriptedServer(CALL, chat("hi")) as upstream, Served(tmp_path, upstream) as gateway:
         assert gateway.gateway is not None
         store = gateway.gateway.tools.store
-        store._books._db.execute("DROP TABLE answers")  # type: ignore[attr-defined]
+        store._books._db.change("DROP TABLE answers")  # type: ignore[attr-defined]
         got = gateway.ask()
         assert (got.status, got.error["type"]) == (503, "internal_error")
         assert gateway.ask().status == 200

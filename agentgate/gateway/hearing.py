@@ -1,0 +1,210 @@
+"""One request before the books: whether it may be sent, what is decided about each of its answers, and what it gives back at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+
+from agentgate.core.events import ApprovalAnswered, CallDecided, ModelRequest, Usage
+from agentgate.files.gateway_records import Record, new_id
+from agentgate.gateway.books import Books, Question, Store
+from agentgate.gateway.errors import Failure
+from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.shapes import Answer, Asked
+from agentgate.gateway.tab import Tab
+
+_ON_ITS_WAY = timedelta(hours=1)
+"""How long a request counts as on its way, should nobody be left to say that it has come back."""
+_LONGEST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+_MANY = 1_000_000
+
+
+class Hearing:
+    """What a request and its answers have to do with the policy, the sessions and the records."""
+
+    def __init__(self, bench: Bench, store: Store, metrics: Metrics, session: str | None, api: str) -> None:
+        """Begins.
+
+        Args:
+            bench: what to judge by, for all of it.
+            store: where the books are.
+            metrics: counts decisions.
+            session: as the client named it.
+            api: what the API is called in records.
+        """
+        self.bench = bench
+        self._store = store
+        self._metrics = metrics
+        self._session = session
+        self._api = api
+        self._tab = Tab(bench.policy) if bench.policy.windows else None
+        self._sitting: Sitting | None = None
+        self._request = ""
+        self._on_its_way = False
+
+    async def permit(self, asked: Asked) -> Failure | None:
+        """Whether a request may be sent on; what it may take is set aside then.
+
+        Raises:
+            BadRequest: its conversation makes no sense.
+            RecordError: nobody knows, because the store failed.
+        """
+        bench, session = self.bench, self._session
+        self._request = new_id("req", bench.clock()) if bench.limits_requests or self._tab is not None else ""
+        if not (asked.hosted or bench.limits_requests):
+            return None
+        if session is None and not bench.counts_cost:
+            return self._own_sitting(asked).permit()
+        own = self._own_sitting(asked) if session is None else None
+        in_turn = session is not None and bench.limits_steps
+        estimate = _estimate(bench, asked)
+
+        def job(books: Books) -> Failure | None:
+            sitting = own or self._session_sitting(books, asked)
+            with self._counting(books):
+                denied = sitting.permit(estimate, books.sent(session or "") if in_turn else 0)
+            if denied is None and in_turn:
+                books.send(session or "", self._request, bench.clock() + _ON_ITS_WAY)
+            return denied
+
+        denied = await self._store.commit(job)
+        self._on_its_way = denied is None and in_turn
+        return denied
+
+    async def verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
+        """Judges and records an answer; None where there is nothing in it to judge, and nobody who counts it.
+
+        Raises:
+            BadRequest: the conversation makes no sense.
+            RecordError: it could not be recorded.
+        """
+        if self._session is None and not answer.calls and answer.unusable is None and not self.bench.counts_cost:
+            return None, ""
+        bench = self.bench
+        own = self._own_sitting(asked) if self._session is None else None
+        at = bench.clock()
+        event = new_id("evt", at)
+
+        def job(books: Books) -> Verdict:
+            mine = own or self._session_sitting(books, asked)
+            with self._counting(books):
+                verdict = mine.judge(answer, _Questions(books, bench, self._session))
+            if self._on_its_way:
+                books.came_back(self._request)
+            books.keep(
+                Record(
+                    id=event,
+                    at=at,
+                    run=verdict.past.run,
+                    session=self._session,
+                    api=self._api,
+                    model=asked.model,
+                    mode=bench.mode,
+                    role=bench.role,
+                    policy=bench.digest,
+                    answer_id=answer.id,
+                    released=verdict.released,
+                    error=None if verdict.failure is None else verdict.failure.error,
+                    events=verdict.events,
+                ),
+                verdict.past,
+            )
+            return verdict
+
+        verdict = await self._store.commit(job)
+        self._on_its_way = False
+        self._metrics.decided(verdict.decided)
+        self._metrics.answers["released" if verdict.released else "withheld"] += 1
+        return verdict, event
+
+    def failed(self, *, free: bool) -> None:
+        """There will be no answer that could be judged. Nobody waits until that is noted.
+
+        Args:
+            free: whether the upstream certainly did nothing that costs; else what was set aside stays counted.
+        """
+        request, on_its_way, account = self._request, self._on_its_way, self.bench.policy.policy.name
+        self._on_its_way = False
+        free = free and self.bench.counts_cost
+
+        def job(books: Books) -> None:
+            if on_its_way:
+                books.came_back(request)
+            if free:
+                books.give_back(account, request, "")
+
+        if request and (on_its_way or free):
+            self._store.post(job)
+
+    def _own_sitting(self, asked: Asked) -> Sitting:
+        if self._sitting is None:
+            self._sitting = Sitting(self.bench, asked, None, new_id("run", self.bench.clock()), self._tab)
+        return self._sitting
+
+    def _session_sitting(self, books: Books, asked: Asked) -> Sitting:
+        assert self._session is not None
+        return Sitting(self.bench, asked, books.past(self._session), self._session, self._tab)
+
+    def _counting(self, books: Books) -> AbstractContextManager[None]:
+        return nullcontext() if self._tab is None else self._tab.open(books, self._request)
+
+
+def _estimate(bench: Bench, asked: Asked) -> ModelRequest:
+    """What a request may cost, never too little: no token is shorter than a byte."""
+    price = bench.price(asked.model) if bench.price is not None and bench.counts_cost else None
+    if price is None:
+        return ModelRequest()
+    taken = len(asked.raw)
+    before, after = price(Usage(taken, 0)), price(Usage(taken, _MANY))
+    longest = min((asked.body[name] for name in _LONGEST if type(asked.body.get(name)) is int), default=None)
+    choices = asked.body.get("n")
+    return ModelRequest(
+        input_usd=before,
+        output_usd=None if before is None or after is None else max(0.0, after - before) / _MANY,
+        output_tokens=None if longest is None else max(0, longest) * (choices if type(choices) is int and choices > 0 else 1),
+    )
+
+
+class _Questions:
+    """The questions of one answer, in the books."""
+
+    def __init__(self, books: Books, bench: Bench, session: str | None) -> None:
+        self._books = books
+        self._bench = bench
+        self._session = session
+
+    def answered(self, call: CallDecided, besides: Collection[str]) -> tuple[str, ApprovalAnswered] | None:
+        """See `Approvals.answered`."""
+        found = self._books.answered(self._question(call), besides)
+        if found is None:
+            return None
+        answer = "approve" if found.state == "approved" else "reject"
+        at = self._bench.clock()
+        return found.id, ApprovalAnswered(
+            at=at, call_id=call.call_id, args_hash=call.args_hash, answer=answer, by=found.by or "", note=found.note
+        )
+
+    def use(self, ids: Collection[str]) -> None:
+        """See `Approvals.use`."""
+        for id in ids:
+            self._books.use(id)
+
+    def ask(self, call: CallDecided) -> str:
+        """See `Approvals.ask`."""
+        return self._books.ask(self._question(call))
+
+    def _question(self, call: CallDecided) -> Question:
+        return Question(
+            id="",
+            at=call.at,
+            session=self._session,
+            tool=str(call.tool),
+            arguments=str(call.arguments),
+            args_hash=call.args_hash,
+            policy=self._bench.digest.sha256,
+            role=self._bench.role,
+            rule=call.rule,
+            reason=call.reason,
+        )

@@ -1,0 +1,268 @@
+"""The books in any SQL database. What is said to it is understood by SQLite and by PostgreSQL."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from agentgate.files.gateway_records import FIRST, RESULTS, Record, decode, new_id, seal
+from agentgate.gateway.books import Keeping, Question, Wanted
+from agentgate.gateway.judging import Past, fold
+
+_MOST_SESSIONS = 10_000
+"""Sessions that are kept in memory; others are read again when they come back."""
+_USES_KEPT = timedelta(days=400)
+"""How long it is known what limits over time have used: should a clock that ran ahead be set back, it counts again."""
+_DIGITS = 12
+
+TABLES = (
+    """CREATE TABLE IF NOT EXISTS answers (
+      seq {number} PRIMARY KEY, id TEXT NOT NULL UNIQUE, at TEXT NOT NULL, session TEXT, results INTEGER NOT NULL, line {bytes} NOT NULL,
+      hash TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS answers_by_session ON answers (session, seq) WHERE session IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS questions (
+      id TEXT PRIMARY KEY, at TEXT NOT NULL, session TEXT, tool TEXT NOT NULL, arguments TEXT NOT NULL, args_hash TEXT NOT NULL,
+      policy TEXT NOT NULL, role TEXT, rule TEXT, reason TEXT NOT NULL, state TEXT NOT NULL, by TEXT, note TEXT, answered_at TEXT)""",
+    "CREATE INDEX IF NOT EXISTS questions_by_call ON questions (args_hash, tool, state)",
+    """CREATE TABLE IF NOT EXISTS uses (
+      account TEXT NOT NULL, limit_id TEXT NOT NULL, request TEXT NOT NULL, call TEXT NOT NULL, at TEXT NOT NULL,
+      amount DOUBLE PRECISION NOT NULL, PRIMARY KEY (account, limit_id, request, call))""",
+    "CREATE INDEX IF NOT EXISTS uses_at ON uses (account, limit_id, at, amount)",
+    "CREATE TABLE IF NOT EXISTS sent (request TEXT PRIMARY KEY, session TEXT NOT NULL, until TEXT NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS sent_by_session ON sent (session)",
+)
+"""With `number` and `bytes` for the types that databases call differently."""
+_BITS = {word: 1 << place for place, word in enumerate(RESULTS.values())}
+_QUESTION = "id, at, session, tool, arguments, args_hash, policy, role, rule, reason, state, by, note, answered_at"
+
+
+class Database(Protocol):
+    """A connection to one. Whatever it fails with is `failure`; values stand where SQL has a `?`."""
+
+    failure: type[Exception]
+
+    def begin(self, patience: float) -> bool:
+        """Begins a transaction, alone among all processes; whether that was possible in so many seconds."""
+        ...
+
+    def commit(self) -> None:
+        """Makes everything durable."""
+        ...
+
+    def undo(self) -> None:
+        """Forgets what was not made durable. Does not fail."""
+        ...
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        ...
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """What a query finds."""
+        ...
+
+    def change(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """Changes rows; how many."""
+        ...
+
+
+class SqlBooks:
+    """See `Books`. For one at a time: the store, or a command with a connection of its own."""
+
+    def __init__(self, database: Database, clock: Callable[[], datetime], keeping: Keeping = Keeping()) -> None:  # noqa: B008 - frozen
+        self._db = database
+        self._clock = clock
+        self._keeping = keeping
+        self._sessions: OrderedDict[str, tuple[int, Past | None, datetime]] = OrderedDict()
+        """Session → the last of its lines that was read, what it has come to, and when."""
+        self._head = (0, FIRST)
+
+    @property
+    def failure(self) -> type[Exception]:
+        """What the database fails with; all that was done in the transaction is lost then."""
+        return self._db.failure
+
+    def begin(self, patience: float = 0.0) -> bool:
+        """Begins a transaction; whether other processes let it, in so many seconds."""
+        if not self._db.begin(patience):
+            return False
+        rows = self._db.rows("SELECT seq, hash FROM answers ORDER BY seq DESC LIMIT 1")
+        self._head = (rows[0][0], rows[0][1]) if rows else (0, FIRST)
+        return True
+
+    def end(self) -> None:
+        """Makes everything durable."""
+        self._db.commit()
+
+    def undo(self) -> None:
+        """Forgets what was not made durable."""
+        self._sessions.clear()
+        self._db.undo()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self._db.close()
+
+    # Sessions and events
+
+    def past(self, session: str) -> Past | None:
+        """See `Books.past`."""
+        seq, past, at = self._sessions.get(session, (0, None, None))
+        rows = self._db.rows("SELECT seq, line FROM answers WHERE session = ? AND seq > ? ORDER BY seq", (session, seq))
+        for last, line in rows:
+            record = decode(line)
+            seq, past, at = last, fold(record.events, past), record.at
+        if at is None or past is None:
+            return None
+        self._remember(session, seq, past, at)
+        return None if self._clock() - at > self._keeping.sessions else past
+
+    def keep(self, record: Record, past: Past) -> None:
+        """See `Books.keep`."""
+        seq, prev = self._head[0] + 1, self._head[1]
+        line = seal(record, seq, prev)
+        results = 0
+        for call in record.decided:
+            results |= _BITS[RESULTS[call.effect]]
+        self._db.change(
+            "INSERT INTO answers (seq, id, at, session, results, line, hash) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (seq, record.id, _text(record.at), record.session, results, line.text, line.hash),
+        )
+        self._head = (seq, line.hash)
+        if record.session is not None:
+            self._remember(record.session, seq, past, record.at)
+
+    def records(self, wanted: Wanted) -> list[Record]:
+        """See `Books.records`."""
+        where, values = ["1 = 1"], list[str | int]()
+        if wanted.since is not None and wanted.since.startswith("evt_"):
+            where.append("seq > coalesce((SELECT seq FROM answers WHERE id = ?), 9223372036854775807)")
+            values.append(wanted.since)
+        elif wanted.since is not None:
+            where.append("at > ?")
+            values.append(_text(datetime.fromisoformat(wanted.since)))
+        if wanted.before is not None:
+            where.append("seq < (SELECT seq FROM answers WHERE id = ?)")
+            values.append(wanted.before)
+        if wanted.session is not None:
+            where.append("session = ?")
+            values.append(wanted.session)
+        if wanted.result is not None:
+            where.append("(results & ?) <> 0")
+            values.append(_BITS[wanted.result])
+        query = f"SELECT line FROM answers WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - only words of ours
+        return [decode(line) for (line,) in self._db.rows(query, (*values, wanted.limit))]
+
+    # Questions to people
+
+    def answered(self, question: Question, besides: Collection[str]) -> Question | None:
+        """See `Books.answered`."""
+        return self._find(question, ("approved", "rejected"), besides)
+
+    def use(self, id: str) -> None:
+        """See `Books.use`."""
+        self._db.change("UPDATE questions SET state = 'used' WHERE id = ? AND state = 'approved'", (id,))
+
+    def ask(self, question: Question) -> str:
+        """See `Books.ask`."""
+        found = self._find(question, ("pending",))
+        if found is not None:
+            return found.id
+        made = new_id("apr", self._clock())
+        values = (made, _text(question.at), *(getattr(question, name) for name in _QUESTION.split(", ")[2:11]), None, None, None)
+        self._db.change(f"INSERT INTO questions ({_QUESTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - only words of ours
+        return made
+
+    def questions(self, *, open_only: bool = True) -> list[Question]:
+        """See `Books.questions`."""
+        where = "WHERE state = 'pending' AND at > ?" if open_only else "WHERE at > ?"
+        rows = self._db.rows(f"SELECT {_QUESTION} FROM questions {where} ORDER BY at", (self._oldest() if open_only else "",))  # noqa: S608 - only words of ours
+        return [_question(row) for row in rows]
+
+    def answer(self, id: str, *, approve: bool, by: str, note: str | None) -> Question | None:
+        """See `Books.answer`."""
+        state = "approved" if approve else "rejected"
+        changed = self._db.change(
+            "UPDATE questions SET state = ?, by = ?, note = ?, answered_at = ? WHERE id = ? AND state = 'pending' AND at > ?",
+            (state, by, note, _text(self._clock()), id, self._oldest()),
+        )
+        if not changed:
+            return None
+        return _question(self._db.rows(f"SELECT {_QUESTION} FROM questions WHERE id = ?", (id,))[0])  # noqa: S608 - only words of ours
+
+    # Limits
+
+    def used(self, account: str, limit: str, since: datetime, besides: str) -> float:
+        """See `Books.used`."""
+        query = "SELECT coalesce(sum(amount), 0) FROM uses WHERE account = ? AND limit_id = ? AND at > ? AND request <> ?"
+        return round(float(self._db.rows(query, (account, limit, _text(since), besides))[0][0]), _DIGITS)
+
+    def uses(self, account: str, limit: str, since: datetime, besides: str) -> list[tuple[datetime, float]]:
+        """See `Books.uses`."""
+        query = "SELECT at, amount FROM uses WHERE account = ? AND limit_id = ? AND at > ? AND request <> ? ORDER BY at"
+        rows = self._db.rows(query, (account, limit, _text(since), besides))
+        return [(datetime.fromisoformat(at), amount) for at, amount in rows]
+
+    def use_up(self, account: str, limit: str, request: str, call: str, amount: float, at: datetime) -> None:
+        """See `Books.use_up`."""
+        self._db.change(
+            "INSERT INTO uses (account, limit_id, request, call, at, amount) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (account, limit_id, request, call) DO UPDATE SET at = excluded.at, amount = excluded.amount",
+            (account, limit, request, call, _text(at), amount),
+        )
+
+    def give_back(self, account: str, request: str, call: str) -> None:
+        """See `Books.give_back`."""
+        self._db.change("DELETE FROM uses WHERE account = ? AND request = ? AND call = ?", (account, request, call))
+
+    def sent(self, session: str) -> int:
+        """See `Books.sent`."""
+        rows = self._db.rows("SELECT count(*) FROM sent WHERE session = ? AND until > ?", (session, _text(self._clock())))
+        return int(rows[0][0])
+
+    def send(self, session: str, request: str, until: datetime) -> None:
+        """See `Books.send`."""
+        self._db.change("INSERT INTO sent (request, session, until) VALUES (?, ?, ?)", (request, session, _text(until)))
+
+    def came_back(self, request: str) -> None:
+        """See `Books.came_back`."""
+        self._db.change("DELETE FROM sent WHERE request = ?", (request,))
+
+    def tidy(self) -> None:
+        """Forgets what counts for nothing any more."""
+        now = self._clock()
+        self._db.change("DELETE FROM uses WHERE at < ?", (_text(now - _USES_KEPT),))
+        self._db.change("DELETE FROM sent WHERE until < ?", (_text(now),))
+
+    def _remember(self, session: str, seq: int, past: Past, at: datetime) -> None:
+        self._sessions[session] = (seq, past, at)
+        self._sessions.move_to_end(session)
+        if len(self._sessions) > _MOST_SESSIONS:
+            self._sessions.popitem(last=False)
+
+    def _oldest(self) -> str:
+        return _text(self._clock() - self._keeping.approvals)
+
+    def _find(self, question: Question, states: tuple[str, ...], besides: Collection[str] = ()) -> Question | None:
+        """The latest question about the same call in one of these states."""
+        rows = self._db.rows(
+            f"SELECT {_QUESTION} FROM questions WHERE args_hash = ? AND tool = ? AND at > ? ORDER BY at DESC, id DESC",  # noqa: S608 - only words of ours
+            (question.args_hash, question.tool, self._oldest()),
+        )
+        same = (found for found in map(_question, rows) if found.binding == question.binding)
+        return next((found for found in same if found.state in states and found.id not in besides), None)
+
+
+def _question(row: Sequence[Any]) -> Question:
+    values = dict(zip(_QUESTION.split(", "), row, strict=True))
+    values["at"] = datetime.fromisoformat(values["at"])
+    answered = values["answered_at"]
+    values["answered_at"] = None if answered is None else datetime.fromisoformat(answered)
+    return Question(**values)
+
+
+def _text(moment: datetime) -> str:
+    """A time so that later ones sort after earlier ones."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")

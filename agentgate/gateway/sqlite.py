@@ -1,0 +1,99 @@
+"""SQLite as the database of the books: one file, for its owner alone."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from agentgate.errors import FileError
+from agentgate.gateway.sql_books import TABLES
+
+BUSY_SECONDS = 10.0
+"""How long another process may hold the database."""
+_RETRY_SECONDS = 0.002
+
+
+class SqliteDatabase:
+    """See `Database`. Not to be used by two threads at once."""
+
+    failure: type[Exception] = sqlite3.Error
+
+    def __init__(self, path: str, *, wait: float) -> None:
+        """Opens the file, or makes it.
+
+        Args:
+            path: where it is.
+            wait: seconds that each statement may wait for other processes.
+
+        Raises:
+            FileError: the path names something that is no database of ours.
+        """
+        self._db = _open(path, wait)
+
+    def begin(self, patience: float) -> bool:
+        """See `Database.begin`.
+
+        Raises:
+            sqlite3.Error: it cannot be begun, or not in time where there was any patience.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    if patience or error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
+                    return False
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return True
+
+    def commit(self) -> None:
+        """See `Database.commit`."""
+        self._db.execute("COMMIT")
+
+    def undo(self) -> None:
+        """See `Database.undo`."""
+        with suppress(sqlite3.Error):
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._db.close()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """See `Database.rows`."""
+        return self._db.execute(sql, values).fetchall()
+
+    def change(self, sql: str, values: Sequence[Any] = ()) -> int:
+        """See `Database.change`."""
+        return self._db.execute(sql, values).rowcount
+
+
+def _open(path: str, wait: float) -> sqlite3.Connection:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileError(f"`{path}` is not a regular file", help="--store names a database file")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise FileError(f"the store `{path}` cannot be opened: {(error.strerror or str(error)).lower()}") from None
+    try:
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        for statement in TABLES:
+            db.execute(statement.format(number="INTEGER", bytes="BLOB"))
+        db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+    except sqlite3.Error as error:
+        raise FileError(f"`{path}` is not a store: {error}", help="--store names a database that `agentgate serve` made") from None
+    return db
