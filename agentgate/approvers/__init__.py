@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from shutil import which
 from typing import TYPE_CHECKING
 
 from agentgate.errors import UsageError
@@ -39,6 +40,8 @@ def open_approver(name: str, about: About, *, secret: bytes | None, seconds: flo
             words = []
         if not words:
             raise UsageError(f"`{name}` names no program", help="for instance command:./approve.py")
+        if which(words[0], path=environ.get("PATH")) is None:
+            raise UsageError(f"there is no program `{words[0]}` to approve", help="name one that is there, and may be executed")
         return RemoteApprover(CommandLine(words, environ), f"command:{words[0]}", about, secret=secret, seconds=seconds)
     if name.startswith(("http://", "https://")):
         from agentgate.approvers.http import HttpLine, check_url

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,6 +110,7 @@ def _listing(sources: list[Source], folder: StateFolder, wanted: Wanted, limit: 
     from agentgate.files.history_index import HistoryIndex, list_files
     from agentgate.history import newest_first, selection, sums
     from agentgate.output.history_list import Listing
+    from agentgate.output.progress import Progress, total_size
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
 
@@ -121,11 +123,14 @@ def _listing(sources: list[Source], folder: StateFolder, wanted: Wanted, limit: 
             index.discard()
     damages: list[Damage] = []
     runs: list[Run] = []
-    for listed in list_files(sources, index):
-        for damage in listed.damages:
-            damages.append(damage)
-            err.write(f"damaged: {safe(str(damage))}\n")
-        runs.extend(run for run in listed.history.runs if matches(run))
+    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+        for listed in list_files(sources, index):
+            for damage in listed.damages:
+                damages.append(damage)
+                err.write(f"damaged: {safe(str(damage))}\n")
+            runs.extend(run for run in listed.history.runs if matches(run))
+            if err.can_erase:
+                progress.advance(total_size([listed.file]))
     found = newest_first(runs)
     return Listing(found[:limit], sums(found), damages, str(folder.runs))
 

@@ -204,7 +204,9 @@ def _check_limits(past: Past, policy: Policy, events: Iterable[Event]) -> None:
     session.remember(events)
     permit = session.request()
     if permit.effect is not Effect.ALLOW:
-        help = "raise the limit in the task or the policy, and go on with --accept-changes task or --accept-changes policy"
+        help = (
+            "raise the limit, or take it away, in the task or the policy, and go on with --accept-changes task or --accept-changes policy"
+        )
         raise UsageError(f"the run would stop again at once: {permit.reason} ({permit.rule or permit.code.value})", help=help)
 
 

@@ -60,7 +60,7 @@ class Progress:
 
     def _line(self, seconds: float) -> str:
         share = min(self._done / self._size, 1.0)
-        speed = self._done / seconds
+        speed = max(self._done, 1) / seconds
         left = round(max(self._size - self._done, 0) / speed)
         numbers = f" {share:4.0%}  {self._done / 1e6:,.0f} of {self._size / 1e6:,.0f} MB  {plural(left, 'second')} left"
         width = (self._width or shutil.get_terminal_size().columns) - 1

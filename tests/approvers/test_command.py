@@ -109,7 +109,9 @@ def test_a_question_can_be_cut_short(tmp_path: Path) -> None:
     assert failures == ["interrupted"]
 
 
-@pytest.mark.parametrize("name", ["", "./script", "command:", "command:  ", "command:'", "ftp://x", "prompt", "HTTP://x"])
+@pytest.mark.parametrize(
+    "name", ["", "./script", "command:", "command:  ", "command:'", "ftp://x", "prompt", "HTTP://x", "command:./no-such-program"]
+)
 def test_names_of_no_approver(name: str) -> None:
     """They are refused before anything starts."""
     with pytest.raises(UsageError):

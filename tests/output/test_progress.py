@@ -54,6 +54,15 @@ def test_long_work_shows_how_far_it_is() -> None:
     assert on_screen(tape.text) == [""]
 
 
+def test_files_without_a_byte_are_no_hurry() -> None:
+    """Work that takes a while and has come nowhere yet shows just that."""
+    tape, clock = Tape(terminal=True), Clock()
+    progress, _ = reading(tape, clock)
+    clock.now += 2
+    progress.advance(0)
+    assert "  0%  0 of 200 MB" in on_screen(tape.text, 80)[0]
+
+
 def test_what_is_said_meanwhile_stands_above() -> None:
     """A line that is written while the bar stands there gets a line of its own."""
     tape, clock = Tape(terminal=True), Clock()
