@@ -53,6 +53,17 @@ def test_only_the_session_and_the_core_import_the_engine(file: Path) -> None:
     assert inside or "agentgate.core.engine" not in _imports(file)
 
 
+def test_one_place_executes_tools() -> None:
+    """Whoever lets a call run comes through it, with the decision."""
+
+    def executes(node: ast.AST) -> bool:
+        call = node.func if isinstance(node, ast.Call) else None
+        return isinstance(call, ast.Attribute) and call.attr == "execute" and ast.unparse(call.value).endswith("toolbox")
+
+    files = (ROOT / "agentgate").rglob("*.py")
+    assert [file.name for file in files if any(map(executes, ast.walk(ast.parse(file.read_text()))))] == ["executing.py"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "forbidden"),
     [
@@ -61,12 +72,15 @@ def test_only_the_session_and_the_core_import_the_engine(file: Path) -> None:
         (["check", "policies/strict.yaml"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
         (["test", "policies/support-roles.yaml"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
         (["explain", "policies/strict.yaml", "--tool", "customer_db"], {"openai", "jsonschema", "httpx2", "sqlglot"}),
-        (["replay", "tasks/upgrade_customer.recorded.jsonl", "--policy", "policies/strict.yaml"], {"openai", "jsonschema", "httpx2"}),
+        (
+            ["replay", "tasks/upgrade_customer.recorded.jsonl", "--policy", "policies/strict.yaml"],
+            {"openai", "jsonschema", "httpx2", "agentgate.executing", "agentgate.tools.toolbox", "agentgate.tools.sources"},
+        ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_start_up(arguments: list[str], forbidden: set[str]) -> None:
-    """Commands that call no model do not import a client for one, nor anything else that is slow and not needed."""
+    """Commands that call no model do not import a client for one, nor what is slow and not needed, nor, where nothing may run, tools."""
     code = SHOW_IMPORTS.format(arguments=arguments)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     imported = set(done.stdout.splitlines()[-1].split())
