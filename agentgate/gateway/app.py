@@ -14,22 +14,17 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from agentgate.errors import RecordError
 from agentgate.gateway import chat, responses
+from agentgate.gateway.connections import Connections
 from agentgate.gateway.deadlines import Deadlines, Expired, Watch
 from agentgate.gateway.envelope import BadRequest, field, read_object
-from agentgate.gateway.errors import Failure, failure, invalid, upstream
+from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
 from agentgate.gateway.events_api import as_event, as_question, wanted
-from agentgate.gateway.exchange import NOT_RECORDED, SERVER, Exchange, Refused, Tools
+from agentgate.gateway.exchange import NOT_RECORDED, Exchange, Refused, Tools
 from agentgate.gateway.keys import Keys
 from agentgate.gateway.proxy import UpstreamFailed, is_list_of_models, kept_headers, read_all
 from agentgate.gateway.shapes import Api
 from agentgate.output.safe import safe
 
-_BODY_SECONDS = 60.0
-"""How long a client may take to send a request."""
-_IDLE_SECONDS = 75.0
-"""How long a connection may be idle, or take over the head of a request."""
-_LONGEST_LINE = 8190
-_MOST_HEADERS = 64
 _MAX_ANSWERING = 64 * 1024
 """Bytes of the answer to a question."""
 
@@ -57,16 +52,7 @@ class Gateway:
 
     def server(self) -> web.Server:
         """What takes connections."""
-        return web.Server(
-            self,
-            handler_cancellation=True,
-            access_log=None,
-            keepalive_timeout=_IDLE_SECONDS,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
-            max_headers=_MOST_HEADERS,
-            lingering_time=2.0,
-        )
+        return Connections(self, self.tools.settings.patience)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answers any request; whatever goes wrong is an error in OpenAI's form."""
@@ -95,7 +81,7 @@ class Gateway:
     async def _handled(self, handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
         try:
             with self._deadlines.watch() as watch:
-                watch.wait_for("body", _BODY_SECONDS)
+                watch.wait_for("body", self.tools.settings.patience.body)
                 return await handler(request, watch)
         except Refused as refused:
             return respond(refused.told, refused.headers)

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from agentgate.core.events import Code, Effect, Json
 
+SERVER = "agentgate"
+"""What the gateway calls itself, without telling what it is made of."""
+
 _BUDGET = frozenset((Code.LIMIT,))
 _MALFORMED = frozenset((Code.MALFORMED_CALL, Code.MALFORMED_ARGUMENTS))
 

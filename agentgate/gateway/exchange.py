@@ -17,7 +17,7 @@ from agentgate.errors import RecordError
 from agentgate.gateway.books import Store
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.errors import Failure, failure, invalid, upstream
+from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
 from agentgate.gateway.hearing import Hearing
 from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
@@ -31,9 +31,6 @@ log = logging.getLogger("agentgate.gateway")
 SESSION_HEADER = "X-Agentgate-Session"
 EVENT_HEADER = "X-Agentgate-Event"
 
-SERVER = "agentgate"
-"""What the gateway calls itself, without telling what it is made of."""
-
 NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorded, so nothing is let through")
 """What a client gets when the store fails."""
 
@@ -41,8 +38,6 @@ _SESSION = re.compile(r"[A-Za-z0-9_.:@-]{1,128}", re.ASCII)
 _REPAIRS = 3
 """Further requests after an answer that was withheld."""
 _LONGEST_ID = 256
-_CLIENT_SECONDS = 120.0
-"""How long a client may be slow to take what it is sent."""
 
 
 class Tools(Struct, frozen=True, kw_only=True):
@@ -69,6 +64,8 @@ class _Reply(Struct):
 
     request: web.BaseRequest
     watch: Watch
+    seconds: float
+    """How long the client may be slow to take what it is sent."""
     stream: web.StreamResponse | None = None
 
     async def send(self, data: bytes, headers: Mapping[str, str]) -> None:
@@ -77,7 +74,7 @@ class _Reply(Struct):
         Raises:
             ConnectionResetError: the client has gone.
         """
-        self.watch.wait_for("client", _CLIENT_SECONDS)
+        self.watch.wait_for("client", self.seconds)
         try:
             if self.stream is None:
                 head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "server": SERVER, **headers}
@@ -96,7 +93,7 @@ class Exchange:
         self._api = api
         self._request = request
         self._watch = watch
-        self._reply = _Reply(request, watch)
+        self._reply = _Reply(request, watch, tools.settings.patience.client)
         self._session = request.headers.get(SESSION_HEADER)
         self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, api.PATH.strip("/").partition("/")[0])
 

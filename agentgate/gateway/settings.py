@@ -21,6 +21,20 @@ _SHORTEST_KEY = 16
 """Characters; a shorter key can be guessed."""
 
 
+class Patience(Struct, frozen=True, kw_only=True):
+    """How long clients may be slow, in seconds."""
+
+    idle: float = 75.0
+    """With a connection without a request, or with the head of one."""
+    body: float = 60.0
+    """With the body of a request."""
+    client: float = 120.0
+    """With taking what they are sent."""
+
+
+_PATIENCE = Patience()
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What the command line and the environment say about a gateway, checked."""
 
@@ -41,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Bytes."""
     upstream_timeout: float = UPSTREAM_SECONDS
     """Seconds that the upstream may be silent."""
+    patience: Patience = Patience()
     hosts: frozenset[str] = frozenset()
     """Names, without ports, that a request may be addressed to, besides the machine's own."""
     origins: frozenset[str] = frozenset()
@@ -62,6 +77,7 @@ def settings(
     repair: bool = False,
     max_body: int = MAX_BODY,
     upstream_timeout: float = UPSTREAM_SECONDS,
+    patience: Patience = _PATIENCE,
     hosts: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
 ) -> Settings:
@@ -81,6 +97,7 @@ def settings(
         repair=repair,
         max_body=max_body,
         upstream_timeout=upstream_timeout,
+        patience=patience,
         hosts=frozenset(name.lower() for name in hosts),
         origins=frozenset(origins),
     )

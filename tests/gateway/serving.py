@@ -46,7 +46,44 @@ class Response(Struct):
         return self.body["error"]
 
 
-class Served:
+class Client:
+    """Speaks to a gateway on this machine."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """What goes into `base_url`."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def send(self, method: str, path: str, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
+        """One request; bytes go as they are, other values as JSON."""
+        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request(method, path, raw, {"content-type": "application/json", **(headers or {})})
+            got = connection.getresponse()
+            return Response(got.status, {name.lower(): value for name, value in got.getheaders()}, got.read())
+        finally:
+            connection.close()
+
+    def ask(
+        self, tools: Sequence[str] = ("read", "send", "delete"), *, text: str = "do it", session: str | None = None, **more: Json
+    ) -> Response:
+        """A request of Chat Completions that offers these tools."""
+        headers = more.pop("headers", {}) | ({"x-agentgate-session": session} if session else {})
+        body = {"model": "m", "messages": [{"role": "user", "content": text}], "tools": [function(name) for name in tools], **more}
+        return self.send("POST", "/v1/chat/completions", body, headers)
+
+    def events(self, query: str = "", key: str = KEY) -> list[dict[str, Any]]:
+        """The events, newest first."""
+        got = self.send("GET", f"/v1/events{query}", headers={"authorization": f"Bearer {key}"})
+        assert got.status == 200, got.raw
+        events: list[dict[str, Any]] = got.body["events"]
+        return events
+
+
+class Served(Client):
     """Runs a gateway in a thread while it is entered."""
 
     def __init__(
@@ -86,11 +123,6 @@ class Served:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    @property
-    def url(self) -> str:
-        """What goes into `base_url`."""
-        return f"http://127.0.0.1:{self.port}/v1"
-
     def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(20)
@@ -106,32 +138,6 @@ class Served:
         """Reads the policy again, as SIGHUP does."""
         assert self.gateway is not None
         asyncio.run_coroutine_threadsafe(reload(self.gateway, self._setup), self._loop).result(10)
-
-    def send(self, method: str, path: str, body: Json = None, headers: Mapping[str, str] | None = None) -> Response:
-        """One request; bytes go as they are, other values as JSON."""
-        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, raw, {"content-type": "application/json", **(headers or {})})
-            got = connection.getresponse()
-            return Response(got.status, {name.lower(): value for name, value in got.getheaders()}, got.read())
-        finally:
-            connection.close()
-
-    def ask(
-        self, tools: Sequence[str] = ("read", "send", "delete"), *, text: str = "do it", session: str | None = None, **more: Json
-    ) -> Response:
-        """A request of Chat Completions that offers these tools."""
-        headers = more.pop("headers", {}) | ({"x-agentgate-session": session} if session else {})
-        body = {"model": "m", "messages": [{"role": "user", "content": text}], "tools": [function(name) for name in tools], **more}
-        return self.send("POST", "/v1/chat/completions", body, headers)
-
-    def events(self, query: str = "", key: str = KEY) -> list[dict[str, Any]]:
-        """The events, newest first."""
-        got = self.send("GET", f"/v1/events{query}", headers={"authorization": f"Bearer {key}"})
-        assert got.status == 200, got.raw
-        events: list[dict[str, Any]] = got.body["events"]
-        return events
 
     def _run(self) -> None:
         async def main() -> None:

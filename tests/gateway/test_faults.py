@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,14 +132,14 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, upstream_timeout: float = 10.0) -> Iterator[tuple[Live, Served, socket.socket]]:
+def live(folder: Path, upstream_timeout: float = 10.0, **options: Any) -> Iterator[tuple[Live, Served, socket.socket]]:
     """A gateway in front of such an upstream, and a client that has asked for a stream."""
     upstream = Live()
     said = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(said)}\r\n\r\n".encode()
     try:
         with (
-            Served(folder, upstream.url, upstream_timeout=upstream_timeout) as gateway,
+            Served(folder, upstream.url, upstream_timeout=upstream_timeout, **options) as gateway,
             socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as client,
         ):
             client.sendall(head + said)
