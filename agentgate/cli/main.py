@@ -17,6 +17,7 @@ from agentgate.cli import (
     audit,
     check,
     convert,
+    events,
     explain,
     learn,
     replay,
@@ -56,6 +57,7 @@ app.command("convert")(convert.convert)
 app.command("learn")(learn.learn)
 app.add_typer(approvals.app, name="approvals")
 app.add_typer(audit.app, name="audit")
+app.add_typer(events.app, name="events")
 app.command("report")(report.report)
 app.command("schema")(schema.schema)
 

@@ -225,7 +225,7 @@ class Sitting:
         asking = Asking(approvals)
         unusable = stopped or answer.unusable
         lost = unusable is not None and self._bench.mode is not Mode.OBSERVE
-        _, released = self._session.propose_together(answer.calls, approve=asking, withheld=lost)
+        _, released = self._session.propose_together(answer.calls, approve=asking)
         decided = tuple(event for event in self._events[mark:] if isinstance(event, CallDecided))
         released = released and not lost
         failure = None

@@ -138,8 +138,10 @@ class SqlBooks:
         """See `Books.records`."""
         where, values = ["1 = 1"], list[str | int]()
         if wanted.since is not None and wanted.since.startswith("evt_"):
-            where.append("seq > coalesce((SELECT seq FROM answers WHERE id = ?), 9223372036854775807)")
-            values.append(wanted.since)
+            # One that is not kept any more is older than all that are; ids sort by their time.
+            by_id, by_time = "(SELECT seq FROM answers WHERE id = ?)", "(SELECT min(seq) - 1 FROM answers WHERE id > ?)"
+            where.append(f"seq > coalesce({by_id}, {by_time}, 9223372036854775807)")
+            values += [wanted.since, wanted.since]
         elif wanted.since is not None:
             where.append("at > ?")
             values.append(_text(datetime.fromisoformat(wanted.since)))
