@@ -63,7 +63,7 @@ class Faults:
     def around(self, name: str) -> Iterator[bool]:
         """Something is done; gives whether only half of it is to be."""
         mine = self._mine(name)
-        if mine and self._how == FAIL:
+        if mine and self._how == FAIL and name not in ("ask", "tool"):  # people and tools do not fail in ways of their own
             raise OSError(self._number, os.strerror(self._number))
         if mine and self._how == BEFORE:
             self._die()

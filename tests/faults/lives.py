@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from agentgate.accounts import Accounts
 from agentgate.approvers.port import Answer, Approver, Question
 from agentgate.core.events import Decision, Event, Json, RunEnded, RunResumed, RunStarted, ToolCall
 from agentgate.core.state import State, evolve
@@ -120,7 +121,7 @@ class Life:
     """One run under one policy, from its first process to its last."""
 
     def __init__(
-        self, folder: Path, policy: CompiledPolicy, model: Sequence[Json], world: World, *, accounts: MemoryAccounts | None = None
+        self, folder: Path, policy: CompiledPolicy, model: Sequence[Json], world: World, *, accounts: Accounts | None = None
     ) -> None:
         self.path = folder / "run.jsonl"
         self.run_id = folder.name
@@ -198,7 +199,7 @@ class Life:
         self.processes += 1
         self.world.faults = faults
         self.world.disk = BreakableDisk(self.path, faults)
-        if self._accounts is not None:
+        if isinstance(self._accounts, MemoryAccounts):
             self._accounts.faults = faults
         return faults
 

@@ -71,7 +71,8 @@ MODEL = [["read 1", "pay 2", "drop 3", "charge 4"], ["charge 4", "read 5"], ["pa
 """What the model proposes, an answer each; the last one has no calls."""
 EFFECTS = ("read 1", "pay 2", "charge 4", "read 5", "pay 6")
 """What comes of it, where nothing goes wrong."""
-OPTIONS = ("--policy", "policy.yaml", "--model", "recorded", "--approve", "always", "--idempotency-scope", "order-7")
+ALONE = ("--policy", "policy.yaml", "--model", "recorded")
+OPTIONS = (*ALONE, "--approve", "always", "--idempotency-scope", "order-7")
 
 
 @dataclass(frozen=True)
@@ -105,13 +106,28 @@ class Nursery:
         )
 
     def run(self, folder: Path, arguments: Sequence[str], faults: Mapping[str, Any] | None = None, **order: Any) -> Done:
-        """Runs a command to its end, and waits for everything that it started."""
+        """Runs a command to its end, and waits for everything that it started.
+
+        Args:
+            folder: where.
+            arguments: of the command line.
+            faults: what breaks, as `Faults` takes it; a `signal` in place of SIGKILL.
+            order: `back`, by how many seconds the machine's clock is wrong; `room`, how many bytes a file may have.
+        """
+        self.start(folder, arguments, faults, **order)
+        return self.end(folder)
+
+    def start(self, folder: Path, arguments: Sequence[str], faults: Mapping[str, Any] | None = None, **order: Any) -> None:
+        """Does not wait for its end."""
         environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "HOME": str(folder)}
         order |= {"folder": str(folder), "arguments": [*arguments], "faults": dict(faults or {}), "environ": environ}
         assert self._zygote.stdin is not None
-        assert self._zygote.stdout is not None
         self._zygote.stdin.write(json.dumps(order) + "\n")
         self._zygote.stdin.flush()
+
+    def end(self, folder: Path) -> Done:
+        """Waits for what was started in that folder."""
+        assert self._zygote.stdout is not None
         code = int(self._zygote.stdout.readline())
         read = [(folder / name).read_text() for name in ("out", "err", "log")]
         return Done(code, read[0], read[1], tuple(read[2].split()))
@@ -144,10 +160,17 @@ class Place:
         self.check()
         return done
 
-    def run(self, faults: Mapping[str, Any] | None = None, *, transcript: str = "run.jsonl") -> Done:
+    def run(
+        self,
+        faults: Mapping[str, Any] | None = None,
+        *,
+        transcript: str = "run.jsonl",
+        options: Sequence[str] = OPTIONS,
+        **order: Any,
+    ) -> Done:
         """The task from its beginning; for another transcript than the usual one, the task beside it."""
         task = "task.yaml" if transcript == "run.jsonl" else f"{transcript}.yaml"
-        return self.command("run", task, *OPTIONS, "--transcript", transcript, faults=faults)
+        return self.command("run", task, *options, "--transcript", transcript, faults=faults, **order)
 
     def another_task(self, transcript: str, model: Sequence[Sequence[str]]) -> None:
         """A task that proposes other calls, for another transcript."""
@@ -174,10 +197,10 @@ class Place:
         records = self.records(name)
         return records[-1].get("status") if records else None
 
-    def go_on(self, name: str = "run.jsonl", *more: str, faults: Mapping[str, Any] | None = None) -> Done:
+    def go_on(self, name: str = "run.jsonl", *more: str, faults: Mapping[str, Any] | None = None, **order: Any) -> Done:
         """`resume`, with nobody to ask unless `more` says so. What was done, and has no answer on record, is told as perhaps run."""
         lost = self._lost(name)
-        done = self.command("resume", name, *more, faults=faults)
+        done = self.command("resume", name, *more, faults=faults, **order)
         if done.code in (0, 1):
             unknown = {event["call_id"] for event in self.records(name) if event["type"] == "tool_returned" and event["unknown"]}
             assert lost <= unknown

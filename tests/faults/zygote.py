@@ -8,6 +8,7 @@ import errno
 import importlib
 import json
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -77,6 +78,8 @@ def _become(order: dict[str, Any]) -> None:
     _break(_Logged(log, die=lambda: os.kill(os.getpid(), number), **{**faults, "only": tuple(faults.get("only", ()))}))
     if order.get("back"):
         _set_back(order["back"])
+    if order.get("room") is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["room"], order["room"]))
 
 
 class _Logged(Faults):
