@@ -67,6 +67,9 @@ def replay(
         str | None,
         typer.Option("--to-test", help="Write what flipped, or else every distinct call, as tests of the policy.", metavar="FILE"),
     ] = None,
+    report: Annotated[
+        str | None, typer.Option("--report", help="Write the result as one HTML page, too; an older one is replaced.", metavar="FILE")
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", "-j", help="How many processes judge. By default all cores, where there is much.", min=1),
@@ -81,7 +84,7 @@ def replay(
     No model is called and nothing is executed. Exits 1 where something could not be read or, with --fail-on-flip, flipped.
     """
     if compare is not None:
-        if policy or against or to_test or fail_on is not FailOn.NONE or fail_on_flip or format is Format.JSONL:
+        if policy or against or to_test or report or fail_on is not FailOn.NONE or fail_on_flip or format is Format.JSONL:
             raise UsageError("--compare stands alone", help="with --role, --from and --format table or json")
         _compare(transcripts, compare, role, format, form)
     if not policy:
@@ -97,6 +100,8 @@ def replay(
     if role is not None and role not in known:
         raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)
     collector = _collector(to_test, policy, judging, role)
+    if report is not None:
+        _check_report(report)
     tally, began = Tally(), time.perf_counter()
     out = Sink(sys.stdout)
     bar = format is not Format.JSONL or not out.can_erase
@@ -112,10 +117,36 @@ def replay(
             judging.count(found, tally)
     if not rows:
         out.write(_result(format, tally, judging, policy, time.perf_counter() - began, out))
+    if report is not None:
+        _write_report(report, tally, judging, policy, time.perf_counter() - began)
     if to_test is not None and collector is not None:
         _write_tests(to_test, policy, collector)
     out.check()
     raise typer.Exit(1 if tally.damaged or _fails(tally, FailOn.ANY if fail_on_flip else fail_on) else 0)
+
+
+def _check_report(path: str) -> None:
+    """What cannot be written in the end is said before the work begins."""
+    from agentgate.files.replacing import check_replaceable
+    from agentgate.output.report.replay_page import BEGINNING
+
+    try:
+        check_replaceable(path, BEGINNING)
+    except UsageError as error:
+        raise UsageError(error.message, help="name another file, or remove it first") from None
+
+
+def _write_report(path: str, tally: Tally, judging: Replay, files: list[str], seconds: float) -> None:
+    from datetime import UTC, datetime
+
+    from agentgate.files.replacing import replace_file
+    from agentgate.output.report.replay_page import replay_page
+    from agentgate.output.safe import safe
+    from agentgate.output.sink import Sink
+
+    named = [] if "-" in files else files
+    replace_file(path, replay_page(tally, judging, policy_files=named, seconds=seconds, made=datetime.now(UTC)))
+    Sink(sys.stderr).write(f"wrote {safe(path)}\n")
 
 
 def _fails(tally: Tally, fail_on: FailOn) -> bool:

@@ -20,7 +20,7 @@ from agentgate.output.safe import safe
 from agentgate.output.summary import plural
 
 if TYPE_CHECKING:
-    from agentgate.replay import Group, Replay, Tally
+    from agentgate.replay import Group, Judged, Replay, Tally
 
 _ORDER = (Effect.ALLOW, Effect.ASK, Effect.BLOCK)
 _TITLES = ((Effect.ALLOW, "NEWLY ALLOWED", "+"), (Effect.ASK, "NEWLY ASKED", "?"), (Effect.BLOCK, "NEWLY BLOCKED", "-"))
@@ -28,6 +28,14 @@ _MOST_GROUPS = 20
 _LONGEST_VALUE = 40
 _LONGEST_NAME = 30
 _SET_IN = 8
+
+
+def why_line(example: Judged, files: Sequence[str]) -> str | None:
+    """The command that tells why a call is decided as it is; None where the call, or the policy, has no name to be found by."""
+    if not files or example.run.startswith(f"{STDIN}:"):
+        return None
+    by = [word for file in files for word in ("-p", file)]
+    return shlex.join(["agentgate", "explain", f"{example.run}#{example.index + 1}", *by])
 
 
 class ReplayTable:
@@ -130,9 +138,9 @@ class ReplayTable:
         was = self._decider(before.rule, before.code, self._against)
         now = self._decider(example.rule, example.code, self._policy)
         yield from self._paragraph(f"      {before.effect} {was}  {self._arrow}  {example.effect} {now}")
-        if self._files and not example.run.startswith(f"{STDIN}:"):
-            by = [word for file in self._files for word in ("-p", file)]
-            yield f"      why  {self._safe(shlex.join(['agentgate', 'explain', f'{example.run}#{example.index + 1}', *by]))}"
+        why = why_line(example, self._files)
+        if why is not None:
+            yield f"      why  {self._safe(why)}"
 
     def _decider(self, rule: str | None, code: str, policy: Policy | None) -> str:
         if rule is None:

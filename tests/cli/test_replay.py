@@ -273,3 +273,31 @@ def test_a_result_that_cannot_be_written(folder: Path, format: str) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         done = subprocess.run(command, cwd=folder, env=environ, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (3, "error: the result cannot be written: no space left on device\n")
+
+
+def test_a_page_beside_the_result(folder: Path) -> None:
+    """`--report` writes one page more, for the owner alone, replaces an older one, and nothing else; the result stays as it is."""
+    page = folder / "page.html"
+    arguments = ("runs", "--policy", "strict.yaml", "--against", "loose.yaml", "--format", "json", "--report", "page.html")
+    code, out, err = replay(folder, *arguments)
+    assert (code, err) == (0, "wrote page.html\n")
+    assert json.loads(out)["flips"] == 1
+    assert page.read_text().startswith("<!doctype html>\n<!-- agentgate replay -->\n")
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert replay(folder, *arguments)[0] == 0
+    page.write_text("mine")
+    code, _, err = replay(folder, *arguments)
+    assert code == 2
+    assert "name another file, or remove it first" in err
+    assert page.read_text() == "mine"
+
+
+def test_several_processes_print_the_same(folder: Path) -> None:
+    """Rows, damage and exit code do not tell how many processes judged."""
+    for extra in (("--format", "jsonl"), ("--format", "table", "--against", "loose.yaml")):
+        one = replay(folder, "runs", "broken.jsonl", "--policy", "strict.yaml", "--jobs", "1", *extra)
+        two = replay(folder, "runs", "broken.jsonl", "--policy", "strict.yaml", "--jobs", "2", *extra)
+        assert one[0] == two[0] == 1
+        assert one[2] == two[2]
+        assert one[1].partition("\n")[2] == two[1].partition("\n")[2]
+    assert replay(folder, "empty.jsonl", "--policy", "strict.yaml", "--jobs", "2")[0] == 1

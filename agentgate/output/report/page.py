@@ -63,14 +63,10 @@ def page(report: Report, told: Iterator[Told]) -> Iterator[str]:
         report: what stands above them.
         told: the runs, in the order of `report.runs`.
     """
-    folder = files(__package__)
-    css = folder.joinpath("report.css").read_text(encoding="utf-8")
-    template = _environment().from_string(folder.joinpath("report.html.j2").read_text(encoding="utf-8"))
-    digest = base64.b64encode(sha256(css.encode()).digest()).decode()
+    template = environment().from_string(files(__package__).joinpath("report.html.j2").read_text(encoding="utf-8"))
     yield BEGINNING
     yield from template.generate(
-        css=Markup(css),  # noqa: S704 - a file of this package
-        csp=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        **style(),
         report=report,
         told=told,
         version=__version__,
@@ -83,7 +79,18 @@ def page(report: Report, told: Iterator[Told]) -> Iterator[str]:
     )
 
 
-def _environment() -> Environment:
+def style() -> dict[str, str]:
+    """What a template takes for its head: the style sheet, and the policy that allows it and nothing else."""
+    css = files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    digest = base64.b64encode(sha256(css.encode()).digest()).decode()
+    return {
+        "css": Markup(css),  # noqa: S704 - a file of this package
+        "csp": f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+    }
+
+
+def environment() -> Environment:
+    """What fills templates: everything that one prints is made visible, and then escaped."""
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, finalize=_visible, trim_blocks=True, lstrip_blocks=True, loader=BaseLoader()
     )
