@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,8 +20,9 @@ from agentgate.errors import AgentgateError, FileError, OutsideError
 from agentgate.files.kinds import understand
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.reading import Source, in_order, read_source
-from agentgate.files.task_file import read_task
-from agentgate.task import CommandLine, PythonFunction, Task
+
+if TYPE_CHECKING:
+    from agentgate.task import Task
 
 TRANSCRIPTS = ".agentgate/runs"
 """Where transcripts are kept unless something else is said."""
@@ -164,6 +165,8 @@ def _protected(policy: Sequence[str], task: Task | None) -> Iterator[Protected]:
     yield Protected(f"{TRANSCRIPTS}/run.jsonl", "the transcripts")
     yield Protected(f"{STOPS}/stop.json", "the kill switch")
     if task is not None:
+        from agentgate.task import PythonFunction
+
         files = dict.fromkeys(tool.runs.file for tool in task.tools if isinstance(tool.runs, PythonFunction))
         yield from (Protected(_from_here(path), "the code of its own tools") for path in (*files, *_programs(task)))
         if task.source != "<stdin>":
@@ -172,6 +175,8 @@ def _protected(policy: Sequence[str], task: Task | None) -> Iterator[Protected]:
 
 def _programs(task: Task) -> Iterator[str]:
     """The programs of its commands that are named by a path."""
+    from agentgate.task import CommandLine
+
     for tool in task.tools:
         if isinstance(tool.runs, CommandLine) and "/" in (program := str(tool.runs.argv[0][0])):
             yield str(Path(task.folder, program))
@@ -187,6 +192,8 @@ def _task(
     file: str, found: Checks, environ: Mapping[str, str] | None, stdin: BinaryIO | None
 ) -> tuple[Task | None, list[Mapping[str, Json]] | None]:
     """The task and its tools in Chat Completions form, None where they cannot be had."""
+    from agentgate.files.task_file import read_task
+
     try:
         reading = read_task(file, stdin=stdin)
     except FileError as error:

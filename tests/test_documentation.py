@@ -8,7 +8,7 @@ from textwrap import indent
 import pytest
 from typer.testing import CliRunner
 
-from agentgate.cli.main import app
+from agentgate.cli.main import command_line
 from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Code
 from agentgate.core.lint import lint
@@ -65,7 +65,9 @@ def test_every_code_of_a_decision_has_a_meaning() -> None:
 
 def test_the_page_and_check_explain_the_same_codes() -> None:
     """`agentgate check --codes` lists what the page lists."""
-    told = re.findall(r"^([a-z-]+) \((?:error|warning|note)\)$", CliRunner().invoke(app, ["check", "--codes"]).stdout, re.MULTILINE)
+    told = re.findall(
+        r"^([a-z-]+) \((?:error|warning|note)\)$", CliRunner().invoke(command_line(), ["check", "--codes"]).stdout, re.MULTILINE
+    )
     written = PAGE.read_text().split("## What check says")[1]
     assert sorted(told) == sorted(re.findall(r"^(?:\| `|#### )([a-z-]+)(?:` \||$)", written, re.MULTILINE))
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agentgate.cli.commands import Command, Group
 from agentgate.cli.options import State
 from agentgate.errors import UsageError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from agentgate.gateway.sql_books import SqlBooks
 
 app = typer.Typer(
+    cls=Group,
     name="approvals",
     help="Calls that a gateway holds back until a person has decided.",
     no_args_is_help=True,
@@ -27,7 +29,7 @@ _Id = Annotated[str, typer.Argument(help="The id of the question.", metavar="ID"
 _Note = Annotated[str | None, typer.Option("--note", help="Why; it is recorded.", metavar="TEXT")]
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_questions(
     store: _Store = None,
     state: State = None,
@@ -54,13 +56,13 @@ def list_questions(
         sys.stderr.write("no question is open\n")
 
 
-@app.command("approve")
+@app.command("approve", cls=Command)
 def approve(id: _Id, store: _Store = None, state: State = None, note: _Note = None) -> None:
     """Approves a call: proposed again with exactly the same arguments, it passes once."""
     _answer(id, store, state, note, approve=True)
 
 
-@app.command("reject")
+@app.command("reject", cls=Command)
 def reject(id: _Id, store: _Store = None, state: State = None, note: _Note = None) -> None:
     """Rejects a call: proposed again, it is blocked."""
     _answer(id, store, state, note, approve=False)

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentgate.cli.audit_list import list_runs
+from agentgate.cli.commands import Command, Group
 
 if TYPE_CHECKING:
     from agentgate.core.events import Event
     from agentgate.files.transcript import Item, Transcript
     from agentgate.files.transcript_verify import Verification
 
-app = typer.Typer(help="Verify, show and list transcripts.", no_args_is_help=True)
-app.command("list")(list_runs)
+app = typer.Typer(cls=Group, help="Verify, show and list transcripts.", no_args_is_help=True)
+app.command("list", cls=Command)(list_runs)
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Transcripts, folders or globs.", show_default=False)],
     head: Annotated[
@@ -66,7 +67,7 @@ def verify(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A transcript.", show_default=False)],
     format: Annotated[

@@ -6,60 +6,64 @@ import errno
 import os
 import signal
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from agentgate import __version__
-from agentgate.cli import (
-    approvals,
-    approve,
-    audit,
-    check,
-    convert,
-    events,
-    explain,
-    learn,
-    replay,
-    report,
-    resume,
-    run,
-    schema,
-    serve,
-    stop,
-    test,
-)
+from agentgate.cli.commands import Command, Group
 from agentgate.errors import AgentgateError, OutsideError, UsageError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a disk says that takes no more; pages of help are printed by a library that does not expect it."""
 
-app = typer.Typer(
-    name="agentgate",
-    help="Runs language-model agents behind a policy: the model proposes, the gate decides.",
-    epilog="Exit codes: 0 finished · 1 stopped by the policy, or findings · 2 wrong usage or a bad file · 3 something outside failed"
-    " · 130 interrupted",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run")(run.run)
-app.command("resume")(resume.resume)
-app.command("approve")(approve.approve)
-app.command("check")(check.check)
-app.command("replay")(replay.replay)
-app.command("explain")(explain.explain)
-app.command("test")(test.run_tests)
-app.command("stop")(stop.stop)
-app.command("serve")(serve.serve)
-app.command("convert")(convert.convert)
-app.command("learn")(learn.learn)
-app.add_typer(approvals.app, name="approvals")
-app.add_typer(audit.app, name="audit")
-app.add_typer(events.app, name="events")
-app.command("report")(report.report)
-app.command("schema")(schema.schema)
+COMMANDS = {
+    "run": "run",
+    "resume": "resume",
+    "approve": "approve",
+    "check": "check",
+    "replay": "replay",
+    "explain": "explain",
+    "test": "run_tests",
+    "stop": "stop",
+    "serve": "serve",
+    "convert": "convert",
+    "learn": "learn",
+    "approvals": "app",
+    "audit": "app",
+    "events": "app",
+    "report": "report",
+    "schema": "schema",
+}
+"""Command → what it is called in its file, which is named like the command; `app` where it has commands of its own."""
+
+
+def command_line(only: str | None = None) -> typer.Typer:
+    """The commands, or only one of them: importing and preparing all of them takes longer than most of them run.
+
+    Args:
+        only: the command that is wanted, one of COMMANDS; all of them by default.
+    """
+    app = typer.Typer(
+        name="agentgate",
+        cls=Group,
+        help="Runs language-model agents behind a policy: the model proposes, the gate decides.",
+        epilog="Exit codes: 0 finished · 1 stopped by the policy, or findings · 2 wrong usage or a bad file · 3 something outside failed"
+        " · 130 interrupted",
+        no_args_is_help=True,
+        add_completion=only is None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name in COMMANDS if only is None else (only,):
+        made = getattr(import_module(f"agentgate.cli.{name}"), COMMANDS[name])
+        if isinstance(made, typer.Typer):
+            app.add_typer(made, name=name)
+        else:
+            app.command(name, cls=Command)(made)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -68,7 +72,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
 ) -> None:
@@ -82,7 +85,8 @@ def main() -> None:
     """The `agentgate` command: runs, and turns every failure that a user can mend into one message and an exit code."""
     _fill_streams()
     try:
-        app()
+        named = sys.argv[1] if len(sys.argv) > 1 else None
+        command_line(named if named in COMMANDS else None)()
     except AgentgateError as error:
         from agentgate.output.errors import print_error
 

@@ -7,6 +7,7 @@ or by one pass of a pattern set over it. The index only ever leaves out rules th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from operator import attrgetter
 
 from agentgate.core.conditions import Unjudgeable
@@ -87,7 +88,9 @@ def _wary(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 class Plan:
     """Everything that may decide about one tool in one role."""
 
-    __slots__ = ("_always", "_finders", "blanket", "named", "of_call_alone", "rules", "trials")
+    __slots__ = ("_always", "_finders", "blanket", "named", "of_call_alone", "permissive", "rules", "trials")
+
+    _MOST_PERMISSIVE = 32
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         """Takes the rules that cover the tool and bind the role, in the order in which they are tried."""
@@ -100,6 +103,9 @@ class Plan:
         """Whether some rule allows or asks for the tool."""
         self.of_call_alone = not any(rule.asks_world or rule.asks_state for rule in covering)
         """Whether what the rules make of a call depends on the call alone."""
+        permissive = (rule for rule in self.rules if rule.rule.effect is not Effect.BLOCK)
+        self.permissive = tuple(islice(permissive, self._MOST_PERMISSIVE))
+        """The first rules that allow or ask: where none of them matches, they stand for all when it is said why."""
         self._always: list[CompiledRule] = []
         self._finders: list[_ByValue | _ByPattern] | None = None
 

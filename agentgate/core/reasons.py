@@ -6,19 +6,17 @@ from collections.abc import Mapping
 
 from agentgate.core.conditions import Unjudgeable, World
 from agentgate.core.conditions.test import shown
-from agentgate.core.events import Effect, Json
+from agentgate.core.events import Json
 from agentgate.core.index import Plan
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.state import State
 
-_MOST_RULES = 32
-"""How many rules are looked at for the sentence; with more, the first in their order stand for all."""
 _LONGEST_VALUE = 80
 
 
 def not_allowed(plan: Plan, tool: str, arguments: Mapping[str, Json], world: World, state: State) -> str:
     """The sentence for a call that the default blocks."""
-    rules = [rule for rule in plan.rules if rule.rule.effect is not Effect.BLOCK][:_MOST_RULES]
+    rules = plan.permissive
     near = [(rule, *_misses(rule, arguments, world, state)) for rule in rules]
     near = [entry for entry in near if entry[1]]
     if near:

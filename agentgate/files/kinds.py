@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from agentgate.core.events import Json
-from agentgate.files import policy_file, task_file, test_file
+from agentgate.files import policy_file
 from agentgate.files.collector import collector_paused
 from agentgate.files.policy_file import PolicyReading
 from agentgate.files.reading import POLICY_BYTES, Source, read_source
-from agentgate.files.task_file import TaskReading
-from agentgate.files.test_file import ReadingOfTests
 from agentgate.files.yaml import Document, parse
+
+if TYPE_CHECKING:
+    from agentgate.files.task_file import TaskReading
+    from agentgate.files.test_file import ReadingOfTests
 
 _OF_TASKS = ("prompt", "model", "recording", "tool_choice", "max_steps", "system")
 _OF_POLICIES = ("rules", "default", "limits", "policies", "roles", "groups")
@@ -46,7 +48,11 @@ def understand(source: Source) -> PolicyReading | TaskReading | ReadingOfTests:
         parsed = parse(source.data, source.name, max_bytes=POLICY_BYTES)
         kind = "policy" if parsed.document is None else kind_of_file(parsed.document)
         if kind == "task":
+            from agentgate.files import task_file
+
             return task_file.understand(source)
         if kind == "tests":
+            from agentgate.files import test_file
+
             return test_file.understand(source)
         return policy_file.understand([source], {source.name: parsed})

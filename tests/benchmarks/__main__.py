@@ -1,22 +1,67 @@
-"""`python -m tests.benchmarks [NAME…]`: measures, prints tables, asserts nothing."""
+"""`python -m tests.benchmarks [NAME…]`: agentgate beside what else could be used, on the same work, in the same run.
+
+Prints tables; asserts nothing. Peers are installed into environments of their own. Only ratios within one run mean something.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
+
+from msgspec import json
+
+from tests.benchmarks.charts import svg
+from tests.benchmarks.machine import machine
+from tests.benchmarks.report import Options, Report, say
+from tests.benchmarks.writing import as_markdown, as_text
 
 BENCHMARKS = ("decision", "memory", "replay")
 
 
-def main(names: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Runs the named benchmarks, or all of them."""
-    unknown = [name for name in names if name not in BENCHMARKS]
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all by default: {', '.join(BENCHMARKS)}")
+    parser.add_argument("--peers", choices=("none", "installed", "all"), default="all", help="which other programs to compare with")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the environments of peers here")
+    parser.add_argument("--quick", action="store_true", help="few repetitions: to try the suite")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument("--charts", type=Path, metavar="FOLDER", help="write charts as SVG")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    asked = parser.parse_args(argv)
+    unknown = [name for name in asked.names if name not in BENCHMARKS]
     if unknown:
-        sys.stderr.write(f"unknown benchmark `{unknown[0]}`\nhelp: one of {', '.join(BENCHMARKS)}\n")
-        return 2
-    for name in names or BENCHMARKS:
-        import_module(f"tests.benchmarks.{name}").main()
+        parser.error(f"unknown benchmark `{unknown[0]}`: one of {', '.join(BENCHMARKS)}")
+    options = Options(asked.peers, asked.cache, asked.quick)
+    about, reports = machine(), []
+    for name in asked.names or BENCHMARKS:
+        reports.append(_run(name, options))
+        sys.stdout.write(as_text(reports[-1]))
+        sys.stdout.flush()
+    _write(asked.json, json.format(json.encode({"machine": about, "benchmarks": reports}), indent=1) + b"\n")
+    _write(asked.markdown, as_markdown(about, reports, quick=options.quick).encode())
+    for chart in (chart for report in reports for chart in report.charts if asked.charts is not None):
+        asked.charts.mkdir(parents=True, exist_ok=True)
+        (asked.charts / f"{chart.name}.svg").write_text(svg(chart))
     return 0
+
+
+def _run(name: str, options: Options) -> Report:
+    say(f"{name} …")
+    module = import_module(f"tests.benchmarks.{name}")
+    if not hasattr(module, "run"):
+        module.main()  # it prints for itself
+        return Report(name, f"python -m tests.benchmarks {name}")
+    report = module.run(options)
+    assert isinstance(report, Report)
+    return report
+
+
+def _write(file: Path | None, data: bytes) -> None:
+    if file is not None:
+        file.write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -1,29 +1,42 @@
-"""What one decision costs through the public API, by number of rules and by length of the run, beside a plain loop over the rules.
+"""What one decision costs, by number of rules, beside what else could decide; and by the length of the run.
 
-The full path is measured: strict parsing, the tool's JSON Schema, limits, rules, the Decision, and the state's evolution. The plain loop
-has `json.loads`, `fnmatch` and `re` over the same rules, and nothing else.
+Every engine gets the tool's name and the raw JSON text of its arguments, and says whether the call passes. agentgate does more with it than
+its peers: strict parsing, the tool's JSON Schema, limits, a Decision with its reason, and the state's evolution. All engines have to agree
+about the same calls before anything is measured. They run in processes of their own, in turn, several rounds; times are processor time,
+and ratios are within a round.
 """
 
 from __future__ import annotations
 
 import gc
-import json
-import re
 import statistics
 import time
 from collections.abc import Callable
-from fnmatch import fnmatchcase
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 from agentgate import Session, ToolCall
 from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Limit, Policy, Rule
+from tests.benchmarks.engines import Engine, TooSlow, start
+from tests.benchmarks.environments import Environments, Missing, environments
+from tests.benchmarks.report import Aim, Chart, Line, Options, Report, Table, say
+from tests.benchmarks.work import SIZES, work
 
-SIZES = (10, 100, 1_000, 10_000)
-MOST_CALLS = 400_000
-"""Calls made ready for one measurement, so that making them is not measured."""
+OWN = "agentgate"
+ENGINES = {
+    OWN: "agentgate_session",
+    "plain loop (json, fnmatch, re)": "plain_loop",
+    "cedarpy": "cedar",
+    "agent-governance-toolkit": "governance_toolkit",
+    "inspect_ai approval": "inspect_approval",
+    "LiteLLM tool permission": "litellm_permission",
+    "Invariant": "invariant_policy",
+    "pycasbin": "pycasbin",
+    "regorus": "rego",
+}
+_PREPARING, _MEASURING = 150.0, 60.0
+"""Seconds that are waited for an engine to read its rules, and for a round."""
+
 ARGUMENTS = '{"action": "read", "customer_id": 101, "note": "a few words, as they occur in calls"}'
 TOOL = {
     "type": "function",
@@ -36,6 +49,167 @@ TOOL = {
         },
     },
 }
+
+
+class Measured:
+    """What came of one engine at one size."""
+
+    def __init__(self) -> None:
+        self.p50: list[float] = []
+        self.p99: list[float] = []
+        self.seconds: float | None = None
+        """How long it took to make the rules ready."""
+
+
+def run(options: Options) -> Report:
+    """Measures every engine that can be had at every size."""
+    rounds, seconds = (2, 0.1) if options.quick else (7, 0.5)
+    notes: dict[str, None] = {}
+    found: dict[int, dict[str, Measured]] = {}
+    with environments(options) as peers:
+        for size in SIZES:
+            say(f"decision: {size:,} rules")
+            found[size] = _measured(size, peers, rounds, seconds, notes)
+    names = [name for name in ENGINES if any(found[size][name].p50 for size in SIZES)]
+    p50 = {name: [_median(found[size][name].p50) for size in SIZES] for name in names}
+    columns = ("engine", *(f"{size:,} rules" for size in SIZES))
+    ratios = {name: [_ratio(found[size][name], found[size][OWN]) for size in SIZES] for name in names}
+    early, late = length(options)
+    flat = Table("by length of the run, 1,000 rules, µs", ("at call 10", "at call 10,000", "ratio"), [(early, late, late / early)])
+    return Report(
+        "decision",
+        "python -m tests.benchmarks decision",
+        [
+            Table("one decision, p50 in µs of processor time", columns, [(name, *p50[name]) for name in names]),
+            Table(
+                "one decision, p99 in µs of processor time",
+                columns,
+                [(name, *(_median(found[size][name].p99) for size in SIZES)) for name in names],
+            ),
+            Table("times agentgate's p50, median of the rounds", columns, [(name, *ratios[name]) for name in names]),
+            Table(
+                "making the rules ready, s of processor time",
+                columns,
+                [(name, *(found[size][name].seconds for size in SIZES)) for name in names],
+            ),
+            flat,
+        ],
+        _aims(p50[OWN], ratios, late / early),
+        list(notes),
+        [
+            Chart(
+                "decision",
+                "One decision",
+                "rules",
+                "µs of processor time (p50)",
+                [f"{size:,}" for size in SIZES],
+                [Line(name, p50[name]) for name in names],
+            )
+        ],
+    )
+
+
+def _measured(size: int, peers: Environments, rounds: int, seconds: float, notes: dict[str, None]) -> dict[str, Measured]:
+    question = work(size)
+    found = {name: Measured() for name in ENGINES}
+    engines: dict[str, Engine] = {}
+    agreed: list[bool] | None = None
+    for name, script in ENGINES.items():
+        if any(note.startswith(f"{name}: at ") for note in notes):
+            continue  # it was too slow already with fewer rules
+        try:
+            engines[name] = start(script, peers)
+            answer = engines[name].ask(question, _PREPARING)
+        except (Missing, TooSlow) as reason:
+            notes[f"{name}: {_where(reason, size)}{reason}"] = None
+            if name in engines:
+                engines.pop(name).close()
+            continue
+        agreed = agreed or answer["decisions"]
+        if answer["decisions"] != agreed:
+            wrong = [call for call, one, other in zip(question["calls"], agreed, answer["decisions"], strict=True) if one != other]
+            notes[f"{name} DISAGREES about {len(wrong)} of {len(agreed)} calls at {size:,} rules, and is not measured: {wrong[0]}"] = None
+            engines.pop(name).close()
+            continue
+        found[name].seconds = answer["seconds"]
+    for _ in range(rounds):
+        for name, engine in list(engines.items()):
+            _round(name, engine, engines, found[name], seconds, notes)
+    for engine in engines.values():
+        engine.close()
+    return found
+
+
+def _where(reason: Exception, size: int) -> str:
+    return f"at {size:,} rules: " if isinstance(reason, TooSlow) else "missing: "
+
+
+def _round(name: str, engine: Engine, engines: dict[str, Engine], measured: Measured, seconds: float, notes: dict[str, None]) -> None:
+    try:
+        answer = engine.ask({"seconds": seconds}, _MEASURING)
+    except (TooSlow, Missing) as reason:
+        notes[f"{name}: while it was measured: {reason}"] = None
+        engines.pop(name).close()
+        return
+    measured.p50.append(answer["p50"])
+    measured.p99.append(answer["p99"])
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _ratio(peer: Measured, own: Measured) -> float | None:
+    """How many times as long the peer took, in the same round."""
+    return _median([theirs / ours for theirs, ours in zip(peer.p50, own.p50, strict=False)])
+
+
+def _aims(own: list[float | None], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
+    at = dict(zip(SIZES, own, strict=True))
+    worst = max(value for value in own if value is not None)
+    aims = [
+        Aim("one decision, the slowest size", worst, most=5.0, unit="µs"),
+        Aim("10,000 rules against 10", (at[10_000] or 0) / (at[10] or 1), most=2.0),
+        Aim("call 10,000 of a run against call 10", flat, most=1.25),
+    ]
+    for name in ("agent-governance-toolkit", "cedarpy"):
+        for size, least in ((1_000, 200.0), (10_000, 2_000.0)):
+            ratio = ratios[name][SIZES.index(size)] if name in ratios else None
+            if ratio is not None:
+                aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least))
+    return aims
+
+
+def length(options: Options) -> tuple[float, float]:
+    """The p50 of a decision at call 10 of a run and at call 10,000, in µs, with 1,000 rules."""
+    rounds = 3 if options.quick else 9
+    early, late = [], []
+    for _ in range(rounds):
+        early.append(microseconds(proposing(1_000, calls_before=10), calls=2_000))
+        late.append(microseconds(proposing(1_000, calls_before=10_000), calls=2_000))
+    return statistics.median(early), statistics.median(late)
+
+
+def proposing(size: int, calls_before: int = 0, calls: int = 5_000) -> Callable[[], object]:
+    """A function that proposes one more allowed call in a session that has seen some."""
+    session = Session(policy(size), tools=[TOOL])
+    ready = iter([ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(calls_before + calls)])
+    for _ in range(calls_before):
+        session.propose(next(ready))
+    return lambda: session.propose(next(ready))
+
+
+def microseconds(judge: Callable[[], Any], *, calls: int) -> float:
+    """The median of one call's duration."""
+    gc.collect()
+    gc.disable()
+    taken = []
+    for _ in range(calls):
+        began = time.perf_counter_ns()
+        judge()
+        taken.append(time.perf_counter_ns() - began)
+    gc.enable()
+    return statistics.median(taken) / 1000
 
 
 def policy(size: int) -> Policy:
@@ -61,76 +235,3 @@ def _rule(number: int, effect: Effect, tool: str, *when: Condition) -> Rule:
 
 def _is(argument: str, operator: str, operand: str) -> Condition:
     return Condition(argument, ((operator, operand),))
-
-
-def proposing(size: int, calls_before: int = 0) -> Callable[[], None]:
-    """A function that proposes one more allowed call in a session that has seen some."""
-    session = Session(policy(size), tools=[TOOL])
-    calls = iter([ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(calls_before + MOST_CALLS)])
-
-    def propose() -> None:
-        session.propose(next(calls))
-
-    for _ in range(calls_before):
-        propose()
-    assert session.propose(next(calls)).effect is Effect.ALLOW
-    return propose
-
-
-def plain(size: int) -> Callable[[], None]:
-    """A function that judges the same call by trying every rule."""
-    rules = policy(size).rules
-    compiled = {
-        rule.id: re.compile(str(rule.when[0].operators[0][1])) for rule in rules if rule.when and rule.when[0].operators[0][0] == "search"
-    }
-
-    def judge() -> None:
-        arguments = json.loads(ARGUMENTS)
-        allowed = False
-        for rule in rules:
-            if not fnmatchcase("customer_db", rule.tools[0]):
-                continue
-            for condition in rule.when:
-                value = arguments.get(condition.argument)
-                pattern = compiled.get(rule.id)
-                if not (pattern.search(value) if pattern else value == condition.operators[0][1]):
-                    break
-            else:
-                if rule.effect is Effect.BLOCK:
-                    raise AssertionError
-                allowed = True
-        assert allowed
-
-    return judge
-
-
-def microseconds(work: Callable[[], None], *, seconds: float = 1.0) -> tuple[float, float]:
-    """The median and the 99th percentile of one call's duration, in µs."""
-    for _ in range(20):
-        work()
-    gc.collect()
-    gc.disable()
-    taken: list[float] = []
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        began = time.perf_counter_ns()
-        work()
-        taken.append((time.perf_counter_ns() - began) / 1000)
-    gc.enable()
-    return statistics.median(taken), statistics.quantiles(taken, n=100)[98]
-
-
-def main() -> None:
-    """Prints both tables."""
-    console = Console()
-    table = Table("rules", "agentgate p50", "p99", "plain loop p50", "plain / agentgate", title="one decision, µs", title_justify="left")
-    medians = {}
-    for size in SIZES:
-        medians[size], p99 = microseconds(proposing(size))
-        loop, _ = microseconds(plain(size))
-        table.add_row(f"{size:,}", f"{medians[size]:.1f}", f"{p99:.1f}", f"{loop:.1f}", f"{loop / medians[size]:.1f} ×")
-    console.print(table)
-    console.print(f"10,000 rules / 10 rules: {medians[10_000] / medians[10]:.2f} ×")
-    early, _ = microseconds(proposing(1_000, calls_before=10))
-    late, _ = microseconds(proposing(1_000, calls_before=10_000))
-    console.print(f"at call 10,000 / at call 10 (1,000 rules): {late:.1f} / {early:.1f} µs = {late / early:.2f} ×")

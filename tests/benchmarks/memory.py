@@ -14,14 +14,13 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
-from rich.console import Console
-
 from agentgate import Session, ToolCall
 from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.session import prepare
 from tests.benchmarks.decision import ARGUMENTS
 from tests.benchmarks.decision import policy as plain_policy
+from tests.benchmarks.report import Aim, Options, Report, Table
 
 DECISIONS = 1_000_000
 WARM = 100_000
@@ -90,19 +89,23 @@ def resident() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def main() -> None:
-    """Prints what a million decisions keep, and what one long session keeps of each call."""
-    console = Console()
+def run(options: Options) -> Report:
+    """What many decisions keep, and what one long session keeps of each call."""
+    decisions = DECISIONS // 10 if options.quick else DECISIONS
     ready, calls = prepare(policy()), hostile_calls()
     propose(ready, calls, WARM)
     before = resident()
-    propose(ready, calls, DECISIONS)
+    propose(ready, calls, decisions)
     grown = resident() - before
-    verdict = "within" if grown <= AIM else "over"
-    console.print(f"{DECISIONS:,} decisions on hostile tool names: {grown:+.1f} MB, {verdict} the {AIM:.0f} MB aimed at")
     session = Session(plain_policy(10))
     usual = [ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(WARM)]
     before = resident()
     for call in usual:
         session.propose(call)
-    console.print(f"one session of {WARM:,} usual calls: {(resident() - before) * 1e6 / WARM:.0f} bytes a call")
+    kept = (resident() - before) * 1e6 / WARM
+    rows = [
+        (f"{decisions:,} decisions on hostile tool names", f"{grown:+.1f} MB"),
+        (f"one session of {WARM:,} calls", f"{kept:.0f} bytes a call"),
+    ]
+    aim = Aim(f"growth over {decisions:,} decisions on hostile tool names", grown, most=AIM, unit="MB")
+    return Report("memory", "python -m tests.benchmarks memory", [Table("memory that is kept", ("what", "how much"), rows)], [aim])

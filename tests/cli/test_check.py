@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import app
+from agentgate.cli.main import command_line
 from agentgate.core.lint import AUDITS
 from agentgate.errors import UsageError
 from agentgate.files.codes import CODES
@@ -35,7 +35,7 @@ def _no_workflow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def check(*arguments: str, stdin: str | None = None) -> Result:
     """Runs the command."""
-    return CliRunner().invoke(app, ["check", *arguments], input=stdin)
+    return CliRunner().invoke(command_line(), ["check", *arguments], input=stdin)
 
 
 def write(**files: str) -> None:
@@ -187,7 +187,7 @@ def test_codes_explains_every_code() -> None:
 def test_no_file_is_wrong_usage() -> None:
     """Without a file there is nothing to check, and the error says what to do."""
     with pytest.raises(UsageError) as raised:
-        CliRunner().invoke(app, ["check"], catch_exceptions=False)
+        CliRunner().invoke(command_line(), ["check"], catch_exceptions=False)
     assert raised.value.exit_code == 2
     assert raised.value.help is not None
 
@@ -195,7 +195,7 @@ def test_no_file_is_wrong_usage() -> None:
 @pytest.mark.parametrize("kind", ["policy", "task"])
 def test_schemas_are_draft_07(kind: str) -> None:
     """`agentgate schema` prints a valid draft-07 schema."""
-    result = CliRunner().invoke(app, ["schema", kind])
+    result = CliRunner().invoke(command_line(), ["schema", kind])
     assert result.exit_code == 0
     schema = json.loads(result.stdout)
     assert schema["$schema"] == "http://json-schema.org/draft-07/schema#"

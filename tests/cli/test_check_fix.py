@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import app
+from agentgate.cli.main import command_line
 
 BEFORE = """\
 # what nobody may lose
@@ -49,7 +49,7 @@ limits:
 
 def fix(*arguments: str, stdin: str | None = None) -> Result:
     """Runs the command."""
-    return CliRunner().invoke(app, ["check", "--fix", "--format", "text", *arguments], input=stdin)
+    return CliRunner().invoke(command_line(), ["check", "--fix", "--format", "text", *arguments], input=stdin)
 
 
 @pytest.mark.parametrize("change", [lambda text: text, lambda text: text.replace("\n", "\r\n"), lambda text: "\ufeff" + text])

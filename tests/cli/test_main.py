@@ -122,3 +122,21 @@ def test_ctrl_c_while_it_starts(program: Program) -> None:
     (program.folder / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     program.environ["PYTHONPATH"] = f"{program.folder}:{program.environ['PYTHONPATH']}"
     assert program.agentgate("check", "policy.yaml") == Done(130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check", "--format", "loud", "policy.yaml"), "'loud' is not one of"),
+        (("run", "task.yaml", "--policy", "policy.yaml", "--approval-timeout", "0"), "greater than or equal to 1"),
+        (("run", "task.yaml", "--policy", "policy.yaml", "--approval-timeout", "soon"), "unable to parse string as a number"),
+        (("chek", "policy.yaml"), "Did you mean 'check'"),
+        (("audit", "shew"), "Did you mean 'show'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_values(arguments: tuple[str, ...], said: str, program: Program) -> None:
+    """Values are still read strictly, and names still corrected, although only what is needed is looked at."""
+    done = program.agentgate(*arguments)
+    assert done.code == 2
+    assert said in " ".join(done.err.replace("│", " ").split())

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import app
+from agentgate.cli.main import command_line
 from agentgate.errors import AgentgateError, FileError, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def _folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run(*arguments: str) -> Result:
     """Runs the command; errors are raised, as the program's own `main` would see them."""
-    result = CliRunner().invoke(app, ["test", *arguments])
+    result = CliRunner().invoke(command_line(), ["test", *arguments])
     if isinstance(result.exception, AgentgateError):
         raise result.exception
     return result
@@ -267,11 +267,11 @@ def test_a_replay_writes_tests(tmp_path: Path) -> None:
         "--to-test",
         "made.yaml",
     ]
-    replayed = CliRunner().invoke(app, ["replay", *arguments])
+    replayed = CliRunner().invoke(command_line(), ["replay", *arguments])
     assert replayed.exit_code == 0
     assert "wrote 3 cases in 3 tests to made.yaml: every distinct call, up to some of a kind" in replayed.stderr
     assert run("made.yaml").exit_code == 0
-    again = CliRunner().invoke(app, ["replay", *arguments])
+    again = CliRunner().invoke(command_line(), ["replay", *arguments])
     assert isinstance(again.exception, UsageError)
     assert "`made.yaml` exists already" in str(again.exception)
 
@@ -279,6 +279,6 @@ def test_a_replay_writes_tests(tmp_path: Path) -> None:
 def test_tests_of_standard_input_cannot_be_written() -> None:
     """A test names its policy, and standard input has no name."""
     recording = str(ROOT / "tasks" / "upgrade_customer.recorded.jsonl")
-    result = CliRunner().invoke(app, ["replay", recording, "--policy", "-", "--to-test", "made.yaml"], input=POLICY)
+    result = CliRunner().invoke(command_line(), ["replay", recording, "--policy", "-", "--to-test", "made.yaml"], input=POLICY)
     assert isinstance(result.exception, UsageError)
     assert not Path("made.yaml").exists()

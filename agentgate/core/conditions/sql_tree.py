@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -115,6 +114,8 @@ def parse(sql: str, dialect: str | None, functions: frozenset[str]) -> Statement
 
 
 def _parsed(sql: str, dialect: str | None) -> exp.Expr:
+    import logging
+
     from sqlglot.errors import SqlglotError
 
     log = logging.getLogger("sqlglot")
