@@ -1,7 +1,7 @@
 """What it costs to start: processor time of whole processes, interleaved, many times.
 
-Beside agentgate: Python doing nothing, importing typer and rich, a bare typer application, and other programs that people start all day. The
-median of each is divided by that of `python -c pass`, or of importing typer and rich, of the same run.
+Beside agentgate: Python doing nothing, importing typer and rich, a bare typer application, and other programs that people start all day.
+The median of each is divided by that of `python -c pass`, or of importing typer and rich, of the same run.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def run(options: Options) -> Report:
 
 
 _WHY = (
-    "Importing typer alone is 6 × of it, and what `check` needs besides (YAML, RE2, JSON Schema, msgspec, the operators and audits) as much again; "
-    "the rest is reading, checking and judging a thousand rules."
+    "Importing typer alone is 5 × of it; what `check` needs besides (YAML, RE2, JSON Schema, msgspec, operators, audits) is as much again; "
+    "the rest is reading the rules, and making and judging a call for each."
 )
 
 
@@ -114,7 +114,7 @@ def loading_seconds(options: Options) -> float:
     with tempfile.TemporaryDirectory() as name:
         _write(Path(name))
         for _ in range(1 if options.quick else 5):
-            command = [sys.executable, "-c", code, Path(name, "10.yaml"), Path(name, "10000.yaml")]
+            command: list[str | Path] = [sys.executable, "-c", code, Path(name, "10.yaml"), Path(name, "10000.yaml")]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=plain_environment(ROOT))
             taken.append(float(done.stdout))
     return statistics.median(taken)

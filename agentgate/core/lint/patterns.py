@@ -34,12 +34,13 @@ class Piece(Struct, frozen=True):
 Sample: TypeAlias = tuple[Piece, ...]
 
 
-def samples(pattern: str) -> list[Sample]:
+@lru_cache(maxsize=4096)
+def samples(pattern: str) -> tuple[Sample, ...]:
     """A few texts that the pattern probably matches, piece by piece; none where it is written too cleverly. RE2 has the last word."""
     try:
-        return _made(tree(pattern))
+        return tuple(_made(tree(pattern)))
     except (NotUnderstood, RecursionError, InvalidPattern):
-        return []
+        return ()
 
 
 def text_of(sample: Sample) -> str:
