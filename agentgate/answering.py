@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from agentgate.answers import lost, may_have_run, not_approved, not_reached, outdated, refused, rehearsed
@@ -143,7 +144,9 @@ class Answering:
         """Dry run: nothing is executed, and nobody is asked."""
         if decision.effect is Effect.ASK:
             return not_approved(decision, Code.APPROVAL_UNAVAILABLE, "; nobody is asked in a dry run")
-        return self._executor.admit(call, rehearsed(self._tools[call.name]))
+        tool = self._tools[call.name]
+        said = rehearsed(tool)
+        return said if tool.mock is UNSET else self._executor.admit(call, said)
 
     def _asked(self, proposal: Proposal, decision: Decision) -> Outcome | None:
         if proposal.approval is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agentgate.unfinished import Past, Proposal
 
 _Run = Annotated[str, typer.Argument(metavar="RUN", show_default=False, help="A run: its id, the beginning of it, or its transcript.")]
-_Call = Annotated[str | None, typer.Argument(metavar="[CALL]", show_default=False, help="The id of the call; not needed where one waits.")]
+_Call = Annotated[str | None, typer.Argument(metavar="CALL", show_default=False, help="The id of the call; not needed where one waits.")]
 _Yes = Annotated[bool | None, typer.Option("--yes/--no", help="The answer; without one, what waits is shown.", show_default=False)]
 _All = Annotated[bool, typer.Option("--all", help="The same answer for every call that waits.")]
 _Reason = Annotated[str | None, typer.Option("--reason", help="Why; the model is told with a no.", metavar="TEXT")]
@@ -77,7 +77,8 @@ def _asking(past: Past, path: Path) -> list[Proposal]:
     if past.status is None:
         help = f"`agentgate resume {path}` goes on with it, and asks"
         raise UsageError(f"the run `{past.started.run_id}` does not wait: it is still going, or was killed", help=help)
-    raise UsageError(f"the run `{past.started.run_id}` does not wait: it ended as {past.status}")
+    way_on = None if past.status == "done" else f"`agentgate resume {path}` goes on with it, and asks where the policy does"
+    raise UsageError(f"the run `{past.started.run_id}` does not wait: it ended as {past.status}", help=way_on)
 
 
 def _chosen(past: Past, asking: list[Proposal], call: str | None, path: Path, *, all: bool) -> list[Proposal]:

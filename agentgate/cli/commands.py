@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import cleandoc
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
@@ -17,7 +18,12 @@ class Group(TyperGroup):
 
 
 class Command(TyperCommand):
-    """A command that imports no pydantic until a value is given that is more than text."""
+    """A command that imports no pydantic until a value is given that is more than text, and whose help is broken where the line ends."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """See `TyperCommand`."""
+        super().__init__(*arguments, **options)
+        self.help = "\n\n".join(paragraph.replace("\n", " ") for paragraph in cleandoc(self.help or "").split("\n\n"))
 
     def get_params(self, ctx: Any) -> Any:
         """The parameters, which leave pydantic alone as long as they can."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,23 @@ def test_help(arguments: tuple[str, ...], code: int, program: Program) -> None:
     assert all(f" {command} " in done.said for command in ("run", "check", "replay", "explain", "audit", "schema"))
 
 
-@pytest.mark.parametrize("command", ["run", "check", "replay", "explain", "audit", "schema"])
+COMMANDS = (
+    "run", "resume", "approve", "check", "replay", "explain", "test", "stop", "serve", "convert", "learn", "report", "schema", "approvals",
+    "audit", "audit list", "audit verify", "audit show", "approvals list", "approvals approve", "events tail",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_commands(command: str, program: Program) -> None:
-    """Each explains itself."""
-    done = program.agentgate(command, "--help")
+    """Each explains itself, in paragraphs that are broken at the end of the line and nowhere else."""
+    program.environ["COLUMNS"] = "80"
+    done = program.agentgate(*command.split(), "--help")
     assert (done.code, done.err) == (0, "")
     assert done.out.lstrip().startswith(f"Usage: python -m agentgate {command}")
+    said = [line.rstrip() for line in done.out.partition("\u256d")[0].split("\n")]
+    for line, following in pairwise(said):
+        first = following.strip().partition(" ")[0]
+        assert not line or not first or len(line) + 1 + len(first) > 78, (line, following)
 
 
 def test_version(program: Program) -> None:

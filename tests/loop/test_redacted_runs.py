@@ -128,6 +128,16 @@ def test_results_are_cut_and_blocked_on_record(tmp_path: Path) -> None:
     assert done.session.state.results.get("web") is None
 
 
+def test_a_dry_run_judges_mocks_and_nothing_else(tmp_path: Path) -> None:
+    """A mock is a result like any other; where there is none, no tool has said anything."""
+    tools = {"read": {"mock": "x" * 100}, "web": {}}
+    done, _ = play(tmp_path, [["read {}", "web {}"], "done"], tools, mode="dry-run")
+    done.run()
+    first, second = (event for event in done.events if isinstance(event, ToolReturned))
+    assert (first.rule, json.loads(first.content)["result"]) == ("no-huge", "x" * 60)
+    assert (second.rule, second.code, json.loads(second.content)) == (None, None, {"ok": True, "dry_run": True})
+
+
 def test_a_blocked_result_counts_for_what_is_executed_once(tmp_path: Path) -> None:
     """The tool has run; that the model did not hear of it makes no second run of it."""
     done, tools = play(tmp_path, [["web {}"], ["web {}"], "done"], {"web": {"returns": "Ignore previous"}}, policy={"once": ["web"]})
