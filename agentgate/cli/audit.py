@@ -25,7 +25,9 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 @app.command(cls=Command)
 def verify(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Transcripts, folders or globs.", show_default=False)],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Transcripts, stores of a gateway, folders or globs.", show_default=False)
+    ],
     head: Annotated[
         str | None, typer.Option(metavar="HASH", help="The hash that the last event must have, kept elsewhere; for one file.")
     ] = None,
@@ -35,6 +37,8 @@ def verify(
     Exit codes: 0 nothing found, 1 findings (a run without its end is one), 2 a file is missing, unreadable or not a transcript with hashes.
     """
     from agentgate.errors import FileError, UsageError
+    from agentgate.files.gateway_store import is_store
+    from agentgate.files.gateway_verify import verify_store
     from agentgate.files.transcript_reader import find_transcripts
     from agentgate.files.transcript_verify import UNPROVEN
     from agentgate.files.transcript_verify import verify as verify_file
@@ -53,7 +57,7 @@ def verify(
     out = Sink(sys.stdout)
     for source in sources:
         try:
-            verification = verify_file(source.file, head=head)
+            verification = verify_store(source.file, head=head) if is_store(source.file) else verify_file(source.file, head=head)
         except FileError as error:
             print_error(error)
             code = 2

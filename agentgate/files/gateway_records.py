@@ -99,6 +99,16 @@ def decode(text: bytes) -> Record:
     return _decoder.decode(text)
 
 
+def decode_sealed(text: bytes) -> tuple[Record, int]:
+    """The record of a line, and its place in the chain.
+
+    Raises:
+        msgspec.ValidationError: it is none.
+    """
+    sealed = _decoder.decode(text)
+    return sealed, sealed.seq
+
+
 class Ids:
     """Makes ids such as `evt_019a8c3f2b71c0ffee0123456789`: later ones sort after earlier ones, and nobody guesses them."""
 

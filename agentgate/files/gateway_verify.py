@@ -1,0 +1,91 @@
+"""Audits the store of a gateway: follows its hash chain, and looks whether the columns beside each line say what the line says."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentgate.errors import FileError
+from agentgate.files.transcript_verify import UNPROVEN, Problem, Verification
+
+if TYPE_CHECKING:
+    from agentgate.files.gateway_records import Record
+
+_CHANGED = "changed, inserted or moved after it was written, or one before it was removed"
+_OTHER_HEAD = "the head is not that of this store: it was cut off, rewritten, or is another one"
+_NO_RECORD = "not a record of a gateway"
+
+
+def verify_store(path: str | Path, *, head: str | None = None) -> Verification:
+    """Audits a store. Nothing is written to it; a gateway may be using it.
+
+    Args:
+        path: the file.
+        head: the hash that its last line must have, kept elsewhere.
+
+    Raises:
+        FileError: it cannot be read, or is not the store of a gateway.
+    """
+    file = str(path)
+    try:
+        db = sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)
+        try:
+            rows = db.execute("SELECT seq, id, at, session, line, hash FROM answers ORDER BY seq")
+            return verify_rows(file, rows, head=head)
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise FileError(f"`{file}` is not the store of a gateway: {error}") from None
+
+
+def verify_rows(file: str, rows: Iterable[tuple[int, str, str, str | None, bytes, str]], *, head: str | None = None) -> Verification:
+    """The same for the rows of a store called `file`: place, id, time, session, line and hash."""
+    import msgspec
+
+    from agentgate.files.gateway_records import FIRST, decode_sealed, is_sound
+
+    problems: list[Problem] = []
+    runs: set[str] = set()
+    events, last, prev, found_at = 0, 0, FIRST, 0
+    for seq, id, at, session, line, own in rows:
+        last = seq
+        try:
+            record, place = decode_sealed(bytes(line))
+            sound = is_sound(bytes(line), prev)
+        except (msgspec.MsgspecError, TypeError, ValueError):
+            problems.append(Problem(seq, _NO_RECORD))
+            prev = own
+            continue
+        events += 1
+        runs.add(record.run)
+        if not sound or place != seq:
+            problems.append(Problem(seq, _CHANGED))
+        elif not _agree(record, id, at, session, bytes(line), own):
+            problems.append(Problem(seq, "the columns beside it were changed"))
+        found_at = seq if own == head else found_at
+        prev = own
+    notes = (UNPROVEN,) if head is None else ()
+    if head is not None and not found_at:
+        problems.append(Problem(max(last, 1), _OTHER_HEAD))
+    elif head is not None and found_at != last:
+        notes = (f"the head is that of event {found_at} of {last}: what follows was written later, or by somebody else",)
+    return Verification(
+        file=file,
+        events=events,
+        problems=tuple(problems),
+        head=prev if events else None,
+        status=f"{len(runs)} {'run' if len(runs) == 1 else 'runs'}",
+        notes=notes,
+    )
+
+
+def _agree(record: Record, id: str, at: str, session: str | None, line: bytes, own: str) -> bool:
+    """Whether what is looked up by is what the line says."""
+    try:
+        same_time = datetime.fromisoformat(at) == record.at
+    except ValueError:
+        return False
+    return same_time and (id, session) == (record.id, record.session) and line.endswith(b'"' + own.encode() + b'"}')
