@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
-from agentgate.accounts import Accounts, Share, idempotency_key
+from agentgate.accounts import Accounts
+from agentgate.clock import steady_clock
 from agentgate.core.admission import Admitted, admitted
-from agentgate.core.arguments import InvalidJson, digest, digest_arguments, parse_arguments
+from agentgate.core.arguments import arguments_hash, digest
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
 from agentgate.core.engine import compile, decide, exceeded, offered, unrunnable
@@ -30,7 +31,7 @@ from agentgate.core.events import (
     ToolReturned,
 )
 from agentgate.core.needs import noted
-from agentgate.core.once import ONCE, Earlier
+from agentgate.core.once import Earlier
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.records import for_approver, redacting
 from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
@@ -39,6 +40,7 @@ from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve, name_set, repeat_key
 from agentgate.core.stops import Halt, Switch
+from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
 Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
 """Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
 
-
 _UNESTIMATED = ModelRequest()
 
 
@@ -57,13 +58,6 @@ class Recorder(Protocol):
     """Takes every event before its consequences; raises RecordError where it cannot keep one."""
 
     def __call__(self, event: Event, /) -> None: ...
-
-
-def steady_clock(since: datetime | None = None) -> Callable[[], datetime]:
-    """A clock in UTC that starts right, or at `since` where that is later, and never goes back, whatever happens to the machine's own."""
-    monotonic, moment = time.monotonic, datetime.fromtimestamp
-    offset = max(time.time(), 0.0 if since is None else since.timestamp()) - monotonic()
-    return lambda: moment(monotonic() + offset, UTC)
 
 
 class Session:
@@ -127,10 +121,7 @@ class Session:
         self._resolve = resolve
         self._switch = switch
         self._ended_by: Halt | None = None
-        self._share = None if accounts is None else Share(accounts, self.policy.windows, self.policy.once, self.mode)
-        self._scope = None if accounts is None else accounts.scope
-        self.failure: StateError | None = None
-        """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
+        self._dealings = Dealings(accounts, self.policy.windows, self.policy.once, self.mode)
         self._remembered = remembered
         live = recorder is not None or switch is not None or accounts is not None or self.mode is not Mode.ENFORCE
         if remembered is not None and live:
@@ -214,7 +205,7 @@ class Session:
         finally:
             after, self.state = self.state, before
         if not passed:
-            self._withdraw(calls)
+            self._dealings.withheld(self.state, calls)
             for event in events:
                 if isinstance(event, CallDecided):
                     self._keep(replace(event, withheld=True))
@@ -256,19 +247,12 @@ class Session:
         self.state = at_time(self.state, self._clock())
         halt = self.halt()
         killed = None if halt is None else halt.reason
-        if self._share is None or facts is not None or not self._share.counts_cost:
-            return decide(self.policy, self.state, request, self._world(facts), killed=killed)
-        moment = self._clock()
-        try:
-            if self.failure is not None:
-                raise self.failure
-            with self._share.asking(moment) as known:
-                decision = decide(self.policy, self.state, request, self._world(known), killed=killed)
-                if decision.effect is Effect.ALLOW or (self.mode is Mode.OBSERVE and decision.code is Code.LIMIT):
-                    self._share.asked(self.state, request.reserve_usd, moment)
-            return decision
-        except StateError as error:
-            return self._failed(error)
+        if facts is None and self._dealings.count_cost:
+            return self._dealings.requested(self.state, request, self._clock(), partial(self._judge_request, request, killed))
+        return self._judge_request(request, killed, facts)
+
+    def _judge_request(self, request: ModelRequest, killed: str | None, facts: Mapping[str, str] | None) -> Decision:
+        return decide(self.policy, self.state, request, self._world(facts), killed=killed)
 
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.
@@ -291,43 +275,15 @@ class Session:
 
         To be asked immediately before each execution, and only there: what is executed once is this call's from now on.
         """
-        if self.policy.once is None and self._share is None:
-            return None
-        args_hash = digest(decision.arguments)
-        once = self.policy.once is not None and call.name in self.policy.once
-        earlier = self.state.made.get(repeat_key(call.name, args_hash)) if once else None
-        if earlier is not None and earlier.call_id != call.id and self.mode is not Mode.OBSERVE:
-            return _duplicate(earlier)
-        if self._share is None or not self._share.concerns(call):
-            return None
-        try:
-            if self.failure is not None:
-                raise self.failure
-            held = self._share.executing(self.state, call, args_hash, decision, self._clock())
-        except StateError as error:
-            return self._failed(error)
-        if held is None or self.mode is Mode.OBSERVE:
-            return None
-        if isinstance(held, Earlier):
-            return _duplicate(held)
-        return Decision(Effect.BLOCK, Code.LIMIT, held.id, f"limit `{held.id}` was reached while this call waited")
+        return self._dealings.executable(self.state, call, decision, self._clock)
 
     def earlier(self, call: ToolCall, decision: Decision) -> Earlier | None:
         """The call that this one repeats, with what is known now of what came of it."""
-        args_hash = digest(decision.arguments)
-        known = self.state.made.get(repeat_key(call.name, args_hash))
-        if known is not None or self._share is None:
-            return known
-        try:
-            return self._share.earlier(call, args_hash)
-        except StateError as error:
-            self._failed(error)
-            return None
+        return self._dealings.earlier(self.state, call, decision)
 
     def idempotency_key(self, call: ToolCall, decision: Decision) -> str:
         """What tells the effect of a call from others. For what is executed once, a repeat has the same one."""
-        once = self.policy.once is not None and call.name in self.policy.once
-        return idempotency_key(self._scope, self.state.run_id, call.name, digest(decision.arguments), None if once else call.id)
+        return self._dealings.idempotency_key(self.state, call, decision)
 
     def runnable(self, call: ToolCall, *, proposed: bool = False) -> Decision:
         """Whether a call could be executed at all, whatever the policy: what observe mode goes by. Ask before proposing it, or say so."""
@@ -346,8 +302,7 @@ class Session:
         """Takes in what was recorded before, so that the run goes on from there. Nothing is recorded again."""
         for event in events:
             self.state = evolve(self.state, event)
-            if self._share is not None:
-                self._share.remember(event)
+            self._dealings.remember((event,))
 
     def standing(self, call: ToolCall, decision: Decision) -> str | None:
         """The id of the call whose approval stands for this one too: the same tool, with exactly the same arguments, in this run."""
@@ -376,15 +331,16 @@ class Session:
             raise UsageError("decisions are recorded by `propose` alone")
         if self._remembered is not None and not self.policy.needs.matters(self.state, event):
             return
-        if self._share is None:
-            self._keep(event)
-            return
         if isinstance(event, ModelReplied):
-            self._try(lambda share: share.replied(self.state, event.cost_usd, event.at))
+            self._dealings.replied(self.state, event)
         self._keep(event)
-        if isinstance(event, ToolReturned):
-            kept = replace(event, content=self.redacted(event.content, RESULTS))
-            self._try(lambda share: share.returned(self.state, kept))
+        if isinstance(event, ToolReturned) and self._dealings.shared:
+            self._dealings.returned(self.state, replace(event, content=self.redacted(event.content, RESULTS)))
+
+    @property
+    def failure(self) -> StateError | None:
+        """How the accounts failed, if they did: from then on nothing that needs them is let through, and the run had better end."""
+        return self._dealings.failure
 
     def now(self) -> datetime:
         """The time by this session's clock."""
@@ -397,10 +353,10 @@ class Session:
         if self.policy.needs_time:
             self.state = at_time(self.state, moment)
         state, halt = self.state, self.halt(call)
-        if self._share is None or facts is not None or not self._share.concerns(call):
-            decision = self._decide(state, call, facts, halt)
+        if facts is None and self._dealings.shared and self._dealings.concern(call):
+            decision = self._dealings.judged(state, call, moment, lambda known: self._decide(state, call, known, halt))
         else:
-            decision = self._decide_sharing(self._share, call, moment, halt)
+            decision = self._decide(state, call, facts, halt)
         event = CallDecided(
             at=moment,
             step=state.steps,
@@ -426,36 +382,6 @@ class Session:
             return replace(decision, enforced=False)
         return decision
 
-    def _decide_sharing(self, share: Share, call: ToolCall, moment: datetime, halt: Halt | None) -> Decision:
-        """The same in one turn with looking up what runs share, and counting the call where it is let through."""
-        try:
-            if self.failure is not None:
-                raise self.failure
-            with share.judging(self.state, call, _hash_of(call), moment) as known:
-                decision = self._decide(self.state, call, known, halt)
-                share.let_through(self.state, call, decision, moment)
-            return replace(decision, facts={**decision.facts, **known})
-        except StateError as error:
-            return self._failed(error)
-
-    def _failed(self, error: StateError) -> Decision:
-        """The refusal of everything that needs the accounts, in observe mode too."""
-        self.failure = error
-        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, error.message, error.help)
-
-    def _try(self, account: Callable[[Share], object]) -> None:
-        """Keeps books about what has happened already; where that fails, more is counted than was used."""
-        assert self._share is not None
-        try:
-            account(self._share)
-        except StateError as error:
-            self._failed(error)
-
-    def _withdraw(self, calls: Sequence[ToolCall]) -> None:
-        """Counts calls no more that nobody ever saw."""
-        if self._share is not None:
-            self._try(lambda share: share.withheld(self.state, calls))
-
     def _world(self, facts: Mapping[str, str] | None) -> World:
         return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
 
@@ -463,25 +389,6 @@ class Session:
         if self._record is not None:
             self._record(event)
         self.state = evolve(self.state, event)
-
-
-def _hash_of(call: ToolCall) -> str:
-    """The hash of a call's arguments, before it is judged; empty where they do not parse, so that it will not be let through."""
-    try:
-        return digest(parse_arguments(call.arguments))
-    except InvalidJson:
-        return ""
-
-
-def _duplicate(earlier: Earlier) -> Decision:
-    return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, earlier.sentence)
-
-
-def arguments_hash(call: ToolCall, decision: Decision) -> str:
-    """The SHA-256 of a call's arguments: those that were parsed for the decision, or, where it fell before that, of its text."""
-    if call.args_hash:
-        return call.args_hash
-    return digest_arguments(call.arguments) if decision.arguments is None else digest(decision.arguments)
 
 
 def offered_tools(policy: Policy | CompiledPolicy, role: str | None, names: Sequence[str]) -> list[str]:

@@ -82,8 +82,8 @@ def _answer(id: str, store: str | None, state: str | None, note: str | None, *, 
 
 
 def _books(store: str | None, state: str | None) -> SqlBooks:
+    from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.store import open_books
-    from agentgate.session import steady_clock
 
     return open_books(store or StateFolder(state or DEFAULT).gateway, steady_clock())

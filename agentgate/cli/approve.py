@@ -106,8 +106,8 @@ def _named(past: Past, call: str, path: Path) -> Proposal:
 
 
 def _answer(continued: Continued, past: Past, chosen: list[Proposal], *, yes: bool, reason: str | None, by: str) -> None:
+    from agentgate.clock import steady_clock
     from agentgate.core.events import ApprovalAnswered
-    from agentgate.session import steady_clock
 
     clock = steady_clock()
     for proposal in chosen:

@@ -96,10 +96,10 @@ def _wait(out: Sink) -> Callable[[], bool]:
 
 
 def _source(url: str | None, store: str | None, state: str | None) -> Source:
+    from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.store import open_books
     from agentgate.gateway.tail import of_gateway, of_store
-    from agentgate.session import steady_clock
 
     if url is not None:
         return of_gateway(url, os.environ.get("AGENTGATE_EVENTS_KEY") or None)

@@ -34,6 +34,7 @@ from agentgate.cli.opening import (
     secrets_of,
 )
 from agentgate.cli.options import Approve
+from agentgate.clock import steady_clock
 from agentgate.core.arguments import digest
 from agentgate.core.events import Effect, Event, Mode, RunEnded, RunResumed, Sources
 from agentgate.core.policy import Policy
@@ -51,7 +52,7 @@ from agentgate.models.prices import require_price
 from agentgate.output.policy_view import limits_text
 from agentgate.output.port import Screen
 from agentgate.output.sink import Sink
-from agentgate.session import Session, steady_clock
+from agentgate.session import Session
 from agentgate.task import ModelSettings, Task
 from agentgate.tools.toolbox import TaskToolbox
 from agentgate.unfinished import Past

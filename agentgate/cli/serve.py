@@ -82,12 +82,12 @@ def serve(
         import aiohttp  # noqa: F401 - an extra
     except ImportError:
         raise UsageError("the gateway needs aiohttp, which is not installed", help="pip install -e '.[serve]'") from None
+    from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.server import Setup
     from agentgate.gateway.server import serve as run
     from agentgate.gateway.settings import settings
     from agentgate.gateway.store import SqliteStore
-    from agentgate.session import steady_clock
 
     clock = steady_clock()
     wanted = settings(
@@ -119,6 +119,7 @@ def serve(
 
 def _loader(policies: list[str], role: str | None, wanted: Settings, state: StateFolder, *, observe: bool) -> Callable[[], Bench]:
     """What reads the policy, at the start and again at SIGHUP."""
+    from agentgate.clock import steady_clock
     from agentgate.core.events import Digest, Mode, PolicyDigest
     from agentgate.core.redaction.redactor import Redactor
     from agentgate.core.redaction.secrets import known_secrets
@@ -127,7 +128,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
     from agentgate.files.stops import FileSwitch
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.stops import Stops
-    from agentgate.session import prepare, steady_clock
+    from agentgate.session import prepare
 
     clock, workdir, stops = steady_clock(), os.getcwd(), Stops(state)  # noqa: PTH109
 

@@ -9,7 +9,7 @@ from math import inf
 
 import jiter
 
-from agentgate.core.events import Json
+from agentgate.core.events import Decision, Json, ToolCall
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -134,3 +134,10 @@ def digest_arguments(text: Json) -> str:
         return digest(parse_arguments(text))
     except InvalidJson:
         return digest_text(text)
+
+
+def arguments_hash(call: ToolCall, decision: Decision) -> str:
+    """The SHA-256 of a call's arguments: those that were parsed for the decision, or, where it fell before that, of its text."""
+    if call.args_hash:
+        return call.args_hash
+    return digest_arguments(call.arguments) if decision.arguments is None else digest(decision.arguments)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from msgspec import Struct
 
+from agentgate.clock import steady_clock
 from agentgate.core.events import Json, Mode
 from agentgate.core.policy import Policy
 from agentgate.gateway.app import Gateway
@@ -20,7 +21,6 @@ from agentgate.gateway.judging import Bench
 from agentgate.gateway.server import Setup, reload, running
 from agentgate.gateway.settings import settings
 from agentgate.gateway.store import SqliteStore
-from agentgate.session import steady_clock
 from tests.core.building import policy, rule
 from tests.gateway.judged import bench
 from tests.scripted_server import Answer, ScriptedServer

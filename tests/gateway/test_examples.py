@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from agentgate.clock import steady_clock
 from agentgate.core.events import Mode, PolicyDigest
 from agentgate.files.policy_file import load_policy
 from agentgate.gateway.judging import Bench
 from agentgate.models.prices import pricing
-from agentgate.session import prepare, steady_clock
+from agentgate.session import prepare
 from agentgate.task import ModelSettings
 from tests.gateway.serving import KEY, Response, Served
 from tests.scripted_server import Answer, ScriptedServer, call, chat

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from agentgate.clock import steady_clock
 from agentgate.errors import FileError
 from agentgate.gateway.judging import Bench
-from agentgate.session import steady_clock
 from tests.core.building import policy, rule
 from tests.gateway.judged import bench
 from tests.gateway.serving import STORY, Served, call_delta, sse

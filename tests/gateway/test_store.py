@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from agentgate.clock import steady_clock
 from agentgate.core.policy import Policy
 from agentgate.errors import FileError
 from agentgate.files.transcript import Damage, Transcript
 from agentgate.files.transcript_reader import read_file
 from agentgate.gateway.store import SqliteStore
 from agentgate.replay import Judged, Replay
-from agentgate.session import steady_clock
 from tests.core.building import limit, policy, rule
 from tests.gateway.serving import Served
 from tests.scripted_server import ScriptedServer, call, chat

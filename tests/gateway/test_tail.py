@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentgate.clock import steady_clock
 from agentgate.core.events import Mode, PolicyDigest
 from agentgate.core.state import State
 from agentgate.errors import OutsideError, UsageError
@@ -20,7 +21,6 @@ from agentgate.gateway.judging import Past
 from agentgate.gateway.sql_books import SqlBooks
 from agentgate.gateway.sqlite import SqliteDatabase
 from agentgate.gateway.tail import of_gateway, of_store, tail
-from agentgate.session import steady_clock
 from tests.gateway.serving import KEY, Served
 from tests.scripted_server import ScriptedServer, call, chat
 

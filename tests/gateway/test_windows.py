@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from agentgate.clock import steady_clock
 from agentgate.core.events import Mode, Usage
 from agentgate.core.policy import Limit, Policy
 from agentgate.gateway.judging import Bench
-from agentgate.session import steady_clock
 from tests.core.building import limit, policy, rule
 from tests.gateway.judged import bench
 from tests.gateway.serving import Served
