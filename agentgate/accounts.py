@@ -118,7 +118,8 @@ class Share:
         """A turn in which a call is judged; gives what there is to know."""
         with self._accounts.turn():
             windows = [window for window in self._windows if window.counts(call.name)]
-            known = {window.id: self._used(window, at).fact for window in windows}
+            # A run that was killed before it recorded the decision has counted this very call already.
+            known = {window.id: self._used(window, at, (state.run_id, call.id)).fact for window in windows}
             earlier = self._accounts.earlier(call.name, args_hash) if args_hash and self._covers(call) else None
             if earlier is not None and earlier.run_id != state.run_id:
                 known[ONCE] = earlier.fact
@@ -210,8 +211,8 @@ class Share:
         for window in self._of_cost:
             self._accounts.enter(window.id, state.run_id, f"request {state.steps + 1}", cost, at)
 
-    def _used(self, window: Window, at: datetime) -> Used:
-        used = self._accounts.used(window.id, at - window.length, window.value, window.length)
+    def _used(self, window: Window, at: datetime, besides: tuple[str, str] | None = None) -> Used:
+        used = self._accounts.used(window.id, at - window.length, window.value, window.length, besides)
         rehearsed = self._rehearsed[window.id]
         return Used(used.amount + rehearsed, used.until) if rehearsed else used
 

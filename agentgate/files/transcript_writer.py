@@ -135,7 +135,8 @@ class TranscriptWriter:
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             self._broken = self._broken or f"the transcript `{self.path}` is closed"
-            self._disk.close(descriptor)
+            with suppress(OSError):  # what is in it was synced, event by event
+                self._disk.close(descriptor)
 
     def __enter__(self) -> Self:
         return self

@@ -118,6 +118,8 @@ class BreakableDisk(Disk):
     def close(self, descriptor: int) -> None:
         del self._open[descriptor]
         super().close(descriptor)
+        with self._faults.around("close"):
+            pass
 
     def process_gone(self) -> None:
         """The system closes what a process leaves open, and with it goes the lock."""

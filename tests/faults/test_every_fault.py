@@ -101,7 +101,7 @@ def undisturbed(folder: Path) -> Faults:
 
 def test_undisturbed(tmp_path: Path) -> None:
     """The run touches everything that can break: the disk, the accounts, a person, the tools."""
-    assert set(undisturbed(tmp_path / "run").log) == {"open", "write", "fsync", "begin", "commit", "ask", "tool"}
+    assert set(undisturbed(tmp_path / "run").log) == {"open", "write", "fsync", "close", "begin", "commit", "ask", "tool"}
 
 
 def faulty(folder: Path, *, kind: type[Faults] = Faults, **fault: Any) -> Iterator[tuple[Story, Faults]]:
@@ -117,16 +117,16 @@ def faulty(folder: Path, *, kind: type[Faults] = Faults, **fault: Any) -> Iterat
 
 @pytest.mark.parametrize("number", ERRORS, ids=lambda number: errno.errorcode[number])
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from-then-on"])
-@pytest.mark.parametrize("operation", ["open", "write", "fsync"])
+@pytest.mark.parametrize("operation", ["open", "write", "fsync", "close"])
 def test_the_disk_fails(operation: str, number: int, lasting: bool, tmp_path: Path) -> None:
-    """At the n-th write, fsync or open, for every n: what is not on disk is not executed, the chain stays whole, and the run can go on."""
+    """At every write, fsync, open and close: what is not on disk is not executed, the chain stays whole, and the run can go on."""
     count = 0
     for story, _ in faulty(tmp_path / "run", how=FAIL, only=(operation,), number=number, lasting=lasting):
         story.life.check()
         assert "run_ended" not in [event["type"] for event in story.life.records()[:-1]]
         story.finish()
         count += 1
-    assert count >= 2 if operation == "open" else count > 20
+    assert count >= 2 if operation in ("open", "close") else count > 20
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO], ids=lambda number: errno.errorcode[number])
@@ -221,6 +221,19 @@ def test_killed_in_two_calls_of_one_answer(tmp_path: Path) -> None:
     answers = [(event["call_id"], event["unknown"]) for event in life.records() if event["type"] == "tool_returned"]
     assert answers == [("call_1", True), ("call_2", True)]
     assert life.done
+
+
+def test_a_call_does_not_use_up_its_own_limit(tmp_path: Path) -> None:
+    """Killed once it was counted, and before it was decided on record: it is counted once, and executed where there is room for one."""
+    world, accounts = World(("read",)), MemoryAccounts()
+    policy = loaded({"rules": [{"id": "read", "allow": "read"}], "limits": {"tools": {"read": {"per_day": 1}}}}, tmp_path)
+    life = Life(tmp_path, policy, [['read {"n": 1}', 'read {"n": 2}'], "done"], world, accounts=accounts)
+    assert life.begin(Faults(0, AFTER, only=("commit",))) is None
+    assert [call for _, _, call in accounts.entries] == ["call_1"]
+    assert life.go_on() is not None
+    life.check(ended=True)
+    assert world.effects == ['call_1 read {"n": 1}']
+    assert [call for _, _, call in accounts.entries] == ["call_1"]
 
 
 def test_a_second_fault_while_it_goes_on(tmp_path: Path) -> None:
