@@ -62,6 +62,8 @@ def approve(
             _show(asking if call is None else [_named(past, call, path)], path)
             raise typer.Exit(1 if asking else 0)
         chosen = _chosen(past, asking, call, path, all=all)
+        if yes:
+            _check_known(chosen, path)
         _answer(continued, past, chosen, yes=yes, reason=reason, by=f"{by or _who()} (agentgate approve)")
     _said(chosen, path, yes=yes, left=len(asking) - len(chosen))
 
@@ -90,6 +92,18 @@ def _chosen(past: Past, asking: list[Proposal], call: str | None, path: Path, *,
         _show(asking, path)
         raise UsageError(f"{len(asking)} calls wait", help="name one of them, or answer them alike with --all")
     return asking
+
+
+def _check_known(chosen: list[Proposal], path: Path) -> None:
+    """Whether what is approved could still be executed.
+
+    Raises:
+        UsageError: the record does not hold it.
+    """
+    for proposal in chosen:
+        if proposal.lost:
+            message = f"the call `{proposal.call.id}` cannot be executed any more: parts of its arguments were taken out of the record"
+            raise UsageError(message, help=f"--no; or `agentgate resume {path}`, which tells the model to propose it again")
 
 
 def _named(past: Past, call: str, path: Path) -> Proposal:
@@ -144,7 +158,8 @@ def _show(asking: list[Proposal], path: Path) -> None:
         out.write(f"? {call_text(proposal.call.name, proposal.call.arguments, ascii=out.ascii)}\n  {reason}\n")
         if proposal.lost:
             out.write("  parts of its arguments were taken out of the record: it cannot be executed any more\n")
-        command = f"agentgate approve {shlex.quote(str(path))} {shlex.quote(str(proposal.call.id))} --yes"
+        answer = "--no" if proposal.lost else "--yes"
+        command = f"agentgate approve {shlex.quote(str(path))} {shlex.quote(str(proposal.call.id))} {answer}"
         out.write(f"  {safe(command, ascii=out.ascii)}\n")
     if not asking:
         out.write(f"nothing waits for an answer; agentgate resume {safe(shlex.quote(str(path)), ascii=out.ascii)} goes on\n")

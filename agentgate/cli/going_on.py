@@ -144,6 +144,10 @@ def _loaded(wanted: ToResume, past: Past) -> tuple[Task, Policy, Sources]:
         raise UsageError("nobody knows where the task of this run is", help="name it with --task FILE")
     if not policy_files:
         raise UsageError("nobody knows where the policy of this run is", help="name it with --policy FILE")
+    for option, named, files in (("--task", wanted.task, [task_file]), ("--policy", wanted.policy, policy_files)):
+        gone = [file for file in files if not named and not os.path.lexists(file)]
+        if gone:
+            raise FileError(f"`{gone[0]}` is not there any more", help=f"{option} FILE names where it is now")
     task = load_task(task_file)
     policy = load_policy(*policy_files)
     state = str(Path(wanted.state or were.state or DEFAULT).absolute())

@@ -112,6 +112,19 @@ def test_answers_that_are_refused(program: Program) -> None:
     assert missing.code == 2
 
 
+def test_what_the_record_does_not_hold_is_not_approved(tmp_path: Path) -> None:
+    """Whoever says yes would expect it to run; the model is told to propose it again."""
+    program = Program(tmp_path, policy={"redact": [{"detect": "email_addresses"}]})
+    waiting(program, call("send", {"to": "anna@example.com"}, id="a"))
+    shown = program.agentgate("approve", "run.jsonl")
+    assert "cannot be executed any more\n  agentgate approve run.jsonl a --no\n" in shown.out
+    done = program.agentgate("approve", "run.jsonl", "--yes")
+    assert (done.code, "`a` cannot be executed any more" in done.err) == (2, True)
+    _, server = resumed(program)
+    assert executed(program) == []
+    assert "propose it again" in server.requests[0].body["messages"][2]["content"]
+
+
 def test_several_calls_wait(program: Program) -> None:
     """One must be named, or all be answered alike."""
     with ScriptedServer(chat(calls=[SEND, call("send", {"to": "bob"}, id="c")])) as server:
@@ -161,7 +174,8 @@ def test_files_that_have_moved_are_named(program: Program, tmp_path: Path) -> No
     """Their content is what counts."""
     waiting(program)
     (tmp_path / "policy.yaml").rename(tmp_path / "moved.yaml")
-    assert resumed(program)[0].code == 2
+    lost, _ = resumed(program)
+    assert (lost.code, "is not there any more" in lost.err, "--policy FILE" in lost.err) == (2, True, True)
     assert resumed(program, "--policy", "moved.yaml")[0].code == 1
     assert resumed(program, "--approve", "never")[0].code == 0  # from now on it is known where it is
 
