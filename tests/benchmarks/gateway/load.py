@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 
 TOOLS = [
     {
@@ -17,13 +18,19 @@ TOOLS = [
     }
     for name in ("read", "write", "search")
 ]
-_BODY = json.dumps(
-    {
-        "model": "stub",
-        "messages": [{"role": "system", "content": "You are a careful agent. " * 8}, {"role": "user", "content": "Read the notes."}],
-        "tools": TOOLS,
-    }
-).encode()
+_BODY = {
+    "model": "stub",
+    "messages": [{"role": "system", "content": "You are a careful agent. " * 8}, {"role": "user", "content": "Read the notes."}],
+    "tools": TOOLS,
+}
+
+
+def request(port: int, headers: Mapping[str, str], **more: object) -> bytes:
+    """A request as bytes."""
+    body = json.dumps({**_BODY, **more}).encode()
+    given = {"Host": f"127.0.0.1:{port}", "Content-Type": "application/json", "Content-Length": len(body), **headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    return f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 class Client(asyncio.Protocol):
@@ -70,19 +77,13 @@ class Client(asyncio.Protocol):
         self._transport.write(self._request)  # type: ignore[attr-defined]
 
 
-async def load(port: int, connections: int, seconds: float) -> dict[str, float]:
+async def load(port: int, connections: int, seconds: float, headers: Mapping[str, str]) -> dict[str, float]:
     """Requests per second, and how long they took, in milliseconds."""
-    lines = (
-        "POST /v1/chat/completions HTTP/1.1",
-        f"Host: 127.0.0.1:{port}",
-        "Content-Type: application/json",
-        f"Content-Length: {len(_BODY)}",
-    )
-    head = "\r\n".join(lines) + "\r\n\r\n"
+    asked = request(port, headers)
     took: list[float] = []
     began = time.perf_counter()
     made = [
-        await asyncio.get_running_loop().create_connection(lambda: Client(head.encode() + _BODY, began + seconds, took), "127.0.0.1", port)
+        await asyncio.get_running_loop().create_connection(lambda: Client(asked, began + seconds, took), "127.0.0.1", port)
         for _ in range(connections)
     ]
     await asyncio.gather(*(client.done for _, client in made))
