@@ -17,7 +17,7 @@ from tests.benchmarks.machine import machine
 from tests.benchmarks.report import Options, Report, say
 from tests.benchmarks.writing import as_markdown, as_text
 
-BENCHMARKS = ("decision", "start_up", "memory", "replay")
+BENCHMARKS = ("decision", "patterns", "replay", "start_up", "durability", "memory")
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,153 @@
+"""What a durable record of every event costs beside the bare disk, and how fast a long chain is verified.
+
+An fsync costs what the disk and everybody on it make it cost, so the bare rate (the same bytes written and synced, one after the other) is
+measured in turn with the recorder's, one event after the other; the ratio is the median over many turns.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import jiter
+
+from agentgate.core.events import Event, Mode, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
+from agentgate.files.transcript_verify import verify
+from agentgate.files.transcript_writer import Disk, TranscriptWriter
+from agentgate.session import Session, ToolCall
+from tests.benchmarks.decision import ARGUMENTS, TOOL, policy
+from tests.benchmarks.report import Aim, Options, Report, Table
+
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_TURN = 50
+"""Events in each turn."""
+
+
+class _Unsynced(Disk):
+    """For making a long transcript, which nobody needs to survive anything."""
+
+    def fsync(self, descriptor: int) -> None:
+        """Does nothing."""
+
+
+def run(options: Options) -> Report:
+    """Measures writing, then verifying."""
+    turns = 10 if options.quick else 60
+    events = 20_000 if options.quick else 1_000_000
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DISK")) as name:
+        bare, durable, busy = _rates(Path(name), turns)
+        ratio = statistics.median(own / disk for own, disk in zip(durable, bare, strict=True))
+        transcript = Path(name, "long.jsonl")
+        written = _write(transcript, events)
+        size = transcript.stat().st_size
+        verified = _processor_seconds(lambda: _verify(transcript, written))
+        limit = _processor_seconds(lambda: _read_and_hash(transcript))
+    rows = [
+        ("write and fsync of the same bytes", statistics.median(bare), 1.0),
+        ("agentgate: decide or record, chain, write, fsync", statistics.median(durable), ratio),
+    ]
+    reading = [
+        ("bare: JSON read, written canonically, SHA-256", written / limit, size / limit / 1e6, 1.0),
+        ("agentgate audit verify: chain, order, types, story", written / verified, size / verified / 1e6, limit / verified),
+    ]
+    return Report(
+        "durability",
+        "python -m tests.benchmarks durability",
+        [
+            Table("a durable write for each event", ("what", "events/s", "of the bare rate"), rows),
+            Table(f"verifying a chain of {written:,} events", ("what", "events/s", "MB/s", "of the bare rate"), reading),
+        ],
+        [
+            Aim("events/s with a durable write each, of the bare fsync rate", ratio * 100, least=90.0, unit="%", missed=_WHY.format(busy)),
+        ],
+        [f"agentgate's own part of an event is {busy:.0f} µs of processor time; the rest is the disk"],
+    )
+
+
+_WHY = "The own part ({:.0f} µs: decision, JSON, SHA-256, reading the line back) weighs the more the quicker the disk is."
+
+
+def _rates(folder: Path, turns: int) -> tuple[list[float], list[float], float]:
+    """Events/s of the bare disk and of the recorder in each turn, and the processor time of one recorded event in µs, fsync left out."""
+    bare, durable = [], []
+    disk = Disk()
+    busy = _own_part(folder)
+    with TranscriptWriter(folder / "run.jsonl") as writer:
+        session = Session(policy(100), tools=[TOOL], recorder=writer)
+        session.record(_started())
+        calls = iter([ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(turns * _TURN)])
+        line = b"x" * 700
+        descriptor = disk.open(str(folder / "bare"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        for _ in range(turns):
+            seconds = [0.0, 0.0]
+            for _ in range(_TURN):
+                began = time.perf_counter()
+                disk.write(descriptor, line)
+                disk.fsync(descriptor)
+                between = time.perf_counter()
+                session.propose(next(calls))
+                seconds[0] += between - began
+                seconds[1] += time.perf_counter() - between
+            bare.append(_TURN / seconds[0])
+            durable.append(_TURN / seconds[1])
+        disk.close(descriptor)
+    return bare, durable, busy
+
+
+def _own_part(folder: Path) -> float:
+    with TranscriptWriter(folder / "unsynced.jsonl", disk=_Unsynced()) as writer:
+        session = Session(policy(100), tools=[TOOL], recorder=writer)
+        session.record(_started())
+        calls = [ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(2_000)]
+        return _processor_seconds(lambda: [session.propose(call) for call in calls]) / len(calls) * 1e6
+
+
+def _started() -> RunStarted:
+    return RunStarted(at=_AT, run_id="benchmark", mode=Mode.ENFORCE, model="scripted", messages=({"role": "user", "content": "hello"},))
+
+
+def _write(path: Path, events: int) -> int:
+    """A whole run of about so many events, as agentgate records it."""
+    with TranscriptWriter(path, disk=_Unsynced()) as writer:
+        session = Session(policy(100), tools=[TOOL], recorder=writer)
+        session.record(_started())
+        for event in _steps(session, events):
+            session.record(event)
+        session.record(RunEnded(at=session.now(), status="done", totals=session.state.totals))
+        return writer.head.events
+
+
+def _steps(session: Session, events: int) -> Iterator[Event]:
+    for number in range(events // 3):
+        call = ToolCall(f"call_{number}", "customer_db", ARGUMENTS)
+        wanted = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        message = {"role": "assistant", "content": None, "tool_calls": [wanted]}
+        yield ModelReplied(at=session.now(), step=number + 1, message=message, finish_reason="tool_calls", usage=Usage(100, 20))
+        session.propose(call)
+        yield ToolReturned(at=session.now(), call_id=call.id, executed=True, ok=True, content='{"ok": true, "result": "fine"}')
+
+
+def _verify(path: Path, events: int) -> None:
+    found = verify(path)
+    assert found.ok, found.problems[:3]
+    assert found.events == events
+
+
+def _read_and_hash(path: Path) -> None:
+    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+    with path.open("rb") as file:
+        for line in file:
+            sha256(encode(jiter.from_json(line)).encode()).hexdigest()
+
+
+def _processor_seconds(work: object) -> float:
+    began = time.process_time()
+    work()  # type: ignore[operator]
+    return time.process_time() - began
