@@ -18,10 +18,10 @@ from pathlib import Path
 
 import jiter
 
-from agentgate.core.events import Event, Mode, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
+from agentgate.core.events import Event, Mode, ModelReplied, RunEnded, RunStarted, ToolCall, ToolReturned, Usage
 from agentgate.files.transcript_verify import verify
 from agentgate.files.transcript_writer import Disk, TranscriptWriter
-from agentgate.session import Session, ToolCall
+from agentgate.session import Session
 from tests.benchmarks.decision import ARGUMENTS, TOOL, policy
 from tests.benchmarks.report import Aim, Options, Report, Table
 

@@ -36,7 +36,7 @@ def _pair(converse: Callable[[int], str]) -> tuple[float, float, float]:
     """Seconds of processor time and of waiting that a step takes, and of processor time that a conversation takes besides."""
     few, many = _taken(converse, FEW), _taken(converse, MANY)
     step = (many[0] - few[0]) / (MANY - FEW)
-    return step, (many[1] - few[1]) / (MANY - FEW), few[0] - FEW * step
+    return step, (many[1] - few[1]) / (MANY - FEW), max(few[0] - FEW * step, 0.0)
 
 
 def _taken(converse: Callable[[int], str], steps: int) -> tuple[float, float]:
