@@ -258,6 +258,7 @@ def test_answers_that_are_none(tools: Starter, name: str) -> None:
         assert (outcome.ok, outcome.executed) == (False, True)
         assert said in json.loads(outcome.content)["error"]
         assert TOKEN not in outcome.content
+        assert len(server.requests) == 1, "nothing that may have had its effect is tried again"
         assert result(run)["body"] == "fine"
 
 
