@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_Store = Annotated[str | None, typer.Option("--store", help="The gateway's database.", envvar="AGENTGATE_STORE", metavar="PATH")]
+_Store = Annotated[str | None, typer.Option("--store", help="The gateway's database.", envvar="AGENTGATE_STORE", metavar="PATH|URL")]
 _Id = Annotated[str, typer.Argument(help="The id of the question.", metavar="ID")]
 _Note = Annotated[str | None, typer.Option("--note", help="Why; it is recorded.", metavar="TEXT")]
 

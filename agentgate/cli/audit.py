@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Group, help="Verify, show and list transcripts.", no_args_is_help=True)
 app.command("list", cls=Command)(list_runs)
 
+_ELSEWHERE = ("postgresql://", "postgres://")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,15 +39,13 @@ def verify(
     Exit codes: 0 nothing found, 1 findings (a run without its end is one), 2 a file is missing, unreadable or not a transcript with hashes.
     """
     from agentgate.errors import FileError, UsageError
-    from agentgate.files.gateway_store import is_store
-    from agentgate.files.gateway_verify import verify_store
     from agentgate.files.transcript_reader import find_transcripts
     from agentgate.files.transcript_verify import UNPROVEN
-    from agentgate.files.transcript_verify import verify as verify_file
     from agentgate.output.errors import print_error
     from agentgate.output.sink import Sink
 
-    sources = find_transcripts(files)
+    sources = [given for given in files if given.startswith(_ELSEWHERE)]
+    sources += [source.file for source in find_transcripts(given for given in files if not given.startswith(_ELSEWHERE))]
     if head is not None:
         head = head.lower()
         if _HASH.fullmatch(head) is None:
@@ -57,7 +57,7 @@ def verify(
     out = Sink(sys.stdout)
     for source in sources:
         try:
-            verification = verify_store(source.file, head=head) if is_store(source.file) else verify_file(source.file, head=head)
+            verification = _verified(source, head)
         except FileError as error:
             print_error(error)
             code = 2
@@ -106,6 +106,23 @@ def show(
         screen.note("these events have no hashes: whether somebody changed them cannot be told")
     if not transcript.intact:
         raise typer.Exit(1)
+
+
+def _verified(file: str, head: str | None) -> Verification:
+    """Audits a transcript, or the store of a gateway."""
+    from agentgate.files.gateway_store import is_store
+    from agentgate.files.gateway_verify import verify_rows, verify_store
+    from agentgate.files.transcript_verify import verify as verify_file
+
+    if not file.startswith(_ELSEWHERE):
+        return verify_store(file, head=head) if is_store(file) else verify_file(file, head=head)
+    from agentgate.gateway.postgres import PostgresDatabase
+
+    database = PostgresDatabase(file, os.environ, make=False)
+    try:
+        return verify_rows(database.shown, database.lines(), head=head)
+    finally:
+        database.close()
 
 
 def _read_run(file: str) -> Transcript:

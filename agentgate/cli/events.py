@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentgate.cli.commands import Command, Group
 from agentgate.cli.options import State
 from agentgate.errors import UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="events",
+    cls=Group,
     help="What a gateway decided.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -50,11 +52,11 @@ def _events() -> None:
     """Keeps `tail` a command of its own."""
 
 
-@app.command("tail")
+@app.command("tail", cls=Command)
 def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with those that come, until Ctrl-C.")] = False,
     url: Annotated[str | None, typer.Option("--url", help="Ask a gateway at this address, not a store.", metavar="URL")] = None,
-    store: Annotated[str | None, typer.Option("--store", help="The gateway's database.", envvar="AGENTGATE_STORE", metavar="PATH")] = None,
+    store: Annotated[str | None, typer.Option("--store", help="Its database.", envvar="AGENTGATE_STORE", metavar="PATH|URL")] = None,
     state: State = None,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=1000, help="How many of those that are there.", metavar="N")] = 10,
     since: Annotated[str | None, typer.Option("--since", help="All after this event or time.", metavar="ID|TIME")] = None,

@@ -43,7 +43,7 @@ _Observe = Annotated[bool, typer.Option("--observe", help="Record decisions, enf
 _OnBlock = Annotated[OnBlock, typer.Option("--on-block", help="error: status 409; repair: tell the model and ask it again.")]
 _Store = Annotated[
     str | None,
-    typer.Option("--store", help="The database of sessions and events.", envvar="AGENTGATE_STORE", metavar="PATH"),
+    typer.Option("--store", help="The database of sessions and events.", envvar="AGENTGATE_STORE", metavar="PATH|URL"),
 ]
 _MaxBody = Annotated[int, typer.Option("--max-body", min=1, help="Bytes of a request at most.", metavar="BYTES")]
 _Timeout = Annotated[float, typer.Option("--upstream-timeout", min=0.1, help="Seconds that the upstream may be silent.", metavar="SECONDS")]
@@ -87,7 +87,7 @@ def serve(
     from agentgate.gateway.server import Setup
     from agentgate.gateway.server import serve as run
     from agentgate.gateway.settings import settings
-    from agentgate.gateway.store import SqliteStore
+    from agentgate.gateway.store import open_store
 
     clock = steady_clock()
     wanted = settings(
@@ -110,7 +110,7 @@ def serve(
         Setup(
             settings=wanted,
             load=load,
-            open_store=lambda: SqliteStore(store or _default_store(folder), clock),
+            open_store=lambda: open_store(store or _default_store(folder), clock),
             say=_say,
             ready=lambda port: _announce(wanted, bench, port),
         )

@@ -17,6 +17,7 @@ from agentgate.gateway.sqlite import BUSY_SECONDS, SqliteDatabase
 
 T = TypeVar("T")
 
+SCHEMES = ("postgresql://", "postgres://")
 _MOST_AT_ONCE = 512
 """Jobs of one transaction, at most."""
 
@@ -78,7 +79,10 @@ class GroupStore:
                         self._do(jobs)
                         await loop.run_in_executor(self._thread, self._books.end)
                 except Exception as error:  # whatever it was: nobody may wait for ever, and nothing may count
-                    self._books.undo()
+                    if self._threaded:
+                        await loop.run_in_executor(self._thread, self._books.undo)
+                    else:
+                        self._books.undo()
                     for job in jobs:
                         job.error = RecordError(f"the store cannot be written: {error}")
                 for job in jobs:
@@ -140,12 +144,38 @@ class SqliteStore(GroupStore):
         super().__init__(SqlBooks(SqliteDatabase(os.fspath(path), wait=0.0), clock, keeping), threaded=False)
 
 
-def open_books(path: str | Path, clock: Callable[[], datetime]) -> SqlBooks:
+def open_store(where: str | Path, clock: Callable[[], datetime], keeping: Keeping = Keeping()) -> GroupStore:  # noqa: B008 - frozen
+    """The store of a gateway: a file, or a PostgreSQL database by its URL.
+
+    Raises:
+        FileError: the path names something that is no database of ours.
+        UsageError: the URL cannot be understood.
+        OutsideError: there is no such database.
+    """
+    if not is_url(where):
+        return SqliteStore(where, clock, keeping)
+    from agentgate.gateway.postgres import PostgresDatabase
+
+    return GroupStore(SqlBooks(PostgresDatabase(str(where), os.environ), clock, keeping), threaded=True)
+
+
+def open_books(where: str | Path, clock: Callable[[], datetime]) -> SqlBooks:
     """The books for a command, each change durable by itself.
 
     Raises:
         FileError: there is no such store.
+        UsageError: the URL cannot be understood.
+        OutsideError: there is no such database.
     """
-    if not Path(path).exists():
-        raise FileError(f"there is no store at `{path}`", help="`agentgate serve --store PATH` makes one")
-    return SqlBooks(SqliteDatabase(os.fspath(path), wait=BUSY_SECONDS), clock)
+    if is_url(where):
+        from agentgate.gateway.postgres import PostgresDatabase
+
+        return SqlBooks(PostgresDatabase(str(where), os.environ, make=False), clock)
+    if not Path(where).exists():
+        raise FileError(f"there is no store at `{where}`", help="`agentgate serve --store PATH` makes one")
+    return SqlBooks(SqliteDatabase(os.fspath(where), wait=BUSY_SECONDS), clock)
+
+
+def is_url(where: str | Path) -> bool:
+    """Whether a store is a database elsewhere, rather than a file."""
+    return str(where).startswith(SCHEMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -62,11 +63,11 @@ class Tab:
         """See `Accounts.enter`. What a request costs is entered for the request, which parallel ones of a session share no name with."""
         cost = limit in self._of_cost
         self._settled = self._settled or cost
-        self._open_books.use_up(self._account, limit, self._request, "" if cost else call_id, amount, at)
+        self._open_books.use_up(self._account, limit, self._request, "" if cost else _name(call_id), amount, at)
 
     def strike(self, run_id: str, call_id: str) -> None:
         """See `Accounts.strike`."""
-        self._open_books.give_back(self._account, self._request, call_id)
+        self._open_books.give_back(self._account, self._request, _name(call_id))
 
     def earlier(self, tool: str, args_hash: str) -> Earlier | None:
         """See `Accounts.earlier`."""
@@ -86,3 +87,8 @@ class Tab:
     def _open_books(self) -> Books:
         assert self._books is not None, "counted only while a job has the books"
         return self._books
+
+
+def _name(call_id: str) -> str:
+    """The id of a call, which a model chose, as every database can keep it."""
+    return json.dumps(call_id)

@@ -20,7 +20,7 @@ from agentgate.gateway.app import Gateway
 from agentgate.gateway.judging import Bench
 from agentgate.gateway.server import Setup, reload, running
 from agentgate.gateway.settings import settings
-from agentgate.gateway.store import SqliteStore
+from agentgate.gateway.store import open_store
 from tests.core.building import policy, rule
 from tests.gateway.judged import bench
 from tests.scripted_server import Answer, ScriptedServer
@@ -95,6 +95,7 @@ class Served(Client):
         mode: Mode = Mode.ENFORCE,
         role: str | None = None,
         environ: Mapping[str, str] | None = None,
+        store: str | None = None,
         **options: Any,
     ) -> None:
         """Prepares it.
@@ -106,6 +107,7 @@ class Served(Client):
             mode: of the gateway.
             role: of the gateway.
             environ: where keys are.
+            store: the address of a database, in place of a file in the folder.
             options: see `settings`.
         """
         url = upstream if isinstance(upstream, str) else upstream.url
@@ -113,7 +115,7 @@ class Served(Client):
         self._setup = Setup(
             settings=settings(upstream=url, environ=environ or {}, port=0, **options),
             load=(lambda: bench(on, mode, role, steady_clock())) if isinstance(on, Policy) else on,
-            open_store=lambda: SqliteStore(folder / "gateway.db", steady_clock()),
+            open_store=lambda: open_store(store or folder / "gateway.db", steady_clock()),
             say=self.said.append,
         )
         self.port = 0
