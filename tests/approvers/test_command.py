@@ -120,7 +120,7 @@ def test_names_of_no_approver(name: str) -> None:
 
 def test_a_signed_question_can_be_checked(tmp_path: Path) -> None:
     """By a program in a few lines, as the documentation shows."""
-    documented = (Path(__file__).parents[2] / "APPROVALS.md").read_text()
+    documented = (Path(__file__).parents[2] / "tasks" / "README.md").read_text()
     program = documented.partition("```python\n")[2].partition("```")[0]
     script = tmp_path / "approve.py"
     script.write_text(program)
