@@ -1,0 +1,1 @@
+"""Bytes that nobody meant, at every place where bytes come in: only our own errors come out."""
