@@ -7,6 +7,7 @@ import http.client
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -96,6 +97,7 @@ class Served(Client):
         role: str | None = None,
         environ: Mapping[str, str] | None = None,
         store: str | None = None,
+        clock: Callable[[], datetime] | None = None,
         **options: Any,
     ) -> None:
         """Prepares it.
@@ -108,14 +110,16 @@ class Served(Client):
             role: of the gateway.
             environ: where keys are.
             store: the address of a database, in place of a file in the folder.
+            clock: the time; the real one by default.
             options: see `settings`.
         """
         url = upstream if isinstance(upstream, str) else upstream.url
         self.said: list[str] = []
+        now = clock or steady_clock()
         self._setup = Setup(
             settings=settings(upstream=url, environ=environ or {}, port=0, **options),
-            load=(lambda: bench(on, mode, role, steady_clock())) if isinstance(on, Policy) else on,
-            open_store=lambda: open_store(store or folder / "gateway.db", steady_clock()),
+            load=(lambda: bench(on, mode, role, now)) if isinstance(on, Policy) else on,
+            open_store=lambda: open_store(store or folder / "gateway.db", now),
             say=self.said.append,
         )
         self.port = 0

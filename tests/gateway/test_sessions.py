@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.core.building import limit, policy, rule
+from tests.core.building import Clock, limit, policy, rule
 from tests.gateway.serving import KEY, Served
 from tests.scripted_server import ScriptedServer, call, chat
 
@@ -89,3 +89,13 @@ def test_events_of_a_session(tmp_path: Path) -> None:
         gateway.ask(session="b")
         assert [event["session"] for event in gateway.events("?session=b")] == ["b"]
         assert [event["session"] for event in gateway.events()] == ["b", "a"]
+
+
+def test_a_session_without_requests_is_forgotten(tmp_path: Path) -> None:
+    """After a day; every request keeps it for another one, also across a restart."""
+    clock = Clock()
+    with ScriptedServer(*calls(*["read"] * 6)) as upstream:  # type: ignore[arg-type]
+        for hours, statuses in ((0, [200, 200]), (23, [200, 409]), (23, [409]), (25, [200])):
+            clock.wait(hours * 3600)
+            with Served(tmp_path, upstream, ON, clock=clock) as gateway:
+                assert [gateway.ask(session="a").status for _ in statuses] == statuses
