@@ -120,7 +120,7 @@ def _verified(file: str, head: str | None) -> Verification:
 
     database = PostgresDatabase(file, os.environ, make=False)
     try:
-        return verify_rows(database.shown, database.lines(), head=head)
+        return verify_rows(database.shown, database.lines(), head=head, after=database.beginning())
     finally:
         database.close()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from agentgate.core.policy import Policy
     from agentgate.files.state_folder import StateFolder
+    from agentgate.gateway.books import Keeping
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.settings import Settings
     from agentgate.models.prices import Pricing
@@ -50,6 +53,14 @@ _Timeout = Annotated[float, typer.Option("--upstream-timeout", min=0.1, help="Se
 _Hosts = Annotated[list[str], typer.Option("--allow-host", help="A further name that requests may be addressed to.", metavar="NAME")]
 _Origins = Annotated[list[str], typer.Option("--allow-origin", help="A web page that may call the gateway.", metavar="ORIGIN")]
 
+_SessionTtl = Annotated[
+    str, typer.Option("--session-ttl", help="How long a session without requests is remembered: 90m, 24h, 7d.", metavar="TIME")
+]
+_ApprovalTtl = Annotated[str, typer.Option("--approval-ttl", help="How long a question and its answer stand.", metavar="TIME")]
+_KeepEvents = Annotated[
+    str | None, typer.Option("--keep-events", help="Removes events that are older, for instance 90d; none by default.", metavar="TIME")
+]
+
 
 def serve(
     policy: Policies = [],  # noqa: B006 - typer reads the default, nobody changes it
@@ -66,6 +77,9 @@ def serve(
     upstream_timeout: _Timeout = 600.0,
     allow_host: _Hosts = [],  # noqa: B006
     allow_origin: _Origins = [],  # noqa: B006
+    session_ttl: _SessionTtl = "24h",
+    approval_ttl: _ApprovalTtl = "24h",
+    keep_events: _KeepEvents = None,
 ) -> None:
     """Serves an OpenAI-compatible gateway that enforces a policy on the model's answers.
 
@@ -90,6 +104,7 @@ def serve(
     from agentgate.gateway.store import open_store
 
     clock = steady_clock()
+    keeping = _keeping(session_ttl, approval_ttl, keep_events)
     wanted = settings(
         upstream=upstream,
         environ=os.environ,
@@ -110,7 +125,7 @@ def serve(
         Setup(
             settings=wanted,
             load=load,
-            open_store=lambda: open_store(store or _default_store(folder), clock),
+            open_store=lambda: open_store(store or _default_store(folder), clock, keeping),
             say=_say,
             ready=lambda port: _announce(wanted, bench, port),
         )
@@ -150,6 +165,32 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
         )
 
     return load
+
+
+def _keeping(session_ttl: str, approval_ttl: str, keep_events: str | None) -> Keeping:
+    from agentgate.gateway.books import Keeping
+
+    made = Keeping(
+        sessions=_length(session_ttl, "--session-ttl"),
+        approvals=_length(approval_ttl, "--approval-ttl"),
+        events=None if keep_events is None else _length(keep_events, "--keep-events"),
+    )
+    if made.events is not None and made.events < made.sessions:
+        raise UsageError(
+            "sessions consist of events, so `--keep-events` is at least `--session-ttl`", help="make one longer or the other shorter"
+        )
+    return made
+
+
+def _length(text: str, option: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]{1,5})([smhd])", text)
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
+    if not length:
+        raise UsageError(f"`{option} {text}` is not a length of time", help="a number with s, m, h or d: 90m, 24h, 7d")
+    return length
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def _check_role(policy: Policy, role: str | None) -> None:

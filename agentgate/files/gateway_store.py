@@ -43,14 +43,24 @@ def read_store(file: str) -> Iterator[Transcript | Damage]:
         yield Damage(file, 1, f"not the store of a gateway: {error}")
 
 
+def beginning(db: sqlite3.Connection) -> tuple[int, str]:
+    """The place and hash of the last line that was removed because it was old, which is where the chain begins now."""
+    from agentgate.files.gateway_records import FIRST
+
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'removed'").fetchone():
+        return 0, FIRST
+    found: tuple[int, str] | None = db.execute("SELECT seq, hash FROM removed").fetchone()
+    return found or (0, FIRST)
+
+
 def _check(db: sqlite3.Connection, file: str) -> Generator[Damage, None, dict[str, list[int]]]:
     """Looks at every line; gives the lines of each run that can be read."""
     import msgspec
 
-    from agentgate.files.gateway_records import FIRST, decode, is_sound
+    from agentgate.files.gateway_records import decode, is_sound
 
     runs: dict[str, list[int]] = {}
-    prev = FIRST
+    _, prev = beginning(db)
     for seq, line, own in db.execute("SELECT seq, line, hash FROM answers ORDER BY seq"):
         try:
             if not is_sound(bytes(line), prev):

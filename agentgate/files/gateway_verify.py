@@ -6,13 +6,16 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from agentgate.errors import FileError
+from agentgate.files.gateway_store import beginning
 from agentgate.files.transcript_verify import UNPROVEN, Problem, Verification
 
 if TYPE_CHECKING:
     from agentgate.files.gateway_records import Record
+
+Row: TypeAlias = tuple[int, str, str, str | None, bytes, str]
 
 _CHANGED = "changed, inserted or moved after it was written, or one before it was removed"
 _OTHER_HEAD = "the head is not that of this store: it was cut off, rewritten, or is another one"
@@ -34,24 +37,32 @@ def verify_store(path: str | Path, *, head: str | None = None) -> Verification:
         db = sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)
         try:
             rows = db.execute("SELECT seq, id, at, session, line, hash FROM answers ORDER BY seq")
-            return verify_rows(file, rows, head=head)
+            return verify_rows(file, rows, head=head, after=beginning(db))
         finally:
             db.close()
     except sqlite3.Error as error:
         raise FileError(f"`{file}` is not the store of a gateway: {error}") from None
 
 
-def verify_rows(file: str, rows: Iterable[tuple[int, str, str, str | None, bytes, str]], *, head: str | None = None) -> Verification:
-    """The same for the rows of a store called `file`: place, id, time, session, line and hash."""
+def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, after: tuple[int, str] | None = None) -> Verification:
+    """The same for the rows of a store called `file`.
+
+    Args:
+        file: what to call it.
+        rows: place, id, time, session, line and hash, in order.
+        head: the hash that the last one must have.
+        after: place and hash of the last one that was removed because it was old.
+    """
     import msgspec
 
     from agentgate.files.gateway_records import FIRST, decode_sealed, is_sound
 
     problems: list[Problem] = []
     runs: set[str] = set()
-    events, last, prev, found_at = 0, 0, FIRST, 0
+    removed, prev = after or (0, FIRST)
+    events, last, found_at = 0, removed, 0
     for seq, id, at, session, line, own in rows:
-        last = seq
+        follows, last = seq == last + 1, seq
         try:
             record, place = decode_sealed(bytes(line))
             sound = is_sound(bytes(line), prev)
@@ -61,17 +72,19 @@ def verify_rows(file: str, rows: Iterable[tuple[int, str, str, str | None, bytes
             continue
         events += 1
         runs.add(record.run)
-        if not sound or place != seq:
+        if not (sound and follows and place == seq):
             problems.append(Problem(seq, _CHANGED))
         elif not _agree(record, id, at, session, bytes(line), own):
             problems.append(Problem(seq, "the columns beside it were changed"))
         found_at = seq if own == head else found_at
         prev = own
-    notes = (UNPROVEN,) if head is None else ()
+    notes: tuple[str, ...] = (UNPROVEN,) if head is None else ()
     if head is not None and not found_at:
         problems.append(Problem(max(last, 1), _OTHER_HEAD))
     elif head is not None and found_at != last:
         notes = (f"the head is that of event {found_at} of {last}: what follows was written later, or by somebody else",)
+    if removed:
+        notes += (f"the first {removed} events were removed, as if by `--keep-events`: what they said cannot be told",)
     return Verification(
         file=file,
         events=events,

@@ -23,6 +23,8 @@ class Keeping(Struct, frozen=True, kw_only=True):
     """How long a session without requests is remembered."""
     approvals: timedelta = _DAY
     """How long a question to a person, and its answer, stand."""
+    events: timedelta | None = None
+    """How long events are kept at least; None for ever. What a session that is remembered consists of is kept in any case."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -132,6 +134,10 @@ class Books(Protocol):
 
     def came_back(self, request: str) -> None:
         """A request is not on its way any more."""
+        ...
+
+    def tidy(self) -> bool:
+        """Forgets a part of what need not be kept any more; whether there may be more of it."""
         ...
 
 

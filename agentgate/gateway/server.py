@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,7 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.errors import AgentgateError, OutsideError
+from agentgate.errors import AgentgateError, OutsideError, RecordError
 from agentgate.gateway.app import Gateway
 from agentgate.gateway.books import Store
 from agentgate.gateway.deadlines import Deadlines
@@ -26,6 +27,11 @@ from agentgate.output.safe import safe
 _BACKLOG = 1024
 _GRACE_SECONDS = 30.0
 """How long answers may go on after the first signal."""
+
+_TIDY_SECONDS = 600.0
+_TIDY_SOON = 0.1
+
+log = logging.getLogger("agentgate.gateway")
 
 Say = Callable[[str], None]
 
@@ -76,11 +82,29 @@ async def running(setup: Setup) -> AsyncIterator[tuple[Gateway, int]]:
         stack.push_async_callback(upstream.close)
         deadlines = Deadlines(min(0.5, setup.settings.upstream_timeout / 4))
         stack.push_async_callback(deadlines.close)
+        tidying = asyncio.create_task(_tidy(store))
+        stack.push_async_callback(_ended, tidying)
         gateway = Gateway(Tools(settings=setup.settings, bench=bench, store=store, upstream=upstream, metrics=Metrics()), deadlines)
         runner = web.ServerRunner(gateway.server(), shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         yield gateway, await _listen(runner, setup.settings)
+
+
+async def _tidy(store: Store) -> None:
+    """Forgets what need not be kept any more, a little at a time."""
+    while True:
+        try:
+            more = await store.commit(lambda books: books.tidy())
+        except RecordError as error:
+            log.warning("%s", safe(error.message))
+            more = False
+        await asyncio.sleep(_TIDY_SOON if more else _TIDY_SECONDS)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _listen(runner: web.ServerRunner, settings: Settings) -> int:

@@ -15,6 +15,8 @@ _MOST_SESSIONS = 10_000
 """Sessions that are kept in memory; others are read again when they come back."""
 _USES_KEPT = timedelta(days=400)
 """How long it is known what limits over time have used: should a clock that ran ahead be set back, it counts again."""
+_REMOVED_AT_ONCE = 500
+"""Lines, so that nobody waits long for it."""
 _DIGITS = 12
 
 TABLES = (
@@ -32,6 +34,7 @@ TABLES = (
     "CREATE INDEX IF NOT EXISTS uses_at ON uses (account, limit_id, at, amount)",
     "CREATE TABLE IF NOT EXISTS sent (request TEXT PRIMARY KEY, session TEXT NOT NULL, until TEXT NOT NULL)",
     "CREATE INDEX IF NOT EXISTS sent_by_session ON sent (session)",
+    "CREATE TABLE IF NOT EXISTS removed (one INTEGER PRIMARY KEY, seq {number} NOT NULL, hash TEXT NOT NULL)",
 )
 """With `number` and `bytes` for the types that databases call differently."""
 _BITS = {word: 1 << place for place, word in enumerate(RESULTS.values())}
@@ -232,11 +235,44 @@ class SqlBooks:
         """See `Books.came_back`."""
         self._db.change("DELETE FROM sent WHERE request = ?", (request,))
 
-    def tidy(self) -> None:
-        """Forgets what counts for nothing any more."""
+    # What is not kept any more
+
+    def tidy(self) -> bool:
+        """See `Books.tidy`."""
         now = self._clock()
         self._db.change("DELETE FROM uses WHERE at < ?", (_text(now - _USES_KEPT),))
         self._db.change("DELETE FROM sent WHERE until < ?", (_text(now),))
+        if self._keeping.events is None:
+            return False
+        oldest = _text(now - self._keeping.events)
+        self._db.change("DELETE FROM questions WHERE at < ? AND at < ?", (oldest, self._oldest()))
+        return self._remove(oldest, _text(now - self._keeping.sessions))
+
+    def _remove(self, oldest: str, asleep: str) -> bool:
+        """Removes lines from the beginning of the chain, and keeps where it begins from then on. Its last line always stays."""
+        rows = self._db.rows("SELECT seq, at, session, hash FROM answers ORDER BY seq LIMIT ?", (_REMOVED_AT_ONCE + 1,))
+        last: tuple[int, str] | None = None
+        over: dict[str, bool] = {}
+        for seq, at, session, own in rows[:-1]:
+            if at >= oldest or not (session is None or self._is_over(session, asleep, over)):
+                break
+            last = (seq, own)
+        if last is None:
+            return False
+        self._db.change("DELETE FROM answers WHERE seq <= ?", (last[0],))
+        self._db.change(
+            "INSERT INTO removed (one, seq, hash) VALUES (1, ?, ?) "
+            "ON CONFLICT (one) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+            last,
+        )
+        return last[0] == rows[-2][0] and len(rows) > _REMOVED_AT_ONCE
+
+    def _is_over(self, session: str, asleep: str, known: dict[str, bool]) -> bool:
+        """Whether a session is remembered no more."""
+        if session not in known:
+            latest = self._db.rows("SELECT at FROM answers WHERE session = ? ORDER BY seq DESC LIMIT 1", (session,))
+            known[session] = latest[0][0] < asleep
+        return known[session]
 
     def _remember(self, session: str, seq: int, past: Past, at: datetime) -> None:
         self._sessions[session] = (seq, past, at)

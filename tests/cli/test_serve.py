@@ -128,8 +128,11 @@ def test_what_the_gateway_decided_replays(program: Program) -> None:
         (("--policy", "policy.yaml", "--upstream", "https://example.com/v1", "--role", "king"), "has no role `king`"),
         (("--policy", "nothing.yaml", "--upstream", "https://example.com/v1"), "nothing.yaml"),
         (("--policy", "policy.yaml", "--upstream", "https://example.com/v1", "--observe", "--on-block", "repair"), "nothing is repaired"),
+        (("--policy", "policy.yaml", "--upstream", "https://example.com/v1", "--session-ttl", "soon"), "is not a length of time"),
+        (("--policy", "policy.yaml", "--upstream", "https://example.com/v1", "--keep-events", "1h"), "at least `--session-ttl`"),
+        (("--policy", "policy.yaml", "--upstream", "https://example.com/v1", "--store", "postgresql://db/x"), "names no user"),
     ],
-    ids=["no-policy", "no-upstream", "open", "role", "no-file", "observe-and-repair"],
+    ids=["no-policy", "no-upstream", "open", "role", "no-file", "observe-and-repair", "no-time", "too-short", "no-user"],
 )
 def test_what_does_not_start_says_why(program: Program, arguments: tuple[str, ...], told: str) -> None:
     """With exit code 2 and the way on."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from agentgate.clock import steady_clock
 from agentgate.errors import OutsideError, UsageError
-from agentgate.gateway.books import Wanted
+from agentgate.gateway.books import Keeping, Wanted
 from agentgate.gateway.postgres import PostgresDatabase
+from agentgate.gateway.sql_books import SqlBooks
 from agentgate.gateway.store import open_books
 from agentgate.gateway.tail import of_store, tail
 from tests.cli.program import Program
@@ -116,6 +118,20 @@ def test_what_a_model_calls_its_calls(tmp_path: Path, url: str) -> None:
     answers = [chat(calls=[call("read", id="a\0"), call("read", id="a\ufffd")]), READ, READ]
     with ScriptedServer(*answers) as upstream, Served(tmp_path, upstream, on, store=url) as gateway:
         assert [gateway.ask().status for _ in range(3)] == [200, 200, 409]
+
+
+def test_old_events_are_removed(tmp_path: Path, url: str) -> None:
+    """And the chain holds from where it begins then."""
+    with ScriptedServer(READ, READ, READ) as upstream, Served(tmp_path, upstream, store=url) as gateway:
+        assert [gateway.ask().status for _ in range(3)] == [200] * 3
+    later = SqlBooks(PostgresDatabase(url, {}), lambda: steady_clock()() + timedelta(days=9), Keeping(events=timedelta(days=8)))
+    later.begin()
+    assert not later.tidy()
+    later.end()
+    assert len(later.records(Wanted())) == 1
+    later.close()
+    done = Program(tmp_path).agentgate("audit", "verify", url)
+    assert (done.code, "the first 2 events were removed" in done.out) == (0, True), done.said
 
 
 def test_a_database_that_goes_away_lets_nothing_through(tmp_path: Path) -> None:
