@@ -69,6 +69,7 @@ class Hearing:
                 books.send(session or "", self._request, bench.clock() + _ON_ITS_WAY)
             return denied
 
+        self._on_its_way = in_turn  # also where the client goes away before the job is done
         denied = await self._store.commit(job)
         self._on_its_way = denied is None and in_turn
         return denied

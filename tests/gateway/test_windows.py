@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +12,12 @@ import pytest
 from agentgate.clock import steady_clock
 from agentgate.core.events import Mode, Usage
 from agentgate.core.policy import Limit, Policy
+from agentgate.gateway.hearing import Hearing
 from agentgate.gateway.judging import Bench
+from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.store import SqliteStore
 from tests.core.building import limit, policy, rule
-from tests.gateway.judged import bench
+from tests.gateway.judged import asked, bench
 from tests.gateway.serving import Served
 from tests.scripted_server import Answer, Request, ScriptedServer, call, chat
 
@@ -200,6 +204,26 @@ def behind(gate: threading.Event, answer: Answer) -> Callable[[Request], Answer]
         return answer
 
     return wait
+
+
+def test_a_client_that_goes_away_early_leaves_no_request_on_its_way(tmp_path: Path) -> None:
+    """Not even one that goes while its request is being permitted."""
+
+    async def story() -> int:
+        store = SqliteStore(tmp_path / "gateway.db", steady_clock())
+        on = bench(policy(rule("allow", "read"), limit("steps", 1)), clock=steady_clock())
+        hearing = Hearing(on, store, Metrics(), "a", "chat")
+        permitting = asyncio.create_task(hearing.permit(asked()))
+        await asyncio.sleep(0)
+        permitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await permitting
+        hearing.failed(free=False)
+        left = await store.commit(lambda books: books.sent("a"))
+        await store.close()
+        return left
+
+    assert asyncio.run(story()) == 0
 
 
 def at_once(asks: Sequence[Callable[[], object]], then: Callable[[int], object] = lambda done: None) -> list[int]:
