@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from agentgate.core.arguments import canonical
-from agentgate.core.events import CallDecided, Decision, Effect, Event, Mode, ToolCall, ToolReturned
+from agentgate.core.events import CallDecided, Code, Decision, Effect, Event, Mode, ToolCall, ToolReturned
 from agentgate.core.once import ONCE, Earlier
 from agentgate.core.rules import Selector
 from agentgate.core.state import State
@@ -93,14 +93,32 @@ class Share:
         self._waiting: set[str] = set()
         """Ids of such calls that were decided before this session, so that what is counted for them may be out of date."""
         self._claimed: set[str] = set()
+        self._namesakes: Counter[str] = Counter()
+        """Call id → refusals to come that are of malformed calls, which only have the id of a call that is counted."""
 
     def remember(self, event: Event) -> None:
         """Takes in what happened in this run before."""
         if isinstance(event, CallDecided) and type(event.call_id) is str and type(event.tool) is str:
             if event.effect is not Effect.BLOCK and not event.withheld and any(window.counts(event.tool) for window in self._of_calls):
                 self._waiting.add(event.call_id)
-        elif isinstance(event, ToolReturned):
+            self.decided(event)
+        elif isinstance(event, ToolReturned) and not self._of_namesake(event) and not event.unknown:
             self._waiting.discard(event.call_id)
+
+    def decided(self, event: CallDecided) -> None:
+        """Takes in what was decided about a call of whatever tool."""
+        if (
+            event.code is Code.MALFORMED_CALL
+            and type(event.call_id) is str
+            and event.call_id in self._claimed | self._entered | self._waiting
+        ):
+            self._namesakes[event.call_id] += 1
+
+    def _of_namesake(self, event: ToolReturned) -> bool:
+        if event.executed or type(event.call_id) is not str or not self._namesakes[event.call_id]:
+            return False
+        self._namesakes[event.call_id] -= 1
+        return True
 
     def concerns(self, call: ToolCall) -> bool:
         """Whether anything shared has to do with calls of this tool."""
@@ -175,6 +193,8 @@ class Share:
 
     def returned(self, state: State, event: ToolReturned) -> None:
         """Keeps what came of a call. One that never ran uses up nothing, and may be made again."""
+        if self._of_namesake(event):
+            return
         claimed, entered = event.call_id in self._claimed, event.call_id in self._entered | self._waiting
         if not (claimed or entered):
             return

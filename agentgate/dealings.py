@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from agentgate.accounts import Accounts, Share, idempotency_key
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
-from agentgate.core.events import Code, Decision, Effect, Event, Mode, ModelReplied, ModelRequest, ToolCall, ToolReturned
+from agentgate.core.events import CallDecided, Code, Decision, Effect, Event, Mode, ModelReplied, ModelRequest, ToolCall, ToolReturned
 from agentgate.core.once import ONCE, Earlier
 from agentgate.core.rules import Selector
 from agentgate.core.state import State, repeat_key
@@ -114,6 +114,11 @@ class Dealings:
         if self._share is not None:
             for event in events:
                 self._share.remember(event)
+
+    def decided(self, event: CallDecided) -> None:
+        """Takes in what was decided about a call, whatever its tool."""
+        if self._share is not None:
+            self._share.decided(event)
 
     def replied(self, state: State, event: ModelReplied) -> None:
         """Counts what an answer cost."""

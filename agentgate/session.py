@@ -158,6 +158,7 @@ class Session:
             return decision
         decision, event = self._judged(call, at or self._clock(), facts)
         self._keep(event)
+        self._dealings.decided(event)
         return decision
 
     def propose_together(

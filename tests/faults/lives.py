@@ -83,13 +83,13 @@ def permitted(events: Sequence[Mapping[str, Json]], call: ToolCall) -> bool:
     """Whether a record lets this call be executed now: decided, approved where that is asked, not answered, or to be tried once more."""
     mine = [event for event in events if event.get("call_id") == call.id]
     decided = [event for event in mine if event["type"] == "call_decided"]
-    if [(event["tool"], event["arguments"]) for event in decided] != [(call.name, call.arguments)]:
-        return False
+    effects = {event["effect"] for event in decided if (event["tool"], event["arguments"]) == (call.name, call.arguments)}
     answers = [(event["scope"], event["answer"]) for event in mine if event["type"] == "approval_answered"]
-    let_through = decided[0]["effect"] == "allow" or any(answer == "approve" and scope != "retry" for scope, answer in answers)
+    approved = any(answer == "approve" and scope != "retry" for scope, answer in answers)
+    let_through = "allow" in effects or ("ask" in effects and approved)
+    again = mine[-1]["type"] == "approval_answered" and answers[-1] == ("retry", "approve")
     returned = [event for event in mine if event["type"] == "tool_returned"]
-    again = mine[-1]["type"] == "approval_answered" and (mine[-1]["scope"], mine[-1]["answer"]) == ("retry", "approve")
-    return let_through and (again or not returned)
+    return let_through and (again or len(returned) < len(decided))  # an id that is used twice has two answers
 
 
 def recorded(data: bytes) -> list[dict[str, Json]]:

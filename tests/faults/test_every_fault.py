@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agentgate.approvers.fixed import LATER
 from agentgate.errors import AgentgateError, OutsideError, RecordError
 from agentgate.files.transcript_writer import TranscriptWriter
 from agentgate.session import CompiledPolicy
@@ -234,6 +235,22 @@ def test_a_call_does_not_use_up_its_own_limit(tmp_path: Path) -> None:
     life.check(ended=True)
     assert world.effects == ['call_1 read {"n": 1}']
     assert [call for _, _, call in accounts.entries] == ["call_1"]
+
+
+def test_a_namesake_frees_nothing(tmp_path: Path) -> None:
+    """The refusal of a call that took the id of one that waits does not give back what that one uses up, now or after going on."""
+    world, accounts = World(("read", "pay")), MemoryAccounts()
+    rules = [{"id": "read", "allow": "read"}, {"id": "big", "ask": "pay"}]
+    policy = loaded({"rules": rules, "limits": {"per_day": {"tool_calls": 2}}}, tmp_path)
+    names = ("pay", "read", "read")
+    functions = [{"name": name, "arguments": f'{{"n": {n}}}'} for n, name in enumerate(names)]
+    calls = [{"id": id, "type": "function", "function": function} for id, function in zip(("a", "b", "b"), functions, strict=True)]
+    life = Life(tmp_path, policy, [calls, ['read {"n": 9}'], "done"], world, accounts=accounts)
+    for approver in (LATER, LATER, None):
+        assert (life.go_on if life.records() else life.begin)(approver=approver) is not None
+        assert {call for _, _, call in accounts.entries} == {"a", "b"}
+    life.check(ended=True)
+    assert [effect.split(" ")[0] for effect in world.effects] == ["a", "b"]
 
 
 def test_a_second_fault_while_it_goes_on(tmp_path: Path) -> None:
