@@ -19,7 +19,7 @@ import pytest
 from tests.faults.breaking import AFTER, BEFORE, HALF
 from tests.faults.processes import EFFECTS, Nursery, Place
 
-KILLS = int(os.environ.get("AGENTGATE_KILLS", "32"))
+KILLS = int(os.environ.get("AGENTGATE_KILLS", "5"))
 SEEDS = range(8)
 OTHER = [["read 11", "charge 4"], ["read 15", "read 16"], []]
 """What a second run of the same policy proposes: one call of them is the same as one of the first run's."""
