@@ -48,6 +48,8 @@ SENSELESS: list[tuple[str, Json, str]] = [
     ("command", ["git ** x"], "`**` in the middle"),
     ("command", ["git a**"], "`**` within a word"),
     ("command", ["**"], "any command"),
+    ("seen_in", ["send#"], "no field"),
+    ("seen_in", "prompt#link", "the prompt has no fields"),
     ("sql", {"statements": ["grant"], "tables": []}, "not a kind that can be judged"),
     ("sql", {"statements": ["select"], "tables": [], "dialect": "klingon"}, "an unknown dialect"),
 ]

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentgate.core.arguments import parse_json
-from agentgate.core.events import Json
+from agentgate.core.events import Event, Json, ModelReplied
 from agentgate.core.policy import Redaction
 from agentgate.core.redaction.detectors import DETECTORS
+from agentgate.core.redaction.records import Records, redacting
 from agentgate.core.redaction.redactor import ARGUMENTS, RESULTS, Redactor
 from agentgate.core.redaction.secrets import known_secrets
+from agentgate.errors import RecordError
 
 SECRET = 'hunter2/ä"\\+x y'
 FOUND = {
@@ -43,6 +45,7 @@ FOUND = {
 LEFT = (
     "4111 1111 1111 1112",
     "1234567890123",
+    "0000 0000 0000 0000",
     "DE89 1704 0044 0532 0130 01",
     "000-12-3456",
     "token-based, and a secret garden",
@@ -112,6 +115,50 @@ def test_named_fields_are_redacted_whatever_they_hold() -> None:
     }
 
 
+def test_values_are_redacted_like_texts() -> None:
+    """Numbers and named fields too; what holds nothing keeps its type."""
+    value = {"card": 4111111111111111, "n": 1.5, "password": "hunter2", "secret": "[redacted:named_secrets]", "list": [(1, "a@b.de")]}
+    assert EVERYTHING.record_value(value) == {
+        "card": "[redacted:credit_cards]",
+        "n": 1.5,
+        "password": "[redacted:named_secrets]",
+        "secret": "[redacted:named_secrets]",
+        "list": [(1, "[redacted:email_addresses]")],
+    }
+
+
+def test_what_is_no_json_is_not_recorded_unread() -> None:
+    """Nobody can tell what is in it, so the run stops instead."""
+    recorded: list[Event] = []
+    message = {"role": "assistant", "content": b"CUST-123456"}
+    with pytest.raises(RecordError, match="cannot be redacted"):
+        redacting(recorded.append, EVERYTHING)(ModelReplied(step=1, message=message))
+    assert recorded == []
+
+
+@pytest.mark.parametrize("id", [5, None, ["CUST-123456"], {"x": "CUST-123456"}])
+def test_an_id_of_a_call_can_be_anything(id: Json) -> None:
+    """It is redacted like any value, and stays what it is where it holds nothing."""
+    calls = [{"id": id, "type": "function", "function": {"name": "x", "arguments": "CUST-123456"}}]
+    kept = Records(EVERYTHING)(ModelReplied(step=1, message={"role": "assistant", "content": None, "tool_calls": calls}))
+    assert isinstance(kept, ModelReplied)
+    (call,) = kept.message["tool_calls"]
+    assert call["id"] == json.loads(json.dumps(id).replace("CUST-123456", "[customer]"))
+    assert call["function"]["arguments"] == "[customer]"
+
+
+def test_half_a_character_hides_nothing() -> None:
+    """A lone surrogate, which no pattern can look at, is a question mark then."""
+    assert EVERYTHING.record("\ud800 CUST-123456") == "\ud800 [customer]"
+
+
+def test_a_pattern_that_also_matches_nothing_replaces_something_only() -> None:
+    """Where it matches no character, nothing is put in."""
+    redactor = Redactor([Redaction(id="x", pattern="x*")])
+    assert redactor.record("abc") == "abc"
+    assert redactor.record("axxbä") == "a[redacted:x]bä"
+
+
 def test_where_an_entry_looks_is_what_it_says() -> None:
     """`in` narrows an entry to arguments or results; all else that is recorded is redacted by every entry."""
     redactor = Redactor([Redaction(id="a", pattern="AAA", where="arguments"), Redaction(id="r", pattern="RRR", where="results")])
@@ -177,6 +224,13 @@ def test_secrets_are_known_by_name_or_by_being_named() -> None:
         "DATABASE_URL": "hidden-word",
         "ODD": "named by the task",
     }
+
+
+def test_a_short_secret_is_not_looked_for() -> None:
+    """It would occur in ordinary text; nor are its longer spellings, which would give away that it is there."""
+    redactor = Redactor((), {"PIN": "ab/1234"})
+    assert not redactor
+    assert redactor.record("ab/1234 YWIvMTIzNA==") == "ab/1234 YWIvMTIzNA=="
 
 
 ENCODINGS: dict[str, Callable[[str], str]] = {

@@ -155,3 +155,30 @@ def test_observed_verdicts_leave_everything() -> None:
     content = '{"ok": true, "tool": "x", "result": "aaaa"}'
     for verdict in (Verdict(ResultEffect.BLOCK, "b", enforced=False), Verdict(ResultEffect.CUT, "c", max_bytes=1, enforced=False)):
         assert admitted(verdict, content, None).content == content
+
+
+def test_what_redaction_made_short_enough_is_not_cut() -> None:
+    """Its size counts as the model would get it; then nothing is said to be cut."""
+    redactor = Redactor([Redaction(id="customer", pattern="CUST-[0-9]{6}", replace="[c]")])
+    content = '{"ok": true, "tool": "x", "result": "call CUST-123456 now"}'
+    told = admitted(judged("call CUST-123456 now", cut(12)), content, redactor)
+    assert json.loads(told.content)["result"] == "call [c] now"
+    assert told.verdict.effect is ResultEffect.ALLOW
+    assert not told.truncated
+
+
+def test_a_result_that_cannot_be_read_is_told_by_all_of_it() -> None:
+    """Size and digest are then those of the text as it came."""
+    rules = ResultRules(policy(results=(block(),)))
+    told = admitted(judge_result(rules, State(), "x", "no JSON"), "no JSON", None)
+    assert told.original is not None
+    assert (told.original.bytes, told.original.sha256) == (7, sha256(b"no JSON").hexdigest())
+    assert "no JSON" not in told.content
+
+
+def test_any_number_of_tools_is_judged() -> None:
+    """What is kept for each tool is bounded, and is made anew where it was dropped."""
+    rules = ResultRules(policy(results=(block(tools="x"),)))
+    for number in range(5000):
+        assert rules.plan(f"t{number}", None) == ()
+    assert [rule.id for rule in rules.plan("x", None)] == ["b"]

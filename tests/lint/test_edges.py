@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from agentgate.core.events import Effect, Json
-from agentgate.core.findings import Finding
+from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint import lint
 from agentgate.core.policy import Limit, Policy, Rule
 from agentgate.files.policy_file import understand
@@ -98,6 +98,9 @@ TOLD: list[tuple[str, str, str, tuple[tuple[str, Json], ...]]] = [
     ("limit-stops-everything", "`limits.repeats` of 0",
      "rules: [{id: b, block: s}, {id: r, allow: t}]\nlimits: {steps: 5, repeats: 0}", ()),
     ("nothing-allowed", "every call is blocked", "rules: [{id: r, block: t}]\nlimits: {steps: 5, repeats: 0}", ()),
+    ("no-such-tool", "rule `big` names `send`", "rules: [{id: r, allow: t}]\nresults: [{id: big, block: send, max_bytes: 5}]", (T,)),
+    ("idle-result-rule", "already blocks these results",
+     "rules: [{id: r, allow: t}]\nresults: [{id: a, block: t, max_bytes: 2000000}, {id: b, cut: t, max_bytes: 3000000}]", ()),
     ("search-in-allow", "", "rules: [{id: r, allow: t, when: {n: {search: x}}}]", ()),
     ("empty-group", "", "groups: {none: []}\nrules: [{id: r, allow: t}]\nlimits: {tool_calls: 3, tools: {'@none': {calls: 5}}}", ()),
 ]  # fmt: skip
@@ -123,3 +126,12 @@ def test_roles_may_come_from_elsewhere_than_a_file() -> None:
     findings = lint(Policy("made", rules=rules, limits=(Limit("steps", 5, id="limits.steps"),)))
     told = [finding.message for finding in findings if finding.code == "role-nobody-has"]
     assert told == ["rule `a` is for nobody: its `roles` is empty", "rule `b` is for nobody: there is no role `ghost`"]
+
+
+def test_no_huge_result_is_made_up_to_show_something() -> None:
+    """The finding stands without proof, as a note, where only a result of megabytes could show it."""
+    rules = "rules: [{id: r, allow: t}]\nresults: [{id: a, block: t, max_bytes: %d}, {id: b, cut: t, max_bytes: %d}]"
+    shown, bare = (next(one for one in said(rules % sizes) if one.code == "idle-result-rule") for sizes in ((2, 3), (2_000_000, 3_000_000)))
+    assert (shown.severity, bare.severity) == (Severity.WARNING, Severity.NOTE)
+    assert "this result is blocked" in (shown.help or "")
+    assert "this result" not in (bare.help or "")

@@ -216,7 +216,10 @@ def test_no_text_is_overlooked(seed: int) -> None:
                 assert not (within and re2.fullmatch(pattern, text) and re2.fullmatch(glob_pattern(glob), text)), (pattern, glob, text)
 
 
-@pytest.mark.parametrize("pattern", ["a{900}{2}", "(a{1000}){1000}", "((", "[a", "a" * 3000, "(" * 1500 + ")" * 1500])
+@pytest.mark.parametrize(
+    "pattern",
+    ["a{900}{2}", "(a{1000}){1000}", "a{1001}", r"\Qxa\E+", "[z-a]", "((", "[a", "a" * 3000, "(" * 1500 + ")" * 1500],
+)
 def test_what_is_too_big_or_too_clever_may_match(pattern: str) -> None:
     """Nothing is claimed about a pattern that is not followed."""
     assert not no_text([pattern], ["b*"])
@@ -225,3 +228,25 @@ def test_what_is_too_big_or_too_clever_may_match(pattern: str) -> None:
 def test_a_glob_may_be_too_long_to_follow() -> None:
     """Nothing is claimed about it."""
     assert not no_text(["b"], ["a" * 3000])
+
+
+def test_what_takes_too_long_to_compare_may_match() -> None:
+    """The same is certain of a short pattern, and not claimed of a long one."""
+    assert no_text([".*a.{20}b"], ["*c"])
+    assert not no_text([".*a.{400}b"], ["*c"])
+
+
+def test_what_may_be_left_out_twice_over_is_followed() -> None:
+    """Ways through a pattern that meet again are one way."""
+    assert no_text(["(a?)?b"], ["c*"])
+    assert not no_text(["(a?)?b"], ["b*"])
+
+
+@pytest.mark.parametrize("sign", "\\.*+?()[]{}^$|a-")
+def test_a_quoted_sign_stands_for_itself_alone(sign: str) -> None:
+    """Also where letter case does not count: it meets itself, and no other sign."""
+    for pattern in (rf"\Q{sign}\E", rf"(?i)\Q{sign}\E"):
+        assert re2.fullmatch(pattern, sign)
+        assert not no_text([pattern, pattern], [])
+        assert not no_text([pattern, re2.escape(sign)], [])
+        assert no_text([pattern], ["%*"])

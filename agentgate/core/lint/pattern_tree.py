@@ -15,6 +15,8 @@ _ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|[pP]\w|x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]
 _NAMED_CLASS = re.compile(r"\[:\^?\w+:\]")
 _REPEATS = ("*", "+", "?", "{")
 _ZERO_WIDTH = frozenset((r"\b", r"\B", r"\A", r"\z", "^", "$"))
+_SIGNS = frozenset(r"\.*+?()[]{}^$|")
+"""What stands for something else than itself, unless a backslash stands before it."""
 _MOST_OFTEN = 1000
 """RE2 repeats nothing more often."""
 
@@ -171,7 +173,7 @@ class _Reader:
         self.at = end + 2 if end >= 0 else len(self._pattern)
         if text and self._next() in _REPEATS:
             raise NotUnderstood
-        return Sequence(tuple(Atom("\\" + character if character == "." else character, flags) for character in text))
+        return Sequence(tuple(Atom("\\" + character if character in _SIGNS else character, flags) for character in text))
 
     def _class(self) -> str:
         start = self.at

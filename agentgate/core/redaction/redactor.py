@@ -105,7 +105,7 @@ class Redactor:
         if isinstance(value, list | tuple):
             items = [self._value(item, finder, kind) for item in value]
             return items if isinstance(value, list) else tuple(items)
-        return value
+        raise TypeError(f"{type(value).__name__} is no JSON")
 
     def _object(self, value: Mapping[str, Json], finder: Finder, kind: str) -> dict[str, Json]:
         names = self._keys(value, finder)

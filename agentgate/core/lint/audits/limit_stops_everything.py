@@ -33,7 +33,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
         if limit.kind in _MEANT:
             proof = _request(subject, limit) or _call(subject, limit)
             yield report(place, f"limit `{limit.id}` of 0 stops every run", help=_MEANT[limit.kind], proof=proof)
-        elif limit.kind in _SWITCHED_OFF:
+        else:
             proof = _call(subject, limit)
             if proof is not None:
                 what = "blocks every call" if limit.tools is None else f"blocks every call of `{limit.tools}`"
