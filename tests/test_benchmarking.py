@@ -77,7 +77,13 @@ def test_reports() -> None:
     lines = Chart("c", "A & B", "rules", "µs", ["10", "100"], [Line("agentgate", [1.0, 1.1]), Line("<peer>", [10.0, None])])
     bars = Chart("b", "Bars", "", "ms", ["all"], [Line("agentgate", [1.0]), Line("other", [3.0])])
     report = Report(
-        "name", "command", [Table("title", ("engine", "µs"), [("agentgate", 1.5)])], [Aim("a", 1.0, most=2.0)], ["note"], [lines, bars]
+        "name",
+        "command",
+        "what is measured",
+        [Table("title", ("engine", "µs"), [("agentgate", 1.5)])],
+        [Aim("a", 1.0, most=2.0)],
+        ["note"],
+        [lines, bars],
     )
     text, page = as_text(report), as_markdown({"date": "today"}, [report], quick=True)
     for part in ("agentgate", "1.50", "note", "met: a"):

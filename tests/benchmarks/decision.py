@@ -79,6 +79,7 @@ def run(options: Options) -> Report:
     return Report(
         "decision",
         "python -m tests.benchmarks decision",
+        str(__doc__),
         [
             Table("one decision, p50 in µs of processor time", columns, [(name, *p50[name]) for name in names]),
             Table(
@@ -164,11 +165,17 @@ def _ratio(peer: Measured, own: Measured) -> float | None:
     return _median([theirs / ours for theirs, ours in zip(peer.p50, own.p50, strict=False)])
 
 
+_WHY = (
+    "About half of it is the judgement (strict JSON and the schema 1.5 µs, finding and trying rules 2 µs), half what a session remembers: "
+    "the event, the new state and the ledger of call ids, each a new value."
+)
+
+
 def _aims(own: list[float | None], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
     at = dict(zip(SIZES, own, strict=True))
     worst = max(value for value in own if value is not None)
     aims = [
-        Aim("one decision, the slowest size", worst, most=5.0, unit="µs"),
+        Aim("one decision, the slowest size", worst, most=5.0, unit="µs", missed=_WHY),
         Aim("10,000 rules against 10", (at[10_000] or 0) / (at[10] or 1), most=2.0),
         Aim("call 10,000 of a run against call 10", flat, most=1.25),
     ]
@@ -176,7 +183,7 @@ def _aims(own: list[float | None], ratios: dict[str, list[float | None]], flat: 
         for size, least in ((1_000, 200.0), (10_000, 2_000.0)):
             ratio = ratios[name][SIZES.index(size)] if name in ratios else None
             if ratio is not None:
-                aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least))
+                aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least, missed="The peer judges rules alone."))
     return aims
 
 

@@ -60,6 +60,7 @@ def run(options: Options) -> Report:
     return Report(
         "durability",
         "python -m tests.benchmarks durability",
+        str(__doc__),
         [
             Table("a durable write for each event", ("what", "events/s", "of the bare rate"), rows),
             Table(f"verifying a chain of {written:,} events", ("what", "events/s", "MB/s", "of the bare rate"), reading),

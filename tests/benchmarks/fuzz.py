@@ -53,6 +53,7 @@ def run(options: Options) -> Report:
     return Report(
         "fuzz",
         "python -m tests.benchmarks fuzz",
+        str(__doc__),
         [Table("the slowest hostile inputs, processor ms for each 100 kB", ("where", "ms", "what"), rows)],
         [Aim("the slowest input of all, for each 100 kB", worst, most=1.0, unit="s")],
         ["a long search for errors and for slow inputs: `python -m tests.fuzz --seconds 3600`"],

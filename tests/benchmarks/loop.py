@@ -59,6 +59,7 @@ def run(options: Options) -> Report:
     return Report(
         "loop",
         "python -m tests.benchmarks loop",
+        str(__doc__),
         [Table("an agent loop, each step: a request, a call, its result", columns, rows)],
         [] if least is None else [Aim("agentgate's step against the leanest framework's", cpu[OWN] / least, most=1.0)],
         list(notes),

@@ -108,4 +108,6 @@ def run(options: Options) -> Report:
         (f"one session of {WARM:,} calls", f"{kept:.0f} bytes a call"),
     ]
     aim = Aim(f"growth over {decisions:,} decisions on hostile tool names", grown, most=AIM, unit="MB")
-    return Report("memory", "python -m tests.benchmarks memory", [Table("memory that is kept", ("what", "how much"), rows)], [aim])
+    return Report(
+        "memory", "python -m tests.benchmarks memory", str(__doc__), [Table("memory that is kept", ("what", "how much"), rows)], [aim]
+    )

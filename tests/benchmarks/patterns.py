@@ -57,6 +57,7 @@ def run(options: Options) -> Report:
     return Report(
         "patterns",
         "python -m tests.benchmarks patterns",
+        str(__doc__),
         [Table("one decision, p50 in µs", columns, rows)],
         [
             Aim("the worst decision, 1,000 characters", worst / 1000, most=1.0, unit="ms"),

@@ -62,6 +62,7 @@ def run(options: Options) -> Report:
     return Report(
         "questions",
         "python -m tests.benchmarks questions",
+        str(__doc__),
         [
             Table(
                 f"questions about {megabytes:.0f} MB of recorded calls, processor time",

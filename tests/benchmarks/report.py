@@ -78,6 +78,8 @@ class Report(Struct, frozen=True):
 
     name: str
     command: str
+    about: str = ""
+    """What is measured, and how."""
     tables: Sequence[Table] = ()
     aims: Sequence[Aim] = ()
     notes: Sequence[str] = ()

@@ -63,6 +63,7 @@ def run(options: Options) -> Report:
     return Report(
         "start-up",
         "python -m tests.benchmarks start_up",
+        str(__doc__),
         [Table("processor time of a process", ("process", "ms", "times `python -c pass`", "times importing typer and rich"), rows)],
         [
             Aim("`--version` against importing typer and rich", medians[VERSION] / medians[TYPER], most=1.15),

@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from tests.benchmarks.report import Report, Table, number
 
+_INTRODUCTION = (
+    "# Benchmarks",
+    "",
+    "Written by `python -m tests.benchmarks --markdown tests/benchmarks/RESULTS.md --charts tests/benchmarks/charts`. Peers are",
+    "installed into throw-away environments, and do the same work in the same run. Absolute figures say more about the machine and",
+    "its load than about anybody's code: compare the ratios. A longer line about a missed aim says what the profile shows.",
+    "",
+)
+
 
 def as_text(report: Report) -> str:
     """A report as plain lines."""
@@ -28,11 +37,11 @@ def _plain(table: Table) -> str:
 
 def as_markdown(about: Mapping[str, str], reports: Sequence[Report], *, quick: bool) -> str:
     """All reports as one page."""
-    lines = [f"* {name}: {value}" for name, value in about.items()]
+    lines = [*_INTRODUCTION, *(f"* {name}: {value}" for name, value in about.items())]
     if quick:
         lines.append("* **taken with `--quick`: few repetitions, rough figures**")
     for report in reports:
-        lines += ["", f"## {report.name}", "", f"`{report.command}`", ""]
+        lines += ["", f"## {report.name}", "", report.about, "", f"`{report.command}`", ""]
         for chart in report.charts:
             lines += [f"![{chart.title}](charts/{chart.name}.svg)", ""]
         for table in report.tables:
