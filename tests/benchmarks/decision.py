@@ -166,7 +166,7 @@ def _ratio(peer: Measured, own: Measured) -> float | None:
 
 
 _WHY = (
-    "By the profile (cProfile, 1,000 rules) 57 % of it is the judgement, of which strict JSON and the schema are 13 % and finding the rules "
+    "By the profile (cProfile, 1,000 rules) 57 % of it is the judgement, in which strict JSON and the schema are 13 % and finding rules "
     "21 %; 30 % is the state's evolution; the rest is the event, the clock and the session."
 )
 
