@@ -40,11 +40,12 @@ def main(argv: list[str]) -> int:
         reports.append(_run(name, options))
         sys.stdout.write(as_text(reports[-1]))
         sys.stdout.flush()
-    _write(asked.json, json.format(json.encode({"machine": about, "benchmarks": reports}), indent=1) + b"\n")
-    _write(asked.markdown, as_markdown(about, reports, quick=options.quick).encode())
-    for chart in (chart for report in reports for chart in report.charts if asked.charts is not None):
-        asked.charts.mkdir(parents=True, exist_ok=True)
-        (asked.charts / f"{chart.name}.svg").write_text(svg(chart))
+        # After each, so that a run that is broken off leaves what it has found.
+        _write(asked.json, json.format(json.encode({"machine": about, "benchmarks": reports}), indent=1) + b"\n")
+        _write(asked.markdown, as_markdown(about, reports, quick=options.quick).encode())
+        for chart in reports[-1].charts if asked.charts is not None else ():
+            asked.charts.mkdir(parents=True, exist_ok=True)
+            (asked.charts / f"{chart.name}.svg").write_text(svg(chart))
     return 0
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from agentgate.core.arguments import InvalidJson, parse_json
+from agentgate.core.conditions import Unjudgeable
+from agentgate.core.engine import unrunnable
 from agentgate.core.events import Code, Effect, ToolCall, Trial
+from agentgate.core.rules import lookup
 from agentgate.session import Session
 
 from .building import limit, policy, rule, tool
@@ -22,7 +28,28 @@ def test_a_call_that_was_proposed_can_run_only_if_it_is_that_call() -> None:
     again = session.runnable(call())
     assert (again.effect, again.code) == (Effect.BLOCK, Code.MALFORMED_CALL)
     same = session.runnable(call(), proposed=True)
-    assert (same.effect, same.arguments) == (Effect.ALLOW, {})
+    assert (same.effect, same.code, same.reason, same.arguments) == (Effect.ALLOW, Code.DEFAULT, "can run", {})
+
+
+def test_what_cannot_be_looked_at_cannot_run() -> None:
+    """Whatever goes wrong while looking is a refusal that names it."""
+    broken: Any = None
+    refused = unrunnable(broken, call())
+    assert (refused.effect, refused.code) == (Effect.BLOCK, Code.INTERNAL_ERROR)
+    assert refused.reason == "internal error while judging: AttributeError"
+
+
+def test_an_argument_below_something_that_is_no_object() -> None:
+    """It cannot be judged, which is not the same as being absent."""
+    with pytest.raises(Unjudgeable, match=r"^leads through something that is not an object$"):
+        lookup({"a": 1}, ("a", "b"))
+
+
+@pytest.mark.parametrize("text", ["1e999", '{"a": -1e999}', f'{{"a": {10**308 * 10}}}', f'[{{"a": [{-(10**400)}]}}]'])
+def test_numbers_out_of_range(text: str) -> None:
+    """They are called so, wherever they stand."""
+    with pytest.raises(InvalidJson, match=r"^number out of range$"):
+        parse_json(text)
 
 
 def test_what_no_policy_allows_can_run_all_the_same() -> None:
