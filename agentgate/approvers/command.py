@@ -15,6 +15,8 @@ from agentgate.approvers.messages import MAX_ANSWER
 from agentgate.approvers.remote import Failed
 
 _LOOK_EVERY = 0.1
+_CLOSING_SECONDS = 5.0
+"""How long the end of a program is waited for; killing takes no longer than the next look, unless the system is stuck."""
 _CHUNK = 65536
 
 
@@ -31,10 +33,26 @@ class CommandLine:
         self._words = list(words)
         self._environ = dict(environ)
         self._closed = threading.Event()
+        self._idle = threading.Event()
+        """Whether no program runs."""
+        self._idle.set()
 
     def exchange(self, data: bytes, seconds: float) -> bytes:
         """See `Line.exchange`."""
-        until = time.monotonic() + seconds
+        self._idle.clear()
+        try:
+            if self._closed.is_set():
+                raise Failed("interrupted")
+            return self._exchange(data, time.monotonic() + seconds)
+        finally:
+            self._idle.set()
+
+    def close(self) -> None:
+        """See `Line.close`. Waits until the program is killed: it must not outlive the run."""
+        self._closed.set()
+        self._idle.wait(_CLOSING_SECONDS)
+
+    def _exchange(self, data: bytes, until: float) -> bytes:
         try:
             process = subprocess.Popen(  # noqa: S603 - the operator named it
                 self._words,
@@ -54,10 +72,6 @@ class CommandLine:
         if code != 0:
             raise Failed(f"the approver ended with exit code {code}")
         return said
-
-    def close(self) -> None:
-        """See `Line.close`."""
-        self._closed.set()
 
     def _talk(self, process: subprocess.Popen[bytes], data: bytes, until: float) -> bytes:
         """Writes and reads at the same time, until the program says no more."""

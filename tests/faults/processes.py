@@ -128,9 +128,10 @@ class Nursery:
     def end(self, folder: Path) -> Done:
         """Waits for what was started in that folder."""
         assert self._zygote.stdout is not None
-        code = int(self._zygote.stdout.readline())
+        code, stayed = self._zygote.stdout.readline().split()
+        assert stayed == "0", "processes outlived the one that started them"
         read = [(folder / name).read_text() for name in ("out", "err", "log")]
-        return Done(code, read[0], read[1], tuple(read[2].split()))
+        return Done(int(code), read[0], read[1], tuple(read[2].split()))
 
     def close(self) -> None:
         self._zygote.communicate()

@@ -32,6 +32,8 @@ LOADED = (
     "rich.console",
 )
 _SUBREAPER = 36
+_A_MOMENT = 15.0
+"""Seconds."""
 
 
 def main() -> None:
@@ -39,6 +41,7 @@ def main() -> None:
     for module in LOADED:
         importlib.import_module(module)
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
@@ -46,22 +49,28 @@ def main() -> None:
             _become(order)
             return importlib.import_module("agentgate.cli.main").main()  # type: ignore[no-any-return]
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        _bury()
-        sys.stdout.write(f"{code}\n")
+        sys.stdout.write(f"{code} {int(_bury())}\n")
         sys.stdout.flush()
     return None
 
 
-def _bury() -> None:
-    """Waits for the orphans: tools do not outlive their run by more than a moment."""
+def _bury() -> bool:
+    """Waits for the orphans, which do not outlive their run by more than a moment. Whether some did, and had to be killed."""
+    stayed = False
     while True:
         try:
-            os.waitpid(-1, 0)
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
         except ChildProcessError:
-            return
+            return stayed
+        if signal.sigtimedwait({signal.SIGCHLD}, _A_MOMENT) is None:
+            stayed = True
+            for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                os.kill(int(child), signal.SIGKILL)
 
 
 def _become(order: dict[str, Any]) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     os.setsid()
     os.chdir(order["folder"])
     os.environ.clear()
