@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from collections import Counter
@@ -69,6 +70,8 @@ POLICY: dict[str, Any] = {
 }
 MODEL = [["read 1", "pay 2", "drop 3", "charge 4"], ["charge 4", "read 5"], ["pay 6"], []]
 """What the model proposes, an answer each; the last one has no calls."""
+_PATIENCE = 180.0
+"""Seconds for one command, however busy the machine is."""
 EFFECTS = ("read 1", "pay 2", "charge 4", "read 5", "pay 6")
 """What comes of it, where nothing goes wrong."""
 ALONE = ("--policy", "policy.yaml", "--model", "recorded")
@@ -128,6 +131,9 @@ class Nursery:
     def end(self, folder: Path) -> Done:
         """Waits for what was started in that folder."""
         assert self._zygote.stdout is not None
+        if not select.select([self._zygote.stdout], [], [], _PATIENCE)[0]:
+            self._zygote.kill()
+            raise AssertionError("a command does not come to its end")
         code, stayed = self._zygote.stdout.readline().split()
         assert stayed == "0", "processes outlived the one that started them"
         read = [(folder / name).read_text() for name in ("out", "err", "log")]
