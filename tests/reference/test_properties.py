@@ -260,10 +260,10 @@ def test_irrelevant_rules_change_nothing(random: Random) -> None:
 @for_all_runs
 @given(randoms)
 def test_unrelated_history_changes_nothing(random: Random) -> None:
-    """Without limits and without `after` and `before`, a decision depends on the call alone."""
+    """Without limits, `once`, `after` and `before`, a decision depends on the call alone."""
     policy = random_policy(random, VALUES)
     rules = tuple(replace(rule, after=None, before=None) for rule in policy.rules)
-    case = replace(random_case(random), policy=replace(policy, rules=rules, limits=()))
+    case = replace(random_case(random), policy=replace(policy, rules=rules, limits=(), once=()))
     busy = session_of(case)
     told(case, busy)
     for number in range(100, 104):
