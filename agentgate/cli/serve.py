@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from agentgate.gateway.books import Keeping
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.settings import Settings
+    from agentgate.gateway.tracing import Traces
     from agentgate.models.prices import Pricing
 
 
@@ -60,6 +61,10 @@ _ApprovalTtl = Annotated[str, typer.Option("--approval-ttl", help="How long a qu
 _KeepEvents = Annotated[
     str | None, typer.Option("--keep-events", help="Removes events that are older, for instance 90d; none by default.", metavar="TIME")
 ]
+_Otel = Annotated[
+    bool, typer.Option("--otel", help="Send OpenTelemetry traces where the OTEL_… variables say, http://localhost:4318 by default.")
+]
+_OtelContent = Annotated[bool, typer.Option("--otel-content", help="With --otel: messages and arguments too, redacted as records are.")]
 
 
 def serve(
@@ -80,6 +85,8 @@ def serve(
     session_ttl: _SessionTtl = "24h",
     approval_ttl: _ApprovalTtl = "24h",
     keep_events: _KeepEvents = None,
+    otel: _Otel = False,
+    otel_content: _OtelContent = False,
 ) -> None:
     """Serves an OpenAI-compatible gateway that enforces a policy on the model's answers.
 
@@ -118,6 +125,7 @@ def serve(
         origins=tuple(allow_origin),
     )
     folder = StateFolder(state or DEFAULT)
+    open_traces = _traces(wanted.upstream, otel=otel, content=otel_content)
     load = _loader(policy, role, wanted, folder, observe=observe)
     bench = load()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
@@ -126,6 +134,7 @@ def serve(
             settings=wanted,
             load=load,
             open_store=lambda: open_store(store or _default_store(folder), clock, keeping),
+            open_traces=open_traces,
             say=_say,
             ready=lambda port: _announce(wanted, bench, port),
         )
@@ -205,6 +214,21 @@ def _check_keepable(policy: Policy) -> None:
         raise UsageError(
             "the policy has rules about results, which the gateway does not keep", help="leave that out of the gateway's policy"
         )
+
+
+def _traces(upstream: str, *, otel: bool, content: bool) -> Callable[[], Traces]:
+    """How to open the traces; what they need is imported only where they are wanted."""
+    from agentgate.gateway.tracing import NoTraces
+
+    if not otel:
+        if content:
+            raise UsageError("without `--otel` there are no traces that could hold content", help="add --otel, or leave --otel-content out")
+        return NoTraces
+    try:
+        from agentgate.gateway.otel_export import open_traces
+    except ImportError:
+        raise UsageError("traces need OpenTelemetry, which is not installed", help="pip install -e '.[serve,otel]'") from None
+    return lambda: open_traces(upstream, os.environ, content=content)
 
 
 def _prices(upstream: str) -> Callable[[str], Pricing | None]:

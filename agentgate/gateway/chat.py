@@ -129,6 +129,7 @@ class ChatAnswer:
             usage=usage_of(self._body.get("usage")),
             unusable=self._doubts.first,
             id=text_or_none(self._body.get("id")),
+            model=text_or_none(self._body.get("model")),
         )
 
     def released(self) -> bytes:

@@ -123,6 +123,7 @@ class ChatStream:
             usage=usage_of(self._usage),
             unusable=self._doubts.first,
             id=text_or_none(self._first.get("id")),
+            model=text_or_none(self._first.get("model")),
         )
 
     def released(self) -> bytes:

@@ -24,6 +24,7 @@ from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
+from agentgate.gateway.tracing import UNTRACED, NoTraces, Trace, Traces
 from agentgate.output.safe import safe
 
 log = logging.getLogger("agentgate.gateway")
@@ -48,6 +49,7 @@ class Tools(Struct, frozen=True, kw_only=True):
     store: Store
     upstream: Upstream
     metrics: Metrics
+    traces: Traces = NoTraces()
 
 
 class Refused(Exception):
@@ -95,7 +97,9 @@ class Exchange:
         self._watch = watch
         self._reply = _Reply(request, watch, tools.settings.patience.client)
         self._session = request.headers.get(SESSION_HEADER)
-        self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, api.PATH.strip("/").partition("/")[0])
+        self._named = api.PATH.strip("/").partition("/")[0]
+        self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, self._named)
+        self._trace = UNTRACED
 
     async def answer(self, raw: bytes) -> web.StreamResponse:
         """Answers the request.
@@ -142,21 +146,25 @@ class Exchange:
             raise Refused(invalid(told, asked.continues))
         denied = bench.stopped(self._session or "") or await self._hearing.permit(asked)
         if denied is not None:
+            with self._traced(asked) as trace:
+                trace.failed(str(denied.error["code"]))
             raise Refused(denied, _NO_RETRY)
+
+    def _traced(self, asked: Asked) -> Trace:
+        return self._tools.traces.begin(asked, self._named, self._session, self._request.headers, self._hearing.bench.redactor)
 
     async def _ask(self, asked: Asked) -> web.StreamResponse:
         """Asks the upstream, again where the answer is to be repaired."""
         repairs = _REPAIRS if self._tools.settings.repair else 0
         while True:
             body = self._api.with_usage(asked) if self._hearing.bench.needs_usage else asked.raw
-            self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
-            try:
-                response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body)
-            except UpstreamFailed as error:
-                self._hearing.failed(free=error.kind in _UNASKED)
-                raise self._failed(error) from None
-            async with response:
-                withheld = await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
+            with self._traced(asked) as self._trace:
+                try:
+                    withheld = await self._ask_once(asked, body)
+                except asyncio.CancelledError:
+                    if self._watch.expired and self._watch.whom == "upstream":
+                        self._trace.failed("timeout")
+                    raise
             if isinstance(withheld, web.StreamResponse):
                 return withheld
             failure, answer, verdict, event = withheld
@@ -166,6 +174,16 @@ class Exchange:
                 raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
             asked, repairs = again, repairs - 1
             await self._permit(asked)
+
+    async def _ask_once(self, asked: Asked, body: bytes) -> web.StreamResponse | _Withheld:
+        self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
+        try:
+            response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body, self._trace.headers)
+        except UpstreamFailed as error:
+            self._hearing.failed(free=error.kind in _UNASKED)
+            raise self._failed(error) from None
+        async with response:
+            return await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
 
     async def _take_whole(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
         """An answer in one piece."""
@@ -180,6 +198,7 @@ class Exchange:
         if verdict is not None and verdict.failure is not None:
             return verdict.failure, whole.answer, verdict, event
         body = whole.untouched() if whole.answer.unusable else whole.released()
+        self._trace.sent(body)
         headers = {"content-type": "application/json", **kept_headers(response), **({EVENT_HEADER: event} if event else {})}
         return web.Response(body=body, headers=headers)
 
@@ -198,6 +217,7 @@ class Exchange:
         if verdict is not None and verdict.failure is not None:
             return verdict.failure, answer, verdict, event
         rest = stream.untouched() if answer.unusable else stream.released()
+        self._trace.sent(rest)
         await self._reply.send(rest, {**headers, **({EVENT_HEADER: event} if event else {})})
         assert self._reply.stream is not None
         return self._reply.stream
@@ -208,6 +228,7 @@ class Exchange:
             async for data in response.content.iter_any():
                 out = stream.feed(data)
                 if out:
+                    self._trace.sent(out)
                     await self._reply.send(out, headers)
                 if stream.broken is not None:
                     response.close()
@@ -222,11 +243,14 @@ class Exchange:
 
     def _failed(self, error: UpstreamFailed) -> Refused:
         self._tools.metrics.upstream_errors[error.kind] += 1
+        self._trace.failed(str(error.told.status) if error.kind == "status" else error.kind)
         return Refused(error.told, error.headers)
 
     async def _verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
         self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
-        return await self._hearing.verdict(asked, answer)
+        verdict, event = await self._hearing.verdict(asked, answer)
+        self._trace.answered(answer, verdict, event)
+        return verdict, event
 
     def _repaired(self, asked: Asked, answer: Answer, verdict: Verdict) -> Asked | None:
         """The request again, with word of what was refused; None where the model could do nothing about it."""

@@ -15,6 +15,9 @@ from agentgate.gateway.errors import Failure, failure, upstream
 from agentgate.gateway.settings import Settings
 from agentgate.models.replies import MAX_ANSWER_BYTES, error_text
 
+_TRACE = ("traceparent", "tracestate")
+_UNTRACED: Mapping[str, str] = {}
+
 TO_UPSTREAM = (
     "content-type",
     "accept",
@@ -24,8 +27,7 @@ TO_UPSTREAM = (
     "openai-beta",
     "idempotency-key",
     "x-client-request-id",
-    "traceparent",
-    "tracestate",
+    *_TRACE,
 )
 """Headers of a request that go on. Authorization goes by the settings."""
 
@@ -83,7 +85,9 @@ class Upstream:
         """Gives back its connections."""
         await self._session.close()
 
-    async def ask(self, method: str, path: str, headers: CIMultiDictProxy[str], body: bytes | None = None) -> aiohttp.ClientResponse:
+    async def ask(
+        self, method: str, path: str, headers: CIMultiDictProxy[str], body: bytes | None = None, trace: Mapping[str, str] = _UNTRACED
+    ) -> aiohttp.ClientResponse:
         """Sends a request; gives the answer with its head read. Whoever gets it must close or release it.
 
         Args:
@@ -91,6 +95,7 @@ class Upstream:
             path: below the base URL.
             headers: as the client sent them.
             body: what to send.
+            trace: headers that tell of the trace it belongs to, in place of the client's own.
 
         Raises:
             UpstreamFailed: there was no answer, or one that is none.
@@ -99,7 +104,7 @@ class Upstream:
         if url is None:
             url = self._urls[path] = URL(self._base + path)
         try:
-            response = await self._session.request(method, url, data=body, headers=self._headers(headers), allow_redirects=False)
+            response = await self._session.request(method, url, data=body, headers=self._headers(headers, trace), allow_redirects=False)
         except aiohttp.ClientConnectorCertificateError:
             raise UpstreamFailed("tls", upstream("the certificate of the upstream is not trusted")) from None
         except (aiohttp.ClientSSLError, ssl.SSLError):
@@ -117,8 +122,12 @@ class Upstream:
                 response.close()
         return response
 
-    def _headers(self, given: CIMultiDictProxy[str]) -> dict[str, str]:
+    def _headers(self, given: CIMultiDictProxy[str], trace: Mapping[str, str]) -> dict[str, str]:
         headers = {name: given[name] for name in TO_UPSTREAM if name in given}
+        if trace:
+            for name in _TRACE:
+                headers.pop(name, None)
+            headers |= trace
         headers["accept-encoding"] = "identity"
         if self._key is not None:
             headers["authorization"] = f"Bearer {self._key}"

@@ -141,6 +141,7 @@ class _Final:
             usage=usage_of(body.get("usage")),
             unusable=self._doubts.first,
             id=text_or_none(body.get("id")),
+            model=text_or_none(body.get("model")),
         )
 
     def _finish(self, body: Mapping[str, Json]) -> str | None:

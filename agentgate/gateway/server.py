@@ -22,6 +22,7 @@ from agentgate.gateway.judging import Bench
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream
 from agentgate.gateway.settings import Settings
+from agentgate.gateway.tracing import NoTraces, Traces
 from agentgate.output.safe import safe
 
 _BACKLOG = 1024
@@ -45,6 +46,8 @@ class Setup(Struct, frozen=True, kw_only=True):
     open_store: Callable[[], Store]
     say: Say
     """Tells the operator."""
+    open_traces: Callable[[], Traces] = NoTraces
+    """Tells of requests to the model. Raises AgentgateError where that cannot be."""
     ready: Callable[[int], None] = lambda port: None
     """Is told the port once connections are taken."""
 
@@ -78,13 +81,16 @@ async def running(setup: Setup) -> AsyncIterator[tuple[Gateway, int]]:
     async with AsyncExitStack() as stack:
         store = setup.open_store()
         stack.push_async_callback(store.close)
+        traces = setup.open_traces()
+        stack.push_async_callback(traces.close)
         upstream = Upstream(setup.settings)
         stack.push_async_callback(upstream.close)
         deadlines = Deadlines(min(0.5, setup.settings.upstream_timeout / 4))
         stack.push_async_callback(deadlines.close)
         tidying = asyncio.create_task(_tidy(store))
         stack.push_async_callback(_ended, tidying)
-        gateway = Gateway(Tools(settings=setup.settings, bench=bench, store=store, upstream=upstream, metrics=Metrics()), deadlines)
+        tools = Tools(settings=setup.settings, bench=bench, store=store, upstream=upstream, metrics=Metrics(), traces=traces)
+        gateway = Gateway(tools, deadlines)
         runner = web.ServerRunner(gateway.server(), shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

@@ -48,6 +48,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Why none of its calls may be executed: cut off, or a shape that is not understood."""
     id: str | None = None
     """The provider's own name for it."""
+    model: str | None = None
+    """Which model the provider says it is of."""
 
 
 class Broken(Exception):

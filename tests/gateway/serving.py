@@ -22,6 +22,7 @@ from agentgate.gateway.judging import Bench
 from agentgate.gateway.server import Setup, reload, running
 from agentgate.gateway.settings import settings
 from agentgate.gateway.store import open_store
+from agentgate.gateway.tracing import NoTraces, Traces
 from tests.core.building import policy, rule
 from tests.gateway.judged import bench
 from tests.scripted_server import Answer, ScriptedServer
@@ -98,6 +99,7 @@ class Served(Client):
         environ: Mapping[str, str] | None = None,
         store: str | None = None,
         clock: Callable[[], datetime] | None = None,
+        traces: Callable[[], Traces] = NoTraces,
         **options: Any,
     ) -> None:
         """Prepares it.
@@ -111,6 +113,7 @@ class Served(Client):
             environ: where keys are.
             store: the address of a database, in place of a file in the folder.
             clock: the time; the real one by default.
+            traces: who is told of requests; nobody by default.
             options: see `settings`.
         """
         url = upstream if isinstance(upstream, str) else upstream.url
@@ -120,6 +123,7 @@ class Served(Client):
             settings=settings(upstream=url, environ=environ or {}, port=0, **options),
             load=(lambda: bench(on, mode, role, now)) if isinstance(on, Policy) else on,
             open_store=lambda: open_store(store or folder / "gateway.db", now),
+            open_traces=traces,
             say=self.said.append,
         )
         self.port = 0
