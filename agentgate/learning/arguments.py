@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from agentgate.core.conditions.seen_in import PROMPT
 from agentgate.core.events import Json
 from agentgate.core.policy import Condition
-from agentgate.learning.observing import Leaf, Sample
+from agentgate.learning.observing import Leaf, Sample, is_key
 from agentgate.learning.sources import PROSE, cover, exposure, safely, words
 
 MOST_VALUES = 6
@@ -32,6 +32,11 @@ _FORMS = {
     "a date and a time": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?",
 }
 """Forms that say little, so that a value of one can do little harm."""
+_MOMENTS = frozenset({"date", "day", "time"})
+"""Words in the names of arguments that say when."""
+_LEADING = frozenset({"address", "domain", "endpoint", "host", "link", "site", "uri", "url", "website"})
+_OUTSIDE = re.compile(r"://|^www\.|@", re.IGNORECASE)
+"""What addresses of the web and of mail have in them."""
 _PATH = re.compile(r"(?:\./)?[\w.@-]+(?:/[\w.@ -]+)+/?")
 
 
@@ -44,6 +49,18 @@ class Shape(Struct, frozen=True):
     """What the recordings showed, for people."""
     steered: bool = True
     """Whether nobody but the user, the task's own tools or the recordings decides its value."""
+
+    @property
+    def prose(self) -> bool:
+        """Whether it may be any text, but for links."""
+        return self.condition is not None and self.condition.operators[0][0] == "links_seen_in"
+
+    @property
+    def anchored(self) -> bool:
+        """Whether every call must name something that was named before, or that the recordings named."""
+        if self.condition is None or self.condition.optional:
+            return False
+        return self.condition.operators[0][0] in ("seen_in", "in", "equals", "email", "url", "path")
 
 
 class Evidence(Struct, frozen=True):
@@ -62,6 +79,8 @@ class Evidence(Struct, frozen=True):
     """`TOOL#FIELD` → fields that hold values of the same kind."""
     enough: int
     """So many runs make a habit."""
+    looks_up: bool = False
+    """Whether the tool only looks: what it looks for may come from anywhere, as long as it does not lead out."""
 
     @property
     def runs(self) -> int:
@@ -99,6 +118,8 @@ def untried(evidence: Evidence, argument: str) -> Shape:
     if kind in ("boolean", "integer", "number"):
         return Shape(None, "any")
     found = _elsewhere(evidence, argument, optional=optional)
+    if found is None and _MOMENTS & set(words(argument)):
+        return _held(argument, "matches", "|".join(_FORMS.values()), optional, "a date or a time")
     return found or _held(argument, "seen_in", PROMPT, optional, "from the prompt")
 
 
@@ -120,20 +141,20 @@ def _elsewhere(evidence: Evidence, argument: str, *, optional: bool) -> Shape | 
 
 def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional: bool) -> Shape:
     values = Counter(str(leaf.value) for leaf in leaves)
-    known = {(leaf.value, leaf.sources) for leaf in leaves}
-    bad = [leaf for sample in evidence.bad for leaf in sample.named(argument) if (leaf.value, leaf.sources) not in known]
+    bad = _told_apart(leaves, [leaf for sample in evidence.bad for leaf in sample.named(argument)])
     listed = evidence.properties.get(argument)
     if isinstance(listed, Mapping) and "enum" in listed and len(values) <= 2 * MOST_VALUES:
         return _enumeration(argument, values, optional)
-    if _is_prose(argument, [*leaves, *evidence.pool.get(argument, ())]):
-        return _of_prose(argument, leaves, bad, optional)
     form = _of_simple_form(argument, values, optional=optional)
     if form is not None:
         return form
+    if _is_prose(argument, [*leaves, *evidence.pool.get(argument, ())]):
+        return _of_prose(argument, leaves, bad, optional)
     needed = [leaf.sources for leaf in leaves]
     if evidence.runs < evidence.enough or not all(needed):
         needed = [leaf.sources for leaf in evidence.pool.get(argument, ()) if isinstance(leaf.value, str)]
-    found = _cover(evidence, needed, [leaf.sources for leaf in bad])
+    anywhere = evidence.looks_up and not leads_out(argument, values)
+    found = _cover(evidence, needed, [leaf.sources for leaf in bad], anywhere=anywhere)
     if found is not None:
         words = f"{_places(found)}" if len(values) > 1 else f"{_quoted(values)}, {_places(found)}"
         return _held(argument, "seen_in", _one_or_many(found), optional, words)
@@ -142,13 +163,30 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     return _of_form(argument, values, optional)
 
 
-def _cover(evidence: Evidence, needed: list[frozenset[str]], against: list[frozenset[str]]) -> tuple[str, ...] | None:
-    """Where the values come from: closed sources alone where most values had one, and fields of the same kind with each other."""
-    found = cover(safely(needed, against), against)
+def _cover(
+    evidence: Evidence, needed: list[frozenset[str]], against: list[frozenset[str]], *, anywhere: bool = False
+) -> tuple[str, ...] | None:
+    """Where the values come from, and fields of the same kind: closed sources alone where most values had one, unless `anywhere`."""
+    found = cover(needed if anywhere else safely(needed, against), against)
     if found is None:
         return None
     kin = {other for source in found for other in evidence.alike.get(source, ()) if exposure(other) == 0}
     return (PROMPT, *sorted({*found[1:], *kin}))
+
+
+def leads_out(argument: str, values: Iterable[str] = ()) -> bool:
+    """Whether an argument says where in the world to look: whoever writes it learns that somebody looked, and may read what."""
+    return bool(_LEADING & set(words(argument))) or any(_OUTSIDE.search(value) for value in values)
+
+
+def _told_apart(good: Iterable[Leaf], bad: Iterable[Leaf]) -> list[Leaf]:
+    """Bad values without those that a good call took from the same place: runs that went wrong did right things, too."""
+    places: dict[Json, set[str]] = defaultdict(set)
+    for leaf in good:
+        places[leaf.value].update(leaf.sources)
+    return [
+        leaf for leaf in bad if leaf.value not in places or not (places[leaf.value] & leaf.sources or places[leaf.value] == leaf.sources)
+    ]
 
 
 def _of_simple_form(argument: str, values: Iterable[str], *, optional: bool) -> Shape | None:
@@ -195,18 +233,14 @@ def _of_numbers(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     low, high = min(numbers), max(numbers)
     words = f"{_plain(low)} … {_plain(high)}" if low != high else _plain(low)
     named = [leaf for leaf in leaves if leaf.sources]
-    if _is_key(argument) and len(named) == len(leaves):
+    if is_key(argument) and len(named) == len(leaves):
         found = cover(leaf.sources for leaf in leaves)
         if found is not None:
             return _held(argument, "seen_in", _one_or_many(found), optional, f"{words}, {_places(found)}")
-    if _is_key(argument) or len(leaves) < _MANY or max(abs(low), abs(high)) > GREATEST:
+    if is_key(argument) or len(leaves) < _MANY or max(abs(low), abs(high)) > GREATEST:
         return Shape(None, words)
     bounds = [("min", _rounded(low, down=True)), ("max", _rounded(high, down=False))]
     return Shape(Condition(argument, tuple(bounds), optional=optional), words)
-
-
-def _is_key(argument: str) -> bool:
-    return argument.rpartition(".")[2].lower().endswith(("id", "ids", "number", "no"))
 
 
 def _is_prose(argument: str, leaves: Sequence[Leaf]) -> bool:

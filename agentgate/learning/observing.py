@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agentgate.core.arguments import InvalidJson, parse_arguments
-from agentgate.core.conditions.fields import fields_of, named_values
+from agentgate.core.conditions.fields import fields_of, named_values, structure
 from agentgate.core.conditions.links_seen_in import links
 from agentgate.core.conditions.seen_in import MAX_LENGTH, PROMPT, occurs, sources_of
 from agentgate.core.events import Effect, Json, RunStarted, ToolReturned
@@ -104,19 +104,34 @@ def observe(transcripts: Iterable[Transcript]) -> Observations:
 
 
 def _alike(runs: Iterable[Run]) -> dict[str, frozenset[str]]:
+    """Fields of one tool that held the same strings, and fields of the same name of tools that return the same kind of thing."""
     found: dict[str, set[str]] = {}
+    kinds: dict[frozenset[str], set[str]] = {}
     for run in runs:
         proposed = (item.call for item in run.transcript.items if isinstance(item, Proposed))
         tools = {call.id: call.name for call in proposed if isinstance(call.id, str)}
         for item in run.transcript.items:
             if isinstance(item, ToolReturned) and isinstance(item.call_id, str) and item.call_id in tools:
+                fields = named_values(item.content)
+                kinds.setdefault(_kind(item.content), set()).add(tools[item.call_id])
                 named = {
                     f"{tools[item.call_id]}#{field}": {value for value in values if isinstance(value, str) and not value.isdecimal()}
-                    for field, values in named_values(item.content).items()
+                    for field, values in fields.items()
                 }
                 for field, values in named.items():
                     found.setdefault(field, set()).update(other for other, held in named.items() if other != field and held & values)
+    for names, same in kinds.items():
+        for tool in same:
+            for field in names:
+                found.setdefault(f"{tool}#{field}", set()).update(f"{other}#{field}" for other in same - {tool})
     return {field: frozenset(others) for field, others in sorted(found.items())}
+
+
+def _kind(result: str) -> frozenset[str]:
+    """What the thing that a result is, or the first of those that it lists, has fields for; nothing for what is no such thing."""
+    value = structure(result)
+    first = next(iter(value), None) if isinstance(value, list) else value
+    return frozenset(first) if isinstance(first, Mapping) and len(first) > 1 else frozenset()
 
 
 def _run(transcript: Transcript, number: int, session: Session) -> Run:
@@ -175,6 +190,8 @@ def _leaves(arguments: Mapping[str, Json], prefix: str = "") -> Iterator[tuple[s
 
 
 def _leaf(argument: str, value: Json, state: State) -> Leaf:
+    if _is_short_key(argument, value):
+        return Leaf(argument, value, _fields(value, state))
     if isinstance(value, str):
         found = tuple(_sources(link, state) for link in links(value))
         if _SHORTEST <= len(value) <= MAX_LENGTH and value == value.strip():
@@ -188,5 +205,24 @@ def _leaf(argument: str, value: Json, state: State) -> Leaf:
 def _sources(value: Json, state: State) -> frozenset[str]:
     """Every source in which the value occurs, fields included."""
     found = {source for source in (PROMPT, *state.results) if occurs(value, sources_of((source,)), state)}
-    fields = {f"{tool}#{field}" for tool, results in state.results.items() for result in results for field in fields_of(result, value)}
-    return frozenset(found | fields)
+    return frozenset(found) | _fields(value, state)
+
+
+def _fields(value: Json, state: State) -> frozenset[str]:
+    """Every field in which the value stands."""
+    results = ((tool, result) for tool, returned in state.results.items() for result in returned)
+    return frozenset(f"{tool}#{field}" for tool, result in results for field in fields_of(result, value))
+
+
+def _is_short_key(argument: str, value: Json) -> bool:
+    """Whether a value is a number that stands for something and is so small that it occurs everywhere, but not under every name."""
+    if not is_key(argument):
+        return False
+    if isinstance(value, str):
+        return value.isdecimal() and len(value) < _SHORTEST
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _SMALLEST
+
+
+def is_key(argument: str) -> bool:
+    """Whether an argument is named as one that stands for something: an id or a number of it."""
+    return argument.rpartition(".")[2].lower().endswith(("id", "ids", "number", "no"))

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Limit, Policy, Rule
-from agentgate.learning.arguments import Evidence, Shape, shape, unused
+from agentgate.learning.arguments import Evidence, Shape, leads_out, shape, unused
 from agentgate.learning.arguments import untried as untried_argument
 from agentgate.learning.observing import Leaf, Observations, Sample
 from agentgate.learning.sources import exposure, words
@@ -55,7 +55,7 @@ _CHOOSING = frozenset(
 _MOST_ACTIONS = 12
 _ORDERED = 10
 """From so many runs on, an order is a habit."""
-_ROOM = 1.5
+_ROOM = 2
 """How much more than the most that was ever used a limit allows."""
 _NAMES = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -142,6 +142,7 @@ def _evidence(
         required=frozenset(name for name in required if isinstance(name, str)) if isinstance(required, list) else frozenset(),
         alike=seen.alike,
         enough=enough,
+        looks_up=is_reading(tool),
     )
 
 
@@ -213,7 +214,10 @@ def _why_ask(tool: str, evidence: Evidence, shapes: Mapping[str, Shape], action:
     reads = is_reading(tool if action is None else action[1])
     if free and not reads:
         return f"it has effects, and nothing holds {', '.join(free)}"
-    leading = sorted(argument for argument in free if {"url", "uri", "host", "address", "endpoint"} & set(words(argument)))
+    texts = sorted(argument for argument, found in shapes.items() if found.prose)
+    if texts and not reads and action is None and not any(found.anchored for found in shapes.values()):
+        return f"it has effects, and all that says about what is {', '.join(texts)}, which may be any text"
+    leading = sorted(filter(leads_out, free))
     return f"nothing holds {', '.join(leading)}" if leading else None
 
 

@@ -34,7 +34,6 @@ _OPEN = frozenset(
         "pages",
         "reviews",
         "scrape",
-        "search",
         "site",
         "url",
         "web",
@@ -43,6 +42,8 @@ _OPEN = frozenset(
     }
 )
 """Words in the names of tools whose results anybody can write."""
+_SEARCHING = frozenset({"bing", "duckduckgo", "engine", "find", "google", "query", "search", "tool"})
+"""Words of names that tell of a search and not in what: so it is the web."""
 PROSE = frozenset(
     {
         "body",
@@ -75,7 +76,8 @@ def exposure(source: str) -> int:
     tool, mark, field = source.partition("#")
     if mark and PROSE & set(words(field)):
         return 2
-    if _OPEN & set(words(tool)):
+    named = set(words(tool))
+    if _OPEN & named or (named <= _SEARCHING and "search" in named):
         return 1 if mark else 2
     return 0
 

@@ -94,8 +94,48 @@ def test_what_strangers_write_is_the_last_source_to_be_believed() -> None:
 
 def test_texts_carry_no_links_but_those_that_were_known() -> None:
     """What the model writes is free, its links are not."""
-    runs = [run(f"Tell Bob about www.a{n}.com", Call("post", {"body": f"Hello Bob,\nlook at www.a{n}.com!"})) for n in range(4)]
-    assert rules(learn(runs))["post"] == ("allow", {"body": {"links_seen_in": "prompt"}})
+    runs = [
+        run(f"Tell Bob{n} about www.a{n}.com", Call("post", {"to": f"Bob{n}", "body": f"Hello,\nlook at www.a{n}.com!"})) for n in range(4)
+    ]
+    assert rules(learn(runs))["post"] == ("allow", {"body": {"links_seen_in": "prompt"}, "to": {"seen_in": "prompt"}})
+
+
+def test_an_effect_that_only_texts_tell_of_is_asked_about() -> None:
+    """Where no argument names anything that was named before, whoever writes the text decides what is done."""
+    runs = [run("Remember it", Call("create_event", {"title": "All\nof it", "day": f"2026-01-0{n}"})) for n in range(1, 5)]
+    learned = learn(runs)
+    assert rules(learned)["create-event"][0] == "ask"
+    assert learned.proposed.proposals[0].why_ask == "it has effects, and all that says about what is title, which may be any text"
+
+
+def test_tools_that_look_may_be_told_by_anybody_what_to_look_for() -> None:
+    """Not so where they go out for it: an address that a stranger wrote tells the stranger."""
+    named = [run(f"Read note{n}, see https://x.com/{n}", *_looking(f"note{n}", f"https://x.com/{n}")) for n in range(3)]
+    mail = "see https://x.com/7 and note7"
+    told = [run("Do what the mail says", Call("read_email", {}, result=mail), *_looking("note7", "https://x.com/7"))]
+    learned = rules(learn([*named, *told]))
+    assert learned["find-file"][1] == {"name": {"seen_in": ["prompt", "read_email"]}}
+    assert learned["get-page"][1] == {"url": {"seen_in": "prompt"}}
+
+
+def _looking(name: str, url: str) -> tuple[Call, Call]:
+    return Call("find_file", {"name": name}, result=[]), Call("get_page", {"url": url})
+
+
+def test_short_ids_are_held_to_the_field_that_they_stood_in() -> None:
+    """A number such as 7 occurs everywhere, but not as the id of a file; of files that one tool lists and another finds alike."""
+    files = [{"id": str(n), "name": f"file{n}", "size": 99} for n in range(2, 7)]
+    runs = [run("Delete it", Call("list_files", {}, result=files), Call("delete", {"file_id": str(n)})) for n in range(3, 7)]
+    looked = run("Find it", Call("search_files", {}, result=files[:1]))
+    assert rules(learn(runs))["delete"] == ("allow", {"file_id": {"seen_in": ["prompt", "list_files#id"]}})
+    assert rules(learn([*runs, looked]))["delete"][1] == {"file_id": {"seen_in": ["prompt", "list_files#id", "search_files#id"]}}
+
+
+def test_times_are_held_to_their_form_although_they_have_a_space() -> None:
+    """They are no texts."""
+    runs = [run(f"Book room{n}", Call("book", {"room": f"room{n}", "start": f"2026-01-02 1{n}:00"})) for n in range(4)]
+    (form,) = rules(learn(runs))["book"][1]["start"].values()
+    assert form.startswith("[0-9]{4}-")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +187,8 @@ def test_tools_that_no_run_called_are_blocked_unless_one_says_otherwise() -> Non
     assert rules(learn(runs, untried=Effect.ASK))["refund"][0] == "ask"
     expected = {"account": {"seen_in": "prompt"}, "reason": {"seen_in": "prompt"}}
     assert rules(learn(runs, untried=Effect.ALLOW))["refund"] == ("allow", expected)
+    booking = [run(f"Pay DE{n:02}", Call("pay", {"account": f"DE{n:02}"}), tools=[_tool("book", start_day="string")]) for n in range(4)]
+    assert "matches" in rules(learn(booking, untried=Effect.ALLOW))["book"][1]["start_day"]
 
 
 def test_bad_recordings_are_kept_out_and_it_is_said_which_are_not() -> None:
@@ -160,6 +202,13 @@ def test_bad_recordings_are_kept_out_and_it_is_said_which_are_not() -> None:
     assert learned.bad is not None
     assert (learned.bad.runs, learned.bad.stopped, learned.bad.through) == (10, 9, ("like-a-good-one",))
     assert learned.bad.by == (("pay: account is not allowed for tool 'pay'", 9),)
+
+
+def test_what_was_right_in_a_bad_recording_is_still_believed() -> None:
+    """Attacked runs do what they were asked to as well; only what good runs did not take from there speaks against a source."""
+    good = [run("Look", Call("list_hotels", {}, result=f"Ritz{n}"), Call("rate", {"hotel": f"Ritz{n}"})) for n in range(4)]
+    bad = [run("Look", Call("list_hotels", {}, result="Ritz1 Hilton"), Call("rate", {"hotel": "Ritz1"})) for _ in range(9)]
+    assert rules(learn(good, bad))["rate"][1] == rules(learn(good))["rate"][1]
 
 
 def test_recordings_that_say_that_an_attack_succeeded_are_bad() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from agentgate.core.arguments import InvalidJson, parse_json
-from agentgate.core.conditions.fields import field_values
+from agentgate.core.conditions.fields import field_values, structure
 from agentgate.core.conditions.occurrences import MAX_DIGITS, numbers_in, stands_in
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World, kind_of
 from agentgate.core.events import Json
@@ -22,6 +22,8 @@ MAX_LENGTH = 1000
 MIN_LENGTH = 3
 """Characters of a value that is not a number; shorter ones occur everywhere."""
 _ADDRESS = re.compile(r"(https?://)[A-Za-z0-9.-]+\.[A-Za-z]{2,}(/?|/[^\s]*)")
+_PLAIN = re.compile(r"[!#-&(-\[\]-~]+", re.ASCII)
+"""What YAML has but one way to write: no space, at which lines are folded, no quotes, nothing that is escaped."""
 _ESCAPES = (("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ('\\"', '"'), ("\\/", "/"), ("\\\\", "\\"))
 
 
@@ -40,6 +42,13 @@ def texts_of(result: str) -> tuple[str, ...]:
     if isinstance(value, Mapping) and "ok" in value and "result" in value:
         value = value["result"]
     return tuple(_leaves(value, nested=True))
+
+
+@lru_cache(maxsize=64)
+def _yaml_texts(result: str) -> tuple[str, ...]:
+    """Every string in a result that is a YAML list or mapping, as it was before its lines were folded and its quotes were doubled."""
+    value = structure(result) if _json(result) is None else None
+    return tuple(_leaves(value, nested=False)) if isinstance(value, Mapping | list) else ()
 
 
 def _json(text: str) -> Json:
@@ -94,6 +103,11 @@ class Sources:
         for result in self._whole.results(state):
             yield from texts_of(result)
 
+    def folded(self, state: State) -> Iterator[str]:
+        """What was said there in YAML that may be written in more than one way."""
+        for result in self._whole.results(state):
+            yield from _yaml_texts(result)
+
     def values(self, state: State) -> Iterator[frozenset[str | Decimal]]:
         """The strings and numbers that stood in the fields, so far."""
         for field, selection in self._fields.items():
@@ -138,7 +152,9 @@ def occurs(value: str | float, sources: Sources, state: State) -> bool:
     if not isinstance(wanted, str):
         return any(wanted in _numbers(text) for text in sources.texts(state))
     spellings = _spellings(wanted)
-    return any(stands_in(spelling, text) for text in sources.texts(state) for spelling in spellings)
+    if any(stands_in(spelling, text) for text in sources.texts(state) for spelling in spellings):
+        return True
+    return _PLAIN.fullmatch(wanted) is None and any(stands_in(wanted, text) for text in sources.folded(state))
 
 
 def _spellings(value: str) -> tuple[str, ...]:
@@ -191,7 +207,7 @@ it, a full stop or colon only at the end of a sentence, or `name=` or `name:` in
 case; only that `http://` or `https://` in front of a web address, and the last slash of a whole site's, may be missing in the
 text. A number occurs as a number: 1234.5 in `$1,234.50`; what could be read in two ways (`1.234`, `10-20`, dates) is no
 number. Results that are JSON are looked through string by string, number by number, keys included, after decoding, also
-where a string is JSON itself.
+where a string is JSON itself; in YAML lists and mappings a string occurs as it is written and as it is meant.
 
 `TOOL#FIELD` looks only at what stands under the name FIELD: at keys, however deep, where the result is JSON or a YAML list or
 mapping, and at lines `FIELD: value` where it is any other text. The value must be the whole of it. So
