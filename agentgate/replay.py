@@ -13,7 +13,7 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json
+from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json, RunStarted
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Remembered
 from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted
@@ -109,6 +109,8 @@ class Replay:
         self._session = partial(Session, resolve=resolve, workdir=workdir, clock=lambda: EPOCH)
         self._remembered = Remembered()
         self._remembered_against = Remembered()
+        self._one_after_other = self._session(self.policy, remembered=self._remembered)
+        """Judges transcripts of calls alone."""
 
     @property
     def wanted(self) -> Wanted:
@@ -127,6 +129,10 @@ class Replay:
     def count(self, transcript: Transcript, tally: Tally) -> None:
         """Counts the calls of a transcript, without making rows of those that did not flip."""
         tally.transcripts += 1
+        if transcript.calls is not None and self.against is None and not self.policy.needs.counts:
+            self._one_after_other.record(self._begun(transcript))
+            tally.decided_all(self._one_after_other.propose_all(transcript.calls))
+            return
         flipped = False
         for item, decision, other in self._decided(transcript):
             tally.decided(decision.effect, decision.rule or decision.code)
@@ -158,11 +164,15 @@ class Replay:
                 against = [None] * len(item) if other is None else _withheld_together(other, item)
                 yield from zip(item, decided, against, strict=True)
                 continue
-            if item is transcript.started and self.role is not None:
-                item = replace(transcript.started, role=self.role)
+            if item is transcript.items[0]:
+                item = self._begun(transcript)
             session.record(item)
             if other is not None:
                 other.record(item)
+
+    def _begun(self, transcript: Transcript) -> RunStarted:
+        """How the transcript begins, in the role in which it is judged."""
+        return transcript.started if self.role is None else replace(transcript.started, role=self.role)
 
 
 def _judged(transcript: Transcript, item: Proposed, decision: Decision, other: Decision | None, flipped: bool) -> Judged:
@@ -256,6 +266,9 @@ _MOST_GROUPS = 1_000
 """More than these are told apart by their effects alone: a model can make up any number of tools."""
 
 
+_MOST_UNCOUNTED = 1_000
+
+
 class Tally:
     """What a replay comes to. Grows with the rules and the ways to flip, not with the calls."""
 
@@ -263,8 +276,9 @@ class Tally:
         self.transcripts = 0
         self.calls = 0
         self._effects: Counter[str] = Counter()
-        self.rules: Counter[str] = Counter()
-        """Rule or limit, or the decision's code where none decided → calls decided by it."""
+        self._rules: Counter[str] = Counter()
+        self._uncounted: list[Decision] = []
+        """Of `decided_all`: the same decision is often met again, so that many are counted at once."""
         self.matrix: Counter[tuple[Effect, Effect]] = Counter()
         """Effect before, effect now → calls."""
         self.flips = 0
@@ -296,7 +310,28 @@ class Tally:
         """One more call was decided, by this rule, or for this code."""
         self.calls += 1
         self._effects[effect.value] += 1
-        self.rules[by] += 1
+        self._rules[by] += 1
+
+    def decided_all(self, decisions: list[Decision]) -> None:
+        """The same for more than one."""
+        self.calls += len(decisions)
+        self._uncounted.extend(decisions)
+        if len(self._uncounted) > _MOST_UNCOUNTED:
+            self._count_all()
+
+    def _count_all(self) -> None:
+        counted = Counter(map(id, self._uncounted))
+        for decision in {id(decision): decision for decision in self._uncounted}.values():
+            calls = counted[id(decision)]
+            self._effects[decision.effect.value] += calls
+            self._rules[decision.rule or decision.code] += calls
+        self._uncounted.clear()
+
+    @property
+    def rules(self) -> Counter[str]:
+        """Rule or limit, or the decision's code where none decided → calls decided by it."""
+        self._count_all()
+        return self._rules
 
     def compared(self, before: Effect, now: Effect) -> None:
         """One more call was compared with what was decided before."""
@@ -322,6 +357,7 @@ class Tally:
     @property
     def effects(self) -> Counter[Effect]:
         """Effect → calls."""
+        self._count_all()
         return Counter({Effect(effect): count for effect, count in self._effects.items()})
 
     def flipped_to(self, effect: Effect) -> int:

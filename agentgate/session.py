@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from agentgate.accounts import Accounts
 from agentgate.clock import steady_clock
 from agentgate.core.admission import Admitted, admitted
+from agentgate.core.again import judge_each
 from agentgate.core.arguments import arguments_hash, digest
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
@@ -99,8 +100,8 @@ class Session:
             accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
             secrets: environment variables whose values no record may hold, name → value, from `known_secrets`; or the redactor made of them
                 and the policy, where many sessions share it.
-            remembered: for a session that judges what happened long ago: what this policy made of earlier calls. Then nobody may execute
-                what is decided, or ask for totals: the state holds only what this policy looks at.
+            remembered: for a session that judges what happened long ago, perhaps one run after the other: what this policy made of
+                earlier calls. Then nobody may execute what is decided, or ask for totals: the state holds only what this policy looks at.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
@@ -160,6 +161,13 @@ class Session:
         self._keep(event)
         self._dealings.decided(event)
         return decision
+
+    def propose_all(self, calls: Sequence[ToolCall]) -> list[Decision]:
+        """What `propose` decides about these calls, one after the other: for records that tell no more about them."""
+        if self._remembered is None or self.policy.needs.counts or self.policy.asks_world:
+            return [self.propose(call) for call in calls]
+        decisions, self.state = judge_each(self.policy, self.state, calls, self._remembered)
+        return decisions
 
     def propose_together(
         self,

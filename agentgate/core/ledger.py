@@ -6,7 +6,7 @@ and the smaller maps of the state are such), but at call 10,000 it costs three t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
@@ -32,6 +32,16 @@ class Ledger(Struct, Generic[V], eq=False):
         made[0] = length + 1
         return Ledger(entries, made, length + 1)
 
+    def extend(self, more: Mapping[str, V]) -> Ledger[V]:
+        """This map with all of these entries more."""
+        entries, made, length = self._entries, self._made, self._length
+        if made[0] != length:
+            return self._copy().extend(more)
+        for place, (key, value) in enumerate(more.items(), length):
+            entries[key] = (place, value, entries.get(key))
+        made[0] = length = length + len(more)
+        return Ledger(entries, made, length)
+
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""
         entry = self._entries.get(key)
@@ -41,6 +51,9 @@ class Ledger(Struct, Generic[V], eq=False):
 
     def __contains__(self, key: str) -> bool:
         return self.get(key) is not None
+
+    def __bool__(self) -> bool:
+        return self._length > 0
 
     def __iter__(self) -> Iterator[str]:
         return (key for key in self._entries if key in self)

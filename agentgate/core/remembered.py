@@ -5,6 +5,7 @@ Only for those who judge without executing: the parsed arguments in a remembered
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from agentgate.core.events import Decision, Json, ToolCall
@@ -16,7 +17,7 @@ _LONGEST = 1_024
 """Characters of arguments: longer ones hardly come twice."""
 _MOST_TOOL_SETS = 16
 
-_Judgements: TypeAlias = dict[tuple[Json, Json, str | None], Decision]
+Judgements: TypeAlias = dict[tuple[Json, Json, str | None], Decision]
 """Tool, raw arguments and role → what was decided."""
 
 
@@ -26,18 +27,22 @@ class Remembered:
     __slots__ = ("_by_tools", "_latest", "_tools")
 
     def __init__(self) -> None:
-        self._by_tools: dict[int, tuple[ToolSet | None, _Judgements]] = {}
+        self._by_tools: dict[int, tuple[ToolSet | None, Judgements]] = {}
         self._tools: ToolSet | None = None
-        self._latest: _Judgements = {}
+        self._latest: Judgements = {}
         self._by_tools[id(None)] = (None, self._latest)
 
     def recall(self, call: ToolCall, role: str | None, tools: ToolSet | None) -> Decision | None:
         """What was decided about the same call where these very tools were offered; None where nobody knows."""
-        if tools is not self._tools:
-            self._turn_to(tools)
         if type(call.arguments) is not str or type(call.name) is not str:
             return None
-        return self._latest.get((call.name, call.arguments, role))
+        return self.judgements(tools).get((call.name, call.arguments, role))
+
+    def judgements(self, tools: ToolSet | None) -> Mapping[tuple[Json, Json, str | None], Decision]:
+        """All that is remembered where these very tools were offered. What is kept from now on appears in it."""
+        if tools is not self._tools:
+            self._turn_to(tools)
+        return self._latest
 
     def keep(self, call: ToolCall, role: str | None, tools: ToolSet | None, decision: Decision) -> None:
         """Keeps one more judgement."""

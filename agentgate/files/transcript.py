@@ -60,6 +60,8 @@ class Transcript(Struct, frozen=True):
     """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
     meta: Json = None
     """What the line of others says about the run beside its messages, as it stands."""
+    calls: list[ToolCall] | None = None
+    """The calls among its items, where after the first there is nothing else, and nothing is known about them."""
     imported: bool = False
     """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False

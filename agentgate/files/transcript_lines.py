@@ -97,10 +97,11 @@ def _quickly(quick: chat_quick.QuickLines, line: bytes, source: Source, number: 
         tools = _tools_in_file(source.file, head.tools, tool_files) if isinstance(head.tools, str) else head.tools
     except InvalidTranscript:
         return None
-    items = quick.items(messages, run_id, tools)
-    if items is None:
+    read = quick.items(messages, run_id, tools)
+    if read is None:
         return None
-    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=head.attacked)
+    items, calls = read
+    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=head.attacked, calls=calls)
 
 
 def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json], importer: Importer | None) -> Transcript:

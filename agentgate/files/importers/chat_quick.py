@@ -7,7 +7,9 @@ here (another key) makes the line longer than that: so a line of the same length
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import count
+from struct import Struct as BytesOf
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, defstruct
@@ -24,6 +26,8 @@ _MEANT_OTHERWISE = frozenset(("type", "hash", "prev", "system", "items", "output
 _MOST_TOOLS = 64
 _MOST_PLAIN = 1_024
 _SHORT = 256
+_Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool", "function"]
+_Kind: TypeAlias = Literal["function"]
 
 
 class _Function(Struct, gc=False):
@@ -34,16 +38,48 @@ class _Function(Struct, gc=False):
 class _Call(Struct, gc=False):
     id: str
     function: _Function
-    type: str | UnsetType = UNSET
+    type: _Kind | UnsetType = UNSET
 
 
 class _Message(Struct, gc=False):
-    role: str
-    content: Raw | UnsetType = UNSET
+    role: _Role
+    content: str | UnsetType | None = UNSET
     tool_calls: list[_Call] | UnsetType | None = UNSET
     tool_call_id: str | UnsetType | None = UNSET
     name: str | UnsetType | None = UNSET
     refusal: UnsetType | None = UNSET
+
+
+class _EscapedFunction(Struct, gc=False):
+    name: str
+    arguments: Raw
+
+
+class _EscapedCall(Struct, gc=False):
+    id: str
+    function: _EscapedFunction
+    type: _Kind | UnsetType = UNSET
+
+
+class _EscapedMessage(Struct, gc=False):
+    """The same with texts as they are spelt: more characters are written as escapes in them than need be."""
+
+    role: _Role
+    content: Raw | UnsetType = UNSET
+    tool_calls: list[_EscapedCall] | UnsetType | None = UNSET
+    tool_call_id: str | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
+    refusal: UnsetType | None = UNSET
+
+
+class _Way(Struct, frozen=True):
+    """How a line may be written."""
+
+    spaced: bool
+    escaped: bool
+
+
+_WAYS = tuple(_Way(spaced, escaped) for spaced in (False, True) for escaped in (False, True))
 
 
 class Head(Struct, frozen=True):
@@ -66,11 +102,13 @@ class QuickLines:
             history: whether results and what the user said are wanted.
         """
         self._history = history
-        self._keys: frozenset[str] = frozenset()
-        self._decode: Any = None
+        self._keys: dict[str, bool] = {}
+        """Top-level keys, and whether all their values were texts."""
+        self._decoders: dict[bool, Any] = {}
+        """By whether texts are kept as they are spelt."""
         self._encode_into = msgspec.json.Encoder().encode_into
         self._written = bytearray()
-        self._spaced = False
+        self._usual = _WAYS[0]
         self._others: list[tuple[str, str]] = []
         self._plain: set[bytes] = set()
         """Values that were found to be strict JSON, and no objects."""
@@ -79,51 +117,82 @@ class QuickLines:
 
     def learn(self, value: Json) -> None:
         """Takes the keys of a line that was read the slow way, so that the next one like it need not be."""
-        if not isinstance(value, dict) or value.keys() <= self._keys:
+        if not isinstance(value, dict):
             return
-        keys = self._keys | value.keys()
-        if "messages" not in value or keys & _MEANT_OTHERWISE or len(keys) > _MOST_KEYS:
+        keys = self._keys | {key: type(found) is str and self._keys.get(key, True) for key, found in value.items()}
+        if keys == self._keys or "messages" not in value or keys.keys() & _MEANT_OTHERWISE or len(keys) > _MOST_KEYS:
             return
         self._keys = keys
-        self._others = [(f"f{place}", key) for place, key in enumerate(sorted(keys - {"messages", "id", "tools"}))]
+        self._others = [(f"f{place}", key) for place, key in enumerate(sorted(keys.keys() - {"messages", "id", "tools"}))]
+        self._decoders = {escaped: self._decoder(escaped=escaped) for escaped in (False, True)}
+
+    def _decoder(self, *, escaped: bool) -> Any:
         known: list[Any] = [
-            ("messages", list[_Message]),
+            ("messages", list[_EscapedMessage] if escaped else list[_Message]),
             ("id", str | UnsetType, UNSET),
             ("tools", Raw | UnsetType, UNSET),
-            *((field, Raw | UnsetType, UNSET) for field, _ in self._others),
         ]
-        self._decode = msgspec.json.Decoder(defstruct("Line", known, rename=dict(self._others))).decode
+        for field, key in self._others:
+            known.append((field, (Raw if escaped or not self._keys[key] else str) | UnsetType, UNSET))
+        return msgspec.json.Decoder(defstruct("Line", known, rename=dict(self._others))).decode
 
     def read(self, line: bytes) -> tuple[Head, list[_Message]] | None:
         """What a line holds; None where it has to be read the slow way."""
-        if self._decode is None or len(line) > MAX_LINE:
+        if not self._decoders or len(line) > MAX_LINE:
             return None
         try:
-            if not line.isascii():
-                line.decode()
-            found = self._whole(line, spaced=self._spaced) or self._whole(line, spaced=not self._spaced)
+            found = self._whole(line, self._usual) or self._otherwise(line)
             if found is None:
                 return None
             return Head(found.id or None, self._tools_of(found.tools), self._attacked(found)), found.messages
-        except (msgspec.DecodeError, UnicodeError, InvalidJson):
+        except (UnicodeError, InvalidJson):
             return None
 
-    def _whole(self, line: bytes, *, spaced: bool) -> Any:
+    def _otherwise(self, line: bytes) -> Any:
+        """The line decoded, if it is written in another way than those before it."""
+        for way in _WAYS:
+            found = self._whole(line, way) if way is not self._usual else None
+            if found is not None:
+                self._usual = way
+                return found
+        return None
+
+    def _whole(self, line: bytes, way: _Way) -> Any:
         """The line decoded, if nothing else is in it."""
-        text = msgspec.json.format(line, indent=-1) if spaced else line
-        found = self._decode(text)
-        self._encode_into(found, self._written)
-        if len(self._written) != len(text) - text.endswith(b"\n"):
+        try:
+            text = msgspec.json.format(line, indent=-1) if way.spaced else line
+            found = self._decoders[way.escaped](text)
+            self._encode_into(found, self._written)
+            if len(self._written) != len(text) - text.endswith(b"\n"):
+                return None
+            if way.escaped:
+                if not line.isascii():
+                    line.decode()
+                self._read_texts(found.messages)
+        except msgspec.DecodeError:
             return None
-        self._spaced = spaced
         return found
+
+    def _read_texts(self, messages: Any) -> None:
+        """Puts texts in the place of their spellings, as far as they are looked at."""
+        for message in messages:
+            content = message.content
+            if content is not UNSET:
+                if self._history:
+                    message.content = _decode_text(content)
+                elif _first_byte(content) not in _OF_TEXT_OR_NULL:
+                    raise msgspec.DecodeError
+            for call in message.tool_calls or ():
+                call.function.arguments = _decode_text(call.function.arguments)
+                if call.function.arguments is None:
+                    raise msgspec.DecodeError
 
     def _attacked(self, found: Any) -> bool:
         """Whether `meta` says so; everything that is not looked at is at least strict JSON."""
         attacked = False
         for field, key in self._others:
             raw = getattr(found, field)
-            if raw is UNSET:
+            if raw is UNSET or type(raw) is str:
                 continue
             text = bytes(raw)
             if text not in self._plain:
@@ -143,8 +212,8 @@ class QuickLines:
             self._tools[text] = parse_line(text)
         return self._tools[text]
 
-    def items(self, messages: list[_Message], run_id: str, tools: Json) -> tuple[Item, ...] | None:
-        """The items of a line that a judgement looks at; None where it has to be read the slow way.
+    def items(self, messages: list[_Message], run_id: str, tools: Json) -> tuple[tuple[Item, ...], list[ToolCall] | None] | None:
+        """The items of a line that a judgement looks at, and the calls where these are all; None where it has to be read the slow way.
 
         Args:
             messages: of the line.
@@ -154,55 +223,11 @@ class QuickLines:
         functions = self._functions(tools)
         if functions is _UNFIT:
             return None
-        try:
-            spoken, items = self._told(messages) if self._history else ((), self._calls(messages))
-        except (_Unusual, msgspec.DecodeError):
-            return None
-        return (RunStarted(run_id=run_id, messages=spoken, tools=functions, imported=True), *items)
-
-    def _calls(self, messages: list[_Message]) -> list[Item]:
-        """The calls alone."""
-        items: list[Item] = []
-        for message in messages:
-            content = message.content
-            if content is not UNSET and memoryview(content)[0] not in _TEXT_OR_NULL:
-                raise _Unusual
-            if message.role == "assistant":
-                for call in message.tool_calls or ():
-                    items.append(_proposed(call, len(items)))
-            elif message.role not in _ROLES:
-                raise _Unusual
-        return items
-
-    def _told(self, messages: list[_Message]) -> tuple[tuple[dict[str, Json], ...], list[Item]]:
-        """What the user said before the first answer; then calls, results, and what the user said further on."""
-        spoken: tuple[dict[str, Json], ...] | None = None
-        between: list[dict[str, Json]] = []
-        items: list[Item] = []
-        steps = calls = 0
-        for message in messages:
-            role = message.role
-            if role not in _ROLES:
-                raise _Unusual
-            content = _text(message.content)
-            if role == "user":
-                between.append({"role": "user", "content": content})
-            if role not in _ANSWERING:
-                continue
-            if spoken is None:
-                spoken, between = tuple(between), []
-            if role != "assistant":
-                call_id = None if message.tool_call_id is UNSET else message.tool_call_id
-                items.append(ToolReturned(call_id=call_id, executed=True, ok=True, content=content or ""))
-                continue
-            steps += 1
-            if between:
-                items.append(ModelReplied(step=steps, message=_NOTHING_SAID, messages=tuple(between)))
-                between = []
-            for call in message.tool_calls or ():
-                items.append(_proposed(call, calls))
-                calls += 1
-        return (tuple(between) if spoken is None else spoken), items
+        if self._history:
+            spoken, items = _told(messages)
+            return (RunStarted(run_id=run_id, messages=spoken, tools=functions, imported=True), *items), None
+        calls = _calls(messages)
+        return (RunStarted(run_id=run_id, tools=functions, imported=True), *map(Proposed, calls, count())), calls
 
     def _functions(self, tools: Json) -> Any:
         """The functions among the tools, as a tuple that is the same one for the same tools; they are tried once."""
@@ -223,30 +248,53 @@ class QuickLines:
         return found[1]
 
 
-class _Unusual(Exception):
-    """Something that only the slow way understands."""
-
-
 _UNFIT: Any = object()
-_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
 _ANSWERING = frozenset(("assistant", "tool", "function"))
-_TEXT_OR_NULL = b'"n'
 _NOTHING_SAID: dict[str, Json] = {"role": "assistant", "content": None}
-
-
-def _proposed(call: _Call, index: int) -> Proposed:
-    if call.type is not UNSET and call.type != "function":
-        raise _Unusual
-    return Proposed(ToolCall(call.id, call.function.name, call.function.arguments), index)
-
-
-def _text(content: Raw | UnsetType) -> str | None:
-    return None if content is UNSET else _decode_text.decode(content)
-
-
-_decode_text: msgspec.json.Decoder[str | None] = msgspec.json.Decoder(str | None)
+_OF_TEXT_OR_NULL = frozenset(((ord('"'),), (ord("n"),)))
+_first_byte = BytesOf("B").unpack_from
+_decode_text: Any = msgspec.json.Decoder(str | None).decode
 _decode_any = msgspec.json.Decoder().decode
 _encode_any = msgspec.json.Encoder().encode
+
+
+def _calls(messages: list[_Message]) -> list[ToolCall]:
+    """The calls alone."""
+    return [
+        ToolCall(call.id, (function := call.function).name, function.arguments)
+        for message in messages
+        if message.tool_calls and message.role == "assistant"
+        for call in message.tool_calls
+    ]
+
+
+def _told(messages: list[_Message]) -> tuple[tuple[dict[str, Json], ...], list[Item]]:
+    """What the user said before the first answer; then calls, results, and what the user said further on."""
+    spoken: tuple[dict[str, Json], ...] | None = None
+    between: list[dict[str, Json]] = []
+    items: list[Item] = []
+    steps = calls = 0
+    for message in messages:
+        role = message.role
+        content = None if message.content is UNSET else message.content
+        if role == "user":
+            between.append({"role": "user", "content": content})
+        if role not in _ANSWERING:
+            continue
+        if spoken is None:
+            spoken, between = tuple(between), []
+        if role != "assistant":
+            call_id = None if message.tool_call_id is UNSET else message.tool_call_id
+            items.append(ToolReturned(call_id=call_id, executed=True, ok=True, content=content or ""))
+            continue
+        steps += 1
+        if between:
+            items.append(ModelReplied(step=steps, message=_NOTHING_SAID, messages=tuple(between)))
+            between = []
+        for call in message.tool_calls or ():
+            items.append(Proposed(ToolCall(call.id, call.function.name, call.function.arguments), calls))
+            calls += 1
+    return (tuple(between) if spoken is None else spoken), items
 
 
 def strict(text: bytes) -> Json:
