@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from msgspec import Struct
 
@@ -69,9 +70,10 @@ def imported_lines(lines: Iterable[tuple[int, bytes]], aside: Aside, importer: I
     source, tool_files = aside.source, aside.tool_files
     quick = None
     if aside.wanted is not None and importer in (None, chat):
-        quick = chat_quick.QuickLines(history=aside.wanted.history)
+        tools_in_file = partial(_tools_in_file, source.file, tool_files=tool_files)
+        quick = chat_quick.QuickLines(source.file, tools_in_file, history=aside.wanted.history)
     for number, line in lines:
-        made = None if quick is None else _quickly(quick, line, source, number, tool_files)
+        made = None if quick is None else quick.read(line, number)
         if made is not None:
             yield made
             continue
@@ -84,24 +86,6 @@ def imported_lines(lines: Iterable[tuple[int, bytes]], aside: Aside, importer: I
             yield Damage(source.file, number, not_json(error, line))
         except InvalidTranscript as error:
             yield Damage(source.file, number, str(error))
-
-
-def _quickly(quick: chat_quick.QuickLines, line: bytes, source: Source, number: int, tool_files: dict[str, Json]) -> Transcript | None:
-    """A line as most programs write them; None where it has to be read the slow way, which also says what is wrong with it."""
-    found = quick.read(line)
-    if found is None:
-        return None
-    head, messages = found
-    run_id = head.id or f"{source.file}:{number}"
-    try:
-        tools = _tools_in_file(source.file, head.tools, tool_files) if isinstance(head.tools, str) else head.tools
-    except InvalidTranscript:
-        return None
-    read = quick.items(messages, run_id, tools)
-    if read is None:
-        return None
-    items, calls = read
-    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=head.attacked, calls=calls)
 
 
 def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json], importer: Importer | None) -> Transcript:

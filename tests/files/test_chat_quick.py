@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from agentgate.core.arguments import InvalidJson
 from agentgate.core.events import ModelReplied, RunStarted, ToolReturned
 from agentgate.core.state import user_texts
-from agentgate.files.importers.chat_quick import QuickLines, strict
+from agentgate.files.importers.chat_quick import QuickLines
+from agentgate.files.importers.chat_shapes import strict
 from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted
 from agentgate.files.transcript_chain import parse_line
 from agentgate.files.transcript_reader import Source, read_stream
@@ -25,10 +26,9 @@ FIRST = b'{"id":"first","meta":{},"note":1,"tools":null,"messages":[]}\n'
 
 def quick_of(line: bytes, *, history: bool = True) -> bool:
     """Whether a line is read the quick way."""
-    lines = QuickLines(history=history)
+    lines = QuickLines("some.jsonl", lambda name: [], history=history)
     lines.learn(json.loads(FIRST))
-    found = lines.read(line)
-    return found is not None and lines.items(found[1], "run", found[0].tools if not isinstance(found[0].tools, str) else None) is not None
+    return lines.read(line, 2) is not None
 
 
 def read(data: bytes, wanted: Wanted | None) -> list[Transcript | Damage]:
