@@ -15,6 +15,7 @@ from agentgate.core.events import Effect, Json, RunStarted, ToolReturned
 from agentgate.core.policy import Policy
 from agentgate.core.state import State
 from agentgate.files.transcript import Proposed, Transcript
+from agentgate.learning.sources import is_reading
 from agentgate.session import Session, prepare
 
 MOST_LEAVES = 200
@@ -104,7 +105,7 @@ def observe(transcripts: Iterable[Transcript]) -> Observations:
 
 
 def _alike(runs: Iterable[Run]) -> dict[str, frozenset[str]]:
-    """Fields of one tool that held the same strings, and fields of the same name of tools that return the same kind of thing."""
+    """Fields of one tool that held the same strings, and fields of the same name of tools that look at the same kind of thing."""
     found: dict[str, set[str]] = {}
     kinds: dict[frozenset[str], set[str]] = {}
     for run in runs:
@@ -113,7 +114,8 @@ def _alike(runs: Iterable[Run]) -> dict[str, frozenset[str]]:
         for item in run.transcript.items:
             if isinstance(item, ToolReturned) and isinstance(item.call_id, str) and item.call_id in tools:
                 fields = named_values(item.content)
-                kinds.setdefault(_kind(item.content), set()).add(tools[item.call_id])
+                if is_reading(tools[item.call_id]):
+                    kinds.setdefault(_kind(item.content), set()).add(tools[item.call_id])
                 named = {
                     f"{tools[item.call_id]}#{field}": {value for value in values if isinstance(value, str) and not value.isdecimal()}
                     for field, values in fields.items()

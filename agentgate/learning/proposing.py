@@ -15,29 +15,8 @@ from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.learning.arguments import Evidence, Shape, leads_out, shape, unused
 from agentgate.learning.arguments import untried as untried_argument
 from agentgate.learning.observing import Leaf, Observations, Sample
-from agentgate.learning.sources import exposure, words
+from agentgate.learning.sources import exposure, is_reading
 
-_READING = frozenset(
-    {
-        "calculate",
-        "check",
-        "count",
-        "describe",
-        "fetch",
-        "find",
-        "get",
-        "list",
-        "look",
-        "lookup",
-        "read",
-        "search",
-        "show",
-        "think",
-        "view",
-        "query",
-    }
-)
-"""First words of the names of tools that only look."""
 _CHOOSING = frozenset(
     {
         "action",
@@ -112,11 +91,6 @@ def propose(
     rules = _distinct(proposals)
     policy = Policy(name=name, rules=tuple(proposal.rule for proposal in rules), limits=tuple(_limits(seen)))
     return Proposed(policy, tuple(rules))
-
-
-def is_reading(tool: str) -> bool:
-    """Whether a tool only looks, as far as its name tells."""
-    return bool(words(tool)) and words(tool)[0] in _READING
 
 
 def _pool(samples: Iterable[Sample]) -> dict[str, list[Leaf]]:

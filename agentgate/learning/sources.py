@@ -66,9 +66,37 @@ PROSE = frozenset(
 """Names of fields that hold what somebody wrote."""
 
 
+_READING = frozenset(
+    {
+        "calculate",
+        "check",
+        "count",
+        "describe",
+        "fetch",
+        "find",
+        "get",
+        "list",
+        "look",
+        "lookup",
+        "read",
+        "search",
+        "show",
+        "think",
+        "view",
+        "query",
+    }
+)
+"""First words of the names of tools that only look."""
+
+
 def words(name: str) -> list[str]:
     """The words that a name is made of, in small letters."""
     return [word.lower() for word in _WORD.findall(name)]
+
+
+def is_reading(tool: str) -> bool:
+    """Whether a tool only looks, as far as its name tells."""
+    return bool(words(tool)) and words(tool)[0] in _READING
 
 
 def exposure(source: str) -> int:
