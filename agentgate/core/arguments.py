@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from hashlib import sha256
 from math import inf
 
@@ -13,12 +12,13 @@ from agentgate.core.events import Decision, Json, ToolCall
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-_MAY_BE_OUT_OF_RANGE = re.compile(rb"[0-9][eE]|[0-9]{309}")
-"""An exponent, or as many digits as the greatest number has; without either no number needs a look."""
+_SHAPE = bytes.maketrans(b"123456789E", b"000000000e")
+"""Makes all digits, and both letters of an exponent, alike: so numbers are found several times as fast as by a pattern."""
 _GREATEST = int(1.7976931348623157e308)
 """The greatest number that a double holds."""
 _MOST_DIGITS = 308
 """A whole number of so many digits is below the greatest, whatever they are."""
+_MANY_DIGITS = b"0" * (_MOST_DIGITS + 1)
 _NO_FLOAT = frozenset((str, int, bool, type(None)))
 
 
@@ -49,7 +49,7 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
         return value
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
-    if _MAY_BE_OUT_OF_RANGE.search(data) is not None:
+    if _may_be_out_of_range(data):
         _check_numbers(value)
     return value
 
@@ -91,6 +91,12 @@ def _depth(value: Json) -> int:
         depth += 1
         level = [child for item in inner for child in (item.values() if type(item) is dict else item)]
     return depth
+
+
+def _may_be_out_of_range(data: bytes) -> bool:
+    """Whether there is an exponent, or as many digits as the greatest number has; without either no number needs a look."""
+    shape = data.translate(_SHAPE)
+    return b"0e" in shape or _MANY_DIGITS in shape
 
 
 def _check_numbers(value: Json) -> None:

@@ -329,6 +329,7 @@ def tool_set(definitions: Sequence[Mapping[str, Json]]) -> ToolSet:
         if len(_tool_sets) >= _MOST_TOOL_SETS:
             _tool_sets.clear()
         found = _tool_sets[key] = ToolSet(definitions)
+        definitions = found.definitions
     if type(definitions) is tuple:
         if len(_same) >= _MOST_TOOL_SETS:
             _same.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -32,8 +33,10 @@ def read_request(raw: bytes, limit: int) -> Asked:
     messages, legacy = in_one_form(objects(body, "messages"))
     if not messages:
         raise BadRequest("`messages` is missing or empty", "messages")
-    tools, hosted = _tools(body)
+    functions, hosted = _tools(body)
     try:
+        # The same object for equal tools, which are then known at a glance.
+        tools = cast("tuple[dict[str, Json], ...]", tool_set(functions).definitions)
         items = conversation(messages, tools)
     except (InvalidTranscript, InvalidSchema) as error:
         raise BadRequest(str(error)) from None
@@ -44,7 +47,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
         model=field(body, "model", str, ""),
         stream=field(body, "stream", bool, False),
         items=items,
-        tools=tuple(tools),
+        tools=tools,
         tool_choice=_choice(body),
         legacy_calls=legacy,
         hosted=hosted,
@@ -60,7 +63,6 @@ def conversation(messages: Sequence[dict[str, Json]], tools: Sequence[dict[str, 
     """
     if any(message.get("role") not in _BEFORE_ANSWERS for message in messages):
         return from_messages(messages, run_id="request", tools=list(tools))
-    tool_set(tools)
     return (RunStarted(run_id="request", messages=tuple(messages), tools=tuple(tools)),)
 
 

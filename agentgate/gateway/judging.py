@@ -163,6 +163,7 @@ class Sitting:
         self._bench = bench
         self._asked = asked
         self._events: list[Event] = []
+        self._note = self._events.append  # not a method, so that nothing here holds itself: all is freed as soon as the request is answered
         self.run = run if past is None else past.run
         self._returned: HashTrieSet[str] = HashTrieSet() if past is None else past.returned
         self._new: list[dict[str, Json]] = []
@@ -175,9 +176,6 @@ class Sitting:
         else:
             self._session.state = replace(past.state, role=bench.role)
             self._feed_new()
-
-    def _note(self, event: Event) -> None:
-        self._events.append(event)
 
     def _before(self) -> Session:
         """A session that goes on from where this one is, for the past: no kill switch reaches it."""
@@ -235,13 +233,14 @@ class Sitting:
             failure = violation(effect=over.effect, code=over.code, rule=over.rule, tool=None, reason=over.reason)
         else:
             failure = asking.failure(unusable, decided)
-        events, self._events = self._events, []
+        events = tuple(self._events)
+        self._events.clear()
         return Verdict(
             released=released,
             decided=decided,
             failure=failure,
             past=Past(self.run, self._session.state, self._returned),
-            events=tuple(events),
+            events=events,
         )
 
     def _binds(self, decision: Decision) -> bool:
@@ -262,7 +261,7 @@ class Sitting:
             role=bench.role,
             model=asked.model,
             messages=first.messages,
-            tools=(*asked.tools, *unknown),
+            tools=(*asked.tools, *unknown) if unknown else asked.tools,
             tool_choice=asked.tool_choice if len(asked.items) == 1 else "auto",
             workdir=bench.workdir,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 
 from agentgate.gateway.errors import Failure, failure
 from agentgate.gateway.settings import Settings, is_loopback
@@ -64,7 +65,11 @@ class Keys:
             name = name[1:].partition("]")[0]
         elif name.count(":") == 1:
             name = name.partition(":")[0]
-        return is_loopback(name) or name in self._hosts
+        return _is_loopback(name) or name in self._hosts
+
+
+_is_loopback = lru_cache(64)(is_loopback)
+"""Nearly all requests are addressed to the same name."""
 
 
 def _bytes(key: str | None) -> bytes | None:

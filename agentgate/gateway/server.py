@@ -29,6 +29,9 @@ _BACKLOG = 1024
 _GRACE_SECONDS = 30.0
 """How long answers may go on after the first signal."""
 
+_GARBAGE = 20_000
+"""So many objects more than before there are when those that hold each other are looked for: a request leaves none."""
+
 _TIDY_SECONDS = 600.0
 _TIDY_SOON = 0.1
 
@@ -59,7 +62,19 @@ def serve(setup: Setup) -> None:
         AgentgateError: it cannot start.
     """
     gc.freeze()  # what was loaded stays, and need not be looked through again and again
-    asyncio.run(_serve(setup))
+    gc.set_threshold(_GARBAGE)
+    with asyncio.Runner(loop_factory=loops()) as runner:
+        runner.run(_serve(setup))
+
+
+def loops() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop: uvloop, where it is installed, which takes two thirds of the time that the standard one does."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    made: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return made
 
 
 async def _serve(setup: Setup) -> None:

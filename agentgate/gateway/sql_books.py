@@ -303,4 +303,4 @@ def _question(row: Sequence[Any]) -> Question:
 
 def _text(moment: datetime) -> str:
     """A time so that later ones sort after earlier ones."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return (moment if moment.tzinfo is UTC else moment.astimezone(UTC)).isoformat(timespec="microseconds")

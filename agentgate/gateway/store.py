@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from agentgate.errors import FileError, RecordError
@@ -20,6 +21,11 @@ T = TypeVar("T")
 SCHEMES = ("postgresql://", "postgres://")
 _MOST_AT_ONCE = 512
 """Jobs of one transaction, at most."""
+_QUICK_SECONDS = 0.001
+"""The end of a transaction that takes no longer is waited for: to hand it to a thread and back takes a good part of that."""
+_SLOW_ONES = 3
+_WITHOUT_WAITING = 64
+"""After so many slow ends in a row, so many are left to the thread before one is waited for again."""
 
 
 class GroupStore:
@@ -31,14 +37,18 @@ class GroupStore:
         Args:
             books: its own from now on.
             threaded: whether jobs run in a thread, because the database is far away. Else they run in the loop, all that have come in
-                together in one transaction, and only its end, which waits for the disk, is left to a thread: a thread that ran Python would
-                take turns with the loop at every step, and both would be slower.
+                together in one transaction, and only its end, which waits for the disk, is left to a thread where the disk is slow: a
+                thread that ran Python would take turns with the loop at every step, and both would be slower.
         """
         self._books = books
         self._threaded = threaded
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentgate-store")
         self._waiting: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
+        self._slow = 0
+        """How many ends in a row were slow."""
+        self._left = 0
+        """How many ends are left to the thread from now on."""
 
     async def commit(self, job: Callable[[Books], T]) -> T:
         """See `Store.commit`."""
@@ -77,7 +87,7 @@ class GroupStore:
                         if not self._books.begin():
                             await loop.run_in_executor(self._thread, self._books.begin, BUSY_SECONDS)
                         self._do(jobs)
-                        await loop.run_in_executor(self._thread, self._books.end)
+                        await self._end()
                 except Exception as error:  # whatever it was: nobody may wait for ever, and nothing may count
                     if self._threaded:
                         await loop.run_in_executor(self._thread, self._books.undo)
@@ -89,6 +99,18 @@ class GroupStore:
                     job.settle()
         finally:
             self._working = None
+
+    async def _end(self) -> None:
+        """Ends the transaction, in the loop as long as the disk is quick."""
+        if self._left:
+            self._left -= 1
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._books.end)
+            return
+        began = monotonic()
+        self._books.end()
+        self._slow = self._slow + 1 if monotonic() - began > _QUICK_SECONDS else 0
+        if self._slow >= _SLOW_ONES:
+            self._left = _WITHOUT_WAITING
 
     def _transaction(self, jobs: Sequence[_Job]) -> None:
         self._books.begin(BUSY_SECONDS)

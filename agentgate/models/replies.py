@@ -19,6 +19,11 @@ _WHOLE = ("stop", "tool_calls")
 
 _CALL_WORDS = ("call", "function", "tool")
 """What fields are called that may hold a call."""
+_NO_CALLS = frozenset(
+    ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "index", "message", "finish_reason",
+     "logprobs", "role", "content", "refusal", "annotations", "delta", "output", "status", "type", "text")
+)  # fmt: skip
+"""What most fields are called: none of the words above is in these."""
 
 WRONG_SERVER = "is `base_url` the address of an OpenAI-compatible server? it usually ends in `/v1`"
 
@@ -185,5 +190,5 @@ def _chat_call(proposed: Json, doubts: Doubts) -> dict[str, Json] | None:
 def look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tuple[str, ...] = ()) -> None:
     """Whatever else is called a call, a function or a tool may be one."""
     for key, value in place.items():
-        if key not in known and present(value) and any(word in key.lower() for word in _CALL_WORDS):
+        if key not in _NO_CALLS and key not in known and present(value) and any(word in key.lower() for word in _CALL_WORDS):
             doubts.add(f"the answer has a field that is not known, {quoted(key)}")

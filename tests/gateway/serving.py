@@ -19,7 +19,7 @@ from agentgate.core.events import Json, Mode
 from agentgate.core.policy import Policy
 from agentgate.gateway.app import Gateway
 from agentgate.gateway.judging import Bench
-from agentgate.gateway.server import Setup, reload, running
+from agentgate.gateway.server import Setup, loops, reload, running
 from agentgate.gateway.settings import settings
 from agentgate.gateway.store import open_store
 from agentgate.gateway.tracing import NoTraces, Traces
@@ -128,7 +128,7 @@ class Served(Client):
         )
         self.port = 0
         self.gateway: Gateway | None = None
-        self._loop = asyncio.new_event_loop()
+        self._loop = (loops() or asyncio.new_event_loop)()  # that of `agentgate serve`
         self._stop: asyncio.Event | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
