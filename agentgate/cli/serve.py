@@ -159,7 +159,6 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
     def load() -> Bench:
         policy = load_policy(*policies)
         _check_role(policy, role)
-        _check_keepable(policy)
         return Bench(
             policy=prepare(policy),
             digest=PolicyDigest(policy.name, policy.sha256, tuple(Digest(name, sha256) for name, sha256 in policy.files)),
@@ -206,14 +205,6 @@ def _check_role(policy: Policy, role: str | None) -> None:
     if role is not None and role not in policy.roles:
         help = f"one of {', '.join(policy.roles)}" if policy.roles else "it defines no roles; leave `--role` out"
         raise UsageError(f"the policy has no role `{role}`", help=help)
-
-
-def _check_keepable(policy: Policy) -> None:
-    """Refuses what only holds where agentgate hands the results of tools to the model itself: nothing is enforced half."""
-    if policy.results:
-        raise UsageError(
-            "the policy has rules about results, which the gateway does not keep", help="leave that out of the gateway's policy"
-        )
 
 
 def _traces(upstream: str, *, otel: bool, content: bool) -> Callable[[], Traces]:

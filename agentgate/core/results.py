@@ -71,6 +71,15 @@ def _strictest_first(rule: CompiledResultRule) -> tuple[bool, int, str]:
     return (rule.cut, rule.max_bytes or 0 if rule.cut else 0, rule.id)
 
 
+def verdict_by(rules: ResultRules, rule: str | None) -> Verdict:
+    """The verdict that fell by a rule, or with None the one that lets everything pass.
+
+    Raises:
+        KeyError: there is no such rule.
+    """
+    return PASSES if rule is None else _verdict({one.id: one for one in rules.rules}[rule])
+
+
 def judge_result(rules: ResultRules, state: State, tool: str, content: str, world: World | None = None) -> Verdict:
     """Judges what a tool returned.
 
@@ -106,9 +115,13 @@ def _judged(plan: Iterable[CompiledResultRule], state: State, content: str, worl
             winner = rule
     if winner is None:
         return Verdict(ResultEffect.ALLOW, trials=tuple(trials))
+    return _verdict(winner, tuple(trials))
+
+
+def _verdict(winner: CompiledResultRule, trials: tuple[ResultTrial, ...] = ()) -> Verdict:
     code = Code.RESULT_CUT if winner.cut else Code.RESULT_BLOCKED
     left = winner.max_bytes if winner.cut else None
-    return Verdict(winner.effect, winner.id, winner.reason, winner.rule.rule.hint, code, left, tuple(trials))
+    return Verdict(winner.effect, winner.id, winner.reason, winner.rule.rule.hint, code, left, trials)
 
 
 def what_was_said(content: str) -> dict[str, Json]:

@@ -20,6 +20,8 @@ from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, look_
 
 PATH = "/chat/completions"
 
+_RESULTS = ("tool", "function")
+"""Who speaks in messages with results."""
 _BEFORE_ANSWERS = ("system", "developer", "user")
 
 
@@ -72,6 +74,24 @@ def with_usage(asked: Asked) -> bytes:
         return asked.raw
     options = {**(asked.body.get("stream_options") or {}), "include_usage": True}
     return msgspec.json.encode({**asked.body, "stream_options": options})
+
+
+def contents(asked: Asked) -> list[Json]:
+    """The contents of the results in the request."""
+    return [message.get("content") for message in asked.body["messages"] if message.get("role") in _RESULTS]
+
+
+def with_contents(asked: Asked, contents: Sequence[Json]) -> Asked:
+    """The request with other contents of its results; of a message that is changed nothing else stays that could say something."""
+    messages, rest = [], iter(contents)
+    for message in asked.body["messages"]:
+        if message.get("role") in _RESULTS:
+            content = next(rest)
+            if content is not message.get("content"):
+                message = {**{key: message[key] for key in ("role", "tool_call_id", "name") if key in message}, "content": content}
+        messages.append(message)
+    body = {**asked.body, "messages": messages}
+    return msgspec.structs.replace(asked, body=body, raw=msgspec.json.encode(body))
 
 
 def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:

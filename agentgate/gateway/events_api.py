@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from agentgate.core.events import CallDecided, Json
+from agentgate.core.events import CallDecided, Json, ToolReturned
 from agentgate.files.gateway_records import RESULTS, Record
 from agentgate.gateway.books import Question, Wanted
 from agentgate.gateway.envelope import BadRequest
@@ -67,6 +67,7 @@ def as_event(record: Record) -> dict[str, Json]:
         "error": record.error,
         "tool_calls": [_call(call) for call in decided],
         "policy_decisions": [_decision(call) for call in decided],
+        "tool_results": [_result(event) for event in record.events if isinstance(event, ToolReturned) and event.code is not None],
     }
 
 
@@ -83,6 +84,11 @@ def _decision(call: CallDecided) -> dict[str, Json]:
         "code": call.code.value,
         "enforced": call.enforced,
     }
+
+
+def _result(event: ToolReturned) -> dict[str, Json]:
+    """A result that a rule kept back from the model, or cut."""
+    return {"tool_call_id": event.call_id, "rule": event.rule, "code": event.code, "enforced": event.enforced}
 
 
 def as_question(question: Question) -> dict[str, Json]:

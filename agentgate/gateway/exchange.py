@@ -112,7 +112,7 @@ class Exchange:
         try:
             asked = self._api.read_request(raw, self._tools.settings.max_body)
             await self._permit(asked)
-            return await self._ask(asked)
+            return await self._ask(await self._admit(asked))
         except BadRequest as error:
             return await self._fail(Refused(invalid(str(error), error.param)))
         except Refused as refused:
@@ -149,6 +149,18 @@ class Exchange:
             with self._traced(asked) as trace:
                 trace.failed(str(denied.error["code"]))
             raise Refused(denied, _NO_RETRY)
+
+    async def _admit(self, asked: Asked) -> Asked:
+        """The request with what the model gets of the results in it."""
+        bench = self._hearing.bench
+        if not (bench.policy.results.rules or bench.redactor):
+            return asked
+        contents = self._api.contents(asked)
+        if not contents and asked.foreign is None:
+            return asked
+        made = await self._hearing.admit(asked, contents)
+        same = all(one is other for one, other in zip(made, contents, strict=True))
+        return asked if same else self._api.with_contents(asked, made)
 
     def _traced(self, asked: Asked) -> Trace:
         return self._tools.traces.begin(asked, self._named, self._session, self._request.headers, self._hearing.bench.redactor)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, ModelRequest, Usage
+from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode, ModelRequest, Usage
 from agentgate.files.gateway_records import Record, new_id
+from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
+from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure
 from agentgate.gateway.judging import Bench, Sitting, Verdict
 from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.results import Result, is_plain, passed, replaced
 from agentgate.gateway.shapes import Answer, Asked
 from agentgate.gateway.tab import Tab
 
@@ -43,6 +46,7 @@ class Hearing:
         self._sitting: Sitting | None = None
         self._request = ""
         self._on_its_way = False
+        self._results: list[Result] = []
 
     async def permit(self, asked: Asked) -> Failure | None:
         """Whether a request may be sent on; what it may take is set aside then.
@@ -74,6 +78,27 @@ class Hearing:
         self._on_its_way = denied is None and in_turn
         return denied
 
+    async def admit(self, asked: Asked, contents: Sequence[Json]) -> list[Json]:
+        """What goes to the model in place of the contents of results; the same objects where that is all of them.
+
+        Raises:
+            BadRequest: the conversation makes no sense, or holds something that cannot be judged.
+            RecordError: nobody knows what came before, because the store failed.
+        """
+        texts = [text_of(content) for content in contents]
+        if not self.bench.policy.results.rules:
+            made = self._results = [Result(passed(text, self.bench.redactor)) for text in texts]
+        else:
+            if self._session is None:
+                sitting = self._own_sitting(asked)
+            else:
+                sitting = await self._store.commit(lambda books: self._session_sitting(books, asked))
+            made = self._results = sitting.results
+            pictured = any(one.covered and not is_plain(content) for one, content in zip(made, contents, strict=True))
+            if (pictured or asked.foreign) and self.bench.mode is not Mode.OBSERVE:
+                raise BadRequest(f"{asked.foreign or 'a result'} holds more than text, which the rules about results cannot judge")
+        return [replaced(content, text, one) for content, text, one in zip(contents, texts, made, strict=True)]
+
     async def verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
         """Judges and records an answer; None where there is nothing in it to judge, and nobody who counts it.
 
@@ -81,7 +106,8 @@ class Hearing:
             BadRequest: the conversation makes no sense.
             RecordError: it could not be recorded.
         """
-        if self._session is None and not answer.calls and answer.unusable is None and not self.bench.counts_cost:
+        idle = self._session is None and not answer.calls and answer.unusable is None and not self.bench.counts_cost
+        if idle and not any(result.kept_back for result in self._results):
             return None, ""
         bench = self.bench
         own = self._own_sitting(asked) if self._session is None else None
@@ -146,7 +172,7 @@ class Hearing:
 
     def _session_sitting(self, books: Books, asked: Asked) -> Sitting:
         assert self._session is not None
-        return Sitting(self.bench, asked, books.past(self._session), self._session, self._tab)
+        return Sitting(self.bench, asked, books.past(self._session), self._session, self._tab, self._results)
 
     def _counting(self, books: Books) -> AbstractContextManager[None]:
         return nullcontext() if self._tab is None else self._tab.open(books, self._request)

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from rpds import HashTrieSet
+from rpds import HashTrieMap
 
 from agentgate import __version__
 from agentgate.accounts import Accounts
@@ -29,6 +28,7 @@ from agentgate.core.events import (
     Offer,
     PolicyDigest,
     RunStarted,
+    ToolCall,
     ToolReturned,
     Usage,
 )
@@ -40,7 +40,8 @@ from agentgate.files.transcript import Item, Proposed
 from agentgate.gateway.asking import Approvals, Asking
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, violation
-from agentgate.gateway.shapes import Answer, Asked
+from agentgate.gateway.results import SEEN, Heard, Result, admit, heard, passed, ruled
+from agentgate.gateway.shapes import Answer, Asked, no_longer_offered
 from agentgate.models.prices import Pricing
 from agentgate.session import CompiledPolicy, Session
 
@@ -48,6 +49,7 @@ _COUNTED_BEFORE = Usage(0, 0)
 """What an answer of the past used: it was counted when it was given."""
 
 _UNESTIMATED = ModelRequest()
+_NOBODY = (None, None)
 
 Stopper: TypeAlias = Callable[[str], Switch]
 """Makes the kill switch of one run, given its id."""
@@ -128,8 +130,8 @@ class Past(Struct, frozen=True):
     run: str
     """What the run is called that it is."""
     state: State
-    returned: HashTrieSet[str] = HashTrieSet()
-    """The ids of calls whose results have been seen."""
+    returned: HashTrieMap[str, Heard] = HashTrieMap()
+    """The ids of calls whose results have been seen, and what was made of them."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -147,7 +149,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
 class Sitting:
     """One request before the policy, with every answer that it gets: several, where the model is asked again."""
 
-    def __init__(self, bench: Bench, asked: Asked, past: Past | None, run: str, accounts: Accounts | None = None) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        asked: Asked,
+        past: Past | None,
+        run: str,
+        accounts: Accounts | None = None,
+        results: Sequence[Result] = (),
+    ) -> None:
         """Feeds the conversation.
 
         Args:
@@ -156,6 +166,7 @@ class Sitting:
             past: what its session has come to; None for a fresh one, which then knows what the request tells.
             run: what a fresh run is called.
             accounts: what is used of limits over time; without them, such limits know of this conversation alone.
+            results: what the model was given of the results in the request, where it was sent already.
 
         Raises:
             BadRequest: the conversation holds a result of a call that nobody knows.
@@ -165,7 +176,10 @@ class Sitting:
         self._events: list[Event] = []
         self._note = self._events.append  # not a method, so that nothing here holds itself: all is freed as soon as the request is answered
         self.run = run if past is None else past.run
-        self._returned: HashTrieSet[str] = HashTrieSet() if past is None else past.returned
+        self._returned: HashTrieMap[str, Heard] = HashTrieMap() if past is None else past.returned
+        self._given = results
+        self.results: list[Result] = []
+        """What the model gets of the results in the request, in their order."""
         self._new: list[dict[str, Json]] = []
         """Messages of the user that the session has not seen."""
         self._session = bench.session(self._note, self.run, accounts)
@@ -250,7 +264,7 @@ class Sitting:
         asked, bench = self._asked, self._bench
         first = asked.items[0]
         assert isinstance(first, RunStarted)
-        unknown = _no_longer_offered(asked)
+        unknown = no_longer_offered(asked)
         self._offer = Offer(asked.tools, asked.tool_choice) if unknown or (len(asked.items) > 1 and asked.tool_choice != "auto") else None
         return RunStarted(
             at=bench.clock(),
@@ -309,16 +323,30 @@ class Sitting:
         session.record(replace(item, at=session.now(), step=session.state.steps + 1, usage=_COUNTED_BEFORE, cost_usd=0.0))
 
     def _record_result(self, session: Session, item: ToolReturned, *, once: bool = False) -> None:
-        call_id = item.call_id
-        known = type(call_id) is str and session.state.proposed.get(call_id) is not None
-        if not known:
-            if self._bench.mode is Mode.OBSERVE:
+        call_id, bench = item.call_id, self._bench
+        tool = (session.state.proposed.get(call_id) or _NOBODY)[0] if type(call_id) is str else None
+        if type(call_id) is not str or session.state.proposed.get(call_id) is None:
+            if bench.mode is Mode.OBSERVE:
+                self.results.append(Result(passed(item.content, bench.redactor)))
                 return
             raise BadRequest("a message answers a tool call that no message before it proposes", "messages")
-        if once and call_id in self._returned:
-            return
-        self._returned = self._returned.insert(call_id)
-        session.record(replace(item, at=session.now()))
+        if not tool and bench.policy.results.rules and bench.mode is not Mode.OBSERVE:
+            raise BadRequest("a message answers a tool call without a name, which the rules about results cannot judge", "messages")
+        before = self._returned.get(call_id)
+        place = len(self.results)
+        if place < len(self._given):
+            result = self._given[place]
+        elif tool and bench.policy.results.plan(tool, session.state.role):
+            result = ruled(admit(session, ToolCall(call_id, tool, None), item.content, bench.redactor, bench.digest.sha256, before))
+        else:
+            result = Result(passed(item.content, bench.redactor))
+        self.results.append(result)
+        if not once or before is None:
+            session.record(replace(item, at=session.now(), content=result.content, **result.told))
+            recorded = self._events[-1]
+            assert isinstance(recorded, ToolReturned)
+            ruled_by = bench.digest.sha256 if bench.policy.results.rules else None
+            self._returned = self._returned.insert(call_id, SEEN if ruled_by is None else heard(recorded, ruled_by))
 
     def _changed_offer(self, state: State) -> Offer | None:
         """What is offered now, where it is not what was offered before."""
@@ -344,8 +372,14 @@ class Sitting:
         return event
 
 
-def fold(events: Sequence[Event], past: Past | None) -> Past | None:
-    """A session as its recorded events tell it; a `run_started` among them begins anew."""
+def fold(events: Sequence[Event], past: Past | None, policy: str) -> Past | None:
+    """A session as its recorded events tell it; a `run_started` among them begins anew.
+
+    Args:
+        events: what was recorded.
+        past: what it had come to before.
+        policy: the SHA-256 of the policy that judged.
+    """
     from agentgate.core.state import evolve
 
     for event in events:
@@ -353,21 +387,8 @@ def fold(events: Sequence[Event], past: Past | None) -> Past | None:
             past = Past(event.run_id, State())
         if past is None:
             continue
-        returned = past.returned
+        known = past.returned
         if isinstance(event, ToolReturned) and type(event.call_id) is str:
-            returned = returned.insert(event.call_id)
-        past = Past(past.run, evolve(past.state, event), returned)
+            known = known.insert(event.call_id, heard(event, policy))
+        past = Past(past.run, evolve(past.state, event), known)
     return past
-
-
-def _no_longer_offered(asked: Asked) -> tuple[dict[str, Json], ...]:
-    """Tools that the past called and that are not offered now: of their schemas nobody knows any more, but their calls count."""
-    called = {item.call.name for item in asked.items if isinstance(item, Proposed) and isinstance(item.call.name, str)}
-    missing = called - {tool["function"]["name"] for tool in asked.tools} if called else called
-    anything = {"type": "object", "additionalProperties": True}
-    return tuple({"type": "function", "function": {"name": name, "parameters": anything}} for name in sorted(missing))
-
-
-def encode_events(events: Sequence[Event]) -> Json:
-    """Events as plain JSON values."""
-    return msgspec.to_builtins(tuple(events), str_keys=True)

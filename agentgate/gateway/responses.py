@@ -50,6 +50,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
         tools=tuple(tools),
         tool_choice=chosen(body.get("tool_choice")),
         hosted=hosted,
+        foreign=next((f"an item of the type `{kind}`" for kind in map(_kind, _listed(given)) if _is_foreign(kind)), None),
         continues=next((name for name in ("previous_response_id", "conversation") if present(body.get(name))), None),
     )
 
@@ -57,6 +58,43 @@ def read_request(raw: bytes, limit: int) -> Asked:
 def with_usage(asked: Asked) -> bytes:
     """The request: answers of this API always tell their usage."""
     return asked.raw
+
+
+def contents(asked: Asked) -> list[Json]:
+    """The contents of the results in the request."""
+    return [item.get("output") for item in _listed(asked.body.get("input")) if _is_result(item)]
+
+
+def with_contents(asked: Asked, contents: Sequence[Json]) -> Asked:
+    """The request with other contents of its results; of an item that is changed nothing else stays that could say something."""
+    items, rest = [], iter(contents)
+    for item in _listed(asked.body.get("input")):
+        if _is_result(item):
+            output = next(rest)
+            if output is not item.get("output"):
+                item = {**{key: item[key] for key in ("type", "id", "call_id") if key in item}, "output": output}
+        items.append(item)
+    body = {**asked.body, "input": items}
+    return msgspec.structs.replace(asked, body=body, raw=msgspec.json.encode(body))
+
+
+def _listed(given: Json) -> list[Json]:
+    return given if isinstance(given, list) else []
+
+
+def _kind(item: Json) -> str:
+    kind = item.get("type") if isinstance(item, Mapping) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def _is_result(item: Json) -> bool:
+    """As the importer tells them."""
+    return _kind(item).endswith("_output")
+
+
+def _is_foreign(kind: str) -> bool:
+    """Whether it is a call that the provider made, with its result."""
+    return kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")
 
 
 def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:

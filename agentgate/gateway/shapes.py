@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from agentgate.core.events import Json, ToolCall, Usage
-from agentgate.files.transcript import Item
+from agentgate.files.transcript import Item, Proposed
 
 Headers: TypeAlias = Mapping[str, str]
 
@@ -33,6 +33,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     """Kinds of tools that it offers whose calls nobody could judge: most of them the provider executes itself."""
     continues: str | None = None
     """The field that names a conversation which only the provider knows; None where the request tells all of it."""
+    foreign: str | None = None
+    """What in it holds the result of a call that no message answers, and that nobody could judge; None where nothing does."""
     wants_usage: bool = True
     """Whether the client is to see the usage of a streamed answer."""
 
@@ -125,6 +127,22 @@ class Api(Protocol):
         """The request's body, asking for the usage too where the policy needs to know it."""
         ...
 
+    def contents(self, asked: Asked) -> list[Json]:
+        """The contents of the results in the request, in the order of its items."""
+        ...
+
+    def with_contents(self, asked: Asked, contents: Sequence[Json]) -> Asked:
+        """The request with other contents of its results, one for each."""
+        ...
+
     def ask_again(self, asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:
         """The request continued by calls that were withheld, and what the model is told about each."""
         ...
+
+
+def no_longer_offered(asked: Asked) -> tuple[dict[str, Json], ...]:
+    """Tools that the past called and that are not offered now: of their schemas nobody knows any more, but their calls count."""
+    called = {item.call.name for item in asked.items if isinstance(item, Proposed) and isinstance(item.call.name, str)}
+    missing = called - {tool["function"]["name"] for tool in asked.tools} if called else called
+    anything = {"type": "object", "additionalProperties": True}
+    return tuple({"type": "function", "function": {"name": name, "parameters": anything}} for name in sorted(missing))

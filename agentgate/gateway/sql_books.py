@@ -116,7 +116,7 @@ class SqlBooks:
         rows = self._db.rows("SELECT seq, line FROM answers WHERE session = ? AND seq > ? ORDER BY seq", (session, seq))
         for last, line in rows:
             record = decode(line)
-            seq, past, at = last, fold(record.events, past), record.at
+            seq, past, at = last, fold(record.events, past, record.policy.sha256), record.at
         if at is None or past is None:
             return None
         self._remember(session, seq, past, at)
