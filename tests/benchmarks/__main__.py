@@ -17,7 +17,7 @@ from tests.benchmarks.machine import machine
 from tests.benchmarks.report import Options, Report, say
 from tests.benchmarks.writing import as_markdown, as_text
 
-BENCHMARKS = ("decision", "patterns", "replay", "questions", "start_up", "durability", "loop", "fuzz", "memory")
+BENCHMARKS = ("decision", "patterns", "replay", "questions", "start_up", "durability", "loop", "fuzz", "memory", "gateway")
 
 
 def main(argv: list[str]) -> int:

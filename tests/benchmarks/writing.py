@@ -41,13 +41,18 @@ def as_markdown(about: Mapping[str, str], reports: Sequence[Report], *, quick: b
     if quick:
         lines.append("* **taken with `--quick`: few repetitions, rough figures**")
     for report in reports:
-        lines += ["", f"## {report.name}", "", report.about, "", f"`{report.command}`", ""]
-        for chart in report.charts:
-            lines += [f"![{chart.title}](charts/{chart.name}.svg)", ""]
-        for table in report.tables:
-            lines += [f"**{table.title}**", "", "| " + " | ".join(table.columns) + " |"]
-            lines.append("|" + "---|" + "---:|" * (len(table.columns) - 1))
-            lines += ["| " + " | ".join(map(number, row)) + " |" for row in table.rows]
-            lines.append("")
-        lines += [f"* {said}" for said in (*(aim.sentence for aim in report.aims), *report.notes)]
+        lines += ["", *section(report)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def section(report: Report) -> list[str]:
+    """The lines of one report."""
+    lines = [f"## {report.name}", "", report.about, "", f"`{report.command}`", ""]
+    for chart in report.charts:
+        lines += [f"![{chart.title}](charts/{chart.name}.svg)", ""]
+    for table in report.tables:
+        lines += [f"**{table.title}**", "", "| " + " | ".join(table.columns) + " |"]
+        lines.append("|" + "---|" + "---:|" * (len(table.columns) - 1))
+        lines += ["| " + " | ".join(map(number, row)) + " |" for row in table.rows]
+        lines.append("")
+    return lines + [f"* {said}" for said in (*(aim.sentence for aim in report.aims), *report.notes)]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 TOOLS = [
     {
@@ -77,8 +78,19 @@ class Client(asyncio.Protocol):
         self._transport.write(self._request)  # type: ignore[attr-defined]
 
 
-async def load(port: int, connections: int, seconds: float, headers: Mapping[str, str]) -> dict[str, float]:
-    """Requests per second, and how long they took, in milliseconds."""
+@dataclass(frozen=True)
+class Load:
+    """What came of it."""
+
+    took: list[float]
+    """How long each answer took, in milliseconds."""
+    seconds: float
+    bad: int
+    """Answers that were none, and connections that broke."""
+
+
+async def load(port: int, connections: int, seconds: float, headers: Mapping[str, str]) -> Load:
+    """Asks over so many connections for so long, each of them again as soon as it has its answer."""
     asked = request(port, headers)
     took: list[float] = []
     began = time.perf_counter()
@@ -88,11 +100,4 @@ async def load(port: int, connections: int, seconds: float, headers: Mapping[str
     ]
     await asyncio.gather(*(client.done for _, client in made))
     spent = time.perf_counter() - began
-    took.sort()
-    return {
-        "answers": len(took),
-        "requests_per_second": round(len(took) / spent),
-        "p50_ms": round(took[len(took) // 2] * 1000, 3),
-        "p99_ms": round(took[len(took) * 99 // 100] * 1000, 3),
-        "bad": sum(client.bad for _, client in made),
-    }
+    return Load([one * 1000 for one in took], spent, sum(client.bad for _, client in made))
