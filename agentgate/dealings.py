@@ -68,7 +68,7 @@ class Dealings:
             with share.asking(moment) as known:
                 decision = judge(known)
                 if decision.effect is Effect.ALLOW or (self._observing and decision.code is Code.LIMIT):
-                    share.asked(state, request.reserve_usd, moment)
+                    share.asked(state, request.reserve_usd(decision.room), moment)
             return decision
         except StateError as error:
             return self._failed(error)

@@ -82,10 +82,14 @@ class ModelRequest(Struct, frozen=True):
     output_usd: float | None = None
     """What one token of the answer costs."""
 
-    @property
-    def reserve_usd(self) -> float:
-        """What is set aside for it in US dollars: what is sent, and the answer as far as the task bounds it."""
-        return (self.input_usd or 0.0) + (self.output_usd or 0.0) * (self.output_tokens or 0)
+    def reserve_usd(self, room: int | None = None) -> float:
+        """What is set aside for it in US dollars: what is sent, and the answer as far as the task, or the room that is left, bounds it.
+
+        Args:
+            room: how many tokens of an answer the limits have room for; None for any number.
+        """
+        longest = self.output_tokens or 0
+        return (self.input_usd or 0.0) + (self.output_usd or 0.0) * (longest if room is None else max(0, min(longest, room)))
 
 
 Action: TypeAlias = ToolCall | ModelRequest

@@ -53,6 +53,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
         tool_choice=_choice(body),
         legacy_calls=legacy,
         hosted=hosted,
+        bound_by=("max_completion_tokens", "max_tokens"),
         wants_usage=options.get("include_usage") is True,
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from aiohttp import web
@@ -15,6 +15,7 @@ from msgspec import Struct
 from agentgate.core.events import CallDecided, Effect, Mode, ToolCall
 from agentgate.errors import RecordError
 from agentgate.gateway.books import Store
+from agentgate.gateway.bounding import bounded
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
@@ -169,10 +170,10 @@ class Exchange:
         """Asks the upstream, again where the answer is to be repaired."""
         repairs = _REPAIRS if self._tools.settings.repair else 0
         while True:
-            body = self._api.with_usage(asked) if self._hearing.bench.needs_usage else asked.raw
+            forms = bounded(asked, self._hearing.room)
             with self._traced(asked) as self._trace:
                 try:
-                    withheld = await self._ask_once(asked, body)
+                    withheld = await self._ask_once(asked, forms)
                 except asyncio.CancelledError:
                     if self._watch.expired and self._watch.whom == "upstream":
                         self._trace.failed("timeout")
@@ -187,11 +188,16 @@ class Exchange:
             asked, repairs = again, repairs - 1
             await self._permit(asked)
 
-    async def _ask_once(self, asked: Asked, body: bytes) -> web.StreamResponse | _Withheld:
+    async def _ask_once(self, asked: Asked, forms: Sequence[Asked]) -> web.StreamResponse | _Withheld:
+        """One request, in the first form that the upstream takes."""
         self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
+        form, *others = forms
+        body = self._api.with_usage(form) if self._hearing.bench.needs_usage else form.raw
         try:
             response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body, self._trace.headers)
         except UpstreamFailed as error:
+            if others and error.kind == "status" and any(name in str(error.told.error) for name in asked.bound_by):
+                return await self._ask_once(asked, others)
             self._hearing.failed(free=error.kind in _UNASKED)
             raise self._failed(error) from None
         async with response:

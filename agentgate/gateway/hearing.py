@@ -6,10 +6,11 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode, ModelRequest, Usage
+from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode
 from agentgate.files.gateway_records import Record, new_id
 from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
+from agentgate.gateway.bounding import estimate
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure
 from agentgate.gateway.judging import Bench, Sitting, Verdict
@@ -20,8 +21,6 @@ from agentgate.gateway.tab import Tab
 
 _ON_ITS_WAY = timedelta(hours=1)
 """How long a request counts as on its way, should nobody be left to say that it has come back."""
-_LONGEST = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-_MANY = 1_000_000
 
 
 class Hearing:
@@ -47,6 +46,8 @@ class Hearing:
         self._request = ""
         self._on_its_way = False
         self._results: list[Result] = []
+        self.room: int | None = None
+        """How many tokens the answer to the request may have, where limits of cost bound it."""
 
     async def permit(self, asked: Asked) -> Failure | None:
         """Whether a request may be sent on; what it may take is set aside then.
@@ -63,12 +64,13 @@ class Hearing:
             return self._own_sitting(asked).permit()
         own = self._own_sitting(asked) if session is None else None
         in_turn = session is not None and bench.limits_steps
-        estimate = _estimate(bench, asked)
+        estimated = estimate(bench, asked)
 
         def job(books: Books) -> Failure | None:
             sitting = own or self._session_sitting(books, asked)
             with self._counting(books):
-                denied = sitting.permit(estimate, books.sent(session or "") if in_turn else 0)
+                denied = sitting.permit(estimated, books.sent(session or "") if in_turn else 0)
+            self.room = sitting.room
             if denied is None and in_turn:
                 books.send(session or "", self._request, bench.clock() + _ON_ITS_WAY)
             return denied
@@ -176,22 +178,6 @@ class Hearing:
 
     def _counting(self, books: Books) -> AbstractContextManager[None]:
         return nullcontext() if self._tab is None else self._tab.open(books, self._request)
-
-
-def _estimate(bench: Bench, asked: Asked) -> ModelRequest:
-    """What a request may cost, never too little: no token is shorter than a byte."""
-    price = bench.price(asked.model) if bench.price is not None and bench.counts_cost else None
-    if price is None:
-        return ModelRequest()
-    taken = len(asked.raw)
-    before, after = price(Usage(taken, 0)), price(Usage(taken, _MANY))
-    longest = min((asked.body[name] for name in _LONGEST if type(asked.body.get(name)) is int), default=None)
-    choices = asked.body.get("n")
-    return ModelRequest(
-        input_usd=before,
-        output_usd=None if before is None or after is None else max(0.0, after - before) / _MANY,
-        output_tokens=None if longest is None else max(0, longest) * (choices if type(choices) is int and choices > 0 else 1),
-    )
 
 
 class _Questions:

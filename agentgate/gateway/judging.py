@@ -180,6 +180,8 @@ class Sitting:
         self._given = results
         self.results: list[Result] = []
         """What the model gets of the results in the request, in their order."""
+        self.room: int | None = None
+        """How many tokens of an answer the limits have room for, once the request is permitted; None for any number."""
         self._new: list[dict[str, Json]] = []
         """Messages of the user that the session has not seen."""
         self._session = bench.session(self._note, self.run, accounts)
@@ -215,6 +217,7 @@ class Sitting:
         self._session.state = replace(state, steps=state.steps + on_their_way)
         decision = self._session.request(request)
         self._session.state = replace(self._session.state, steps=state.steps)
+        self.room = None if self._bench.mode is Mode.OBSERVE else decision.room
         if decision.effect is Effect.ALLOW or not self._binds(decision):
             return None
         return violation(effect=decision.effect, code=decision.code, rule=decision.rule, tool=None, reason=decision.reason)

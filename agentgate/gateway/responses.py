@@ -50,6 +50,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
         tools=tuple(tools),
         tool_choice=chosen(body.get("tool_choice")),
         hosted=hosted,
+        bound_by=("max_output_tokens",),
         foreign=next((f"an item of the type `{kind}`" for kind in map(_kind, _listed(given)) if _is_foreign(kind)), None),
         continues=next((name for name in ("previous_response_id", "conversation") if present(body.get(name))), None),
     )

@@ -35,6 +35,8 @@ class Asked(Struct, frozen=True, kw_only=True):
     """The field that names a conversation which only the provider knows; None where the request tells all of it."""
     foreign: str | None = None
     """What in it holds the result of a call that no message answers, and that nobody could judge; None where nothing does."""
+    bound_by: tuple[str, ...] = ()
+    """What the API calls the greatest length of an answer."""
     wants_usage: bool = True
     """Whether the client is to see the usage of a streamed answer."""
 

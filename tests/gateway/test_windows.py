@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from agentgate.gateway.store import SqliteStore
 from tests.core.building import limit, policy, rule
 from tests.gateway.judged import asked, bench
 from tests.gateway.serving import Served
-from tests.scripted_server import Answer, Request, ScriptedServer, call, chat
+from tests.scripted_server import Answer, Request, ScriptedServer, call, chat, error
 
 
 def per_hour(kind: str, value: float) -> Limit:
@@ -166,6 +167,64 @@ def test_what_failed_is_counted_where_it_may_have_cost(tmp_path: Path, status: i
     with ScriptedServer(failing, used(100)) as upstream, Served(tmp_path, upstream, priced(COSTLY)) as gateway:
         assert gateway.ask(max_tokens=1000).status == 502
         assert gateway.ask(max_tokens=1000).status == after
+
+
+def sent(upstream: ScriptedServer, request: int = -1) -> dict[str, object]:
+    """What the upstream was told about the length of the answer."""
+    names = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+    return {name: upstream.requests[request].body[name] for name in names if name in upstream.requests[request].body}
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, {"max_completion_tokens": 600}),
+        ({"max_tokens": 5000}, {"max_tokens": 600}),
+        ({"max_tokens": 100}, {"max_tokens": 100}),
+        ({"max_tokens": 1, "max_completion_tokens": 5000}, {"max_tokens": 600, "max_completion_tokens": 600}),
+        ({"max_tokens": -1}, {"max_completion_tokens": 600}),
+        ({"max_output_tokens": 1}, {"max_completion_tokens": 600, "max_output_tokens": 1}),
+        ({"n": 3}, {"max_completion_tokens": 200}),
+    ],
+    ids=["unbounded", "more", "less", "twice", "without-end", "of-the-other-api", "choices"],
+)
+def test_an_answer_is_bounded_to_what_is_left(tmp_path: Path, asked: dict[str, Any], told: dict[str, object]) -> None:
+    """Where little is left, the request says how long the answer may be; one that is short anyway goes on as it came."""
+    with ScriptedServer(used(400), used(10)) as upstream, Served(tmp_path, upstream, priced(COSTLY)) as gateway:
+        assert [gateway.ask().status, gateway.ask(**asked).status] == [200, 200]
+        assert sent(upstream) == told
+
+
+def test_an_answer_of_the_responses_api_is_bounded_too(tmp_path: Path) -> None:
+    """By its own name for that."""
+    body = {"model": "m", "input": "do it"}
+    with ScriptedServer(Answer(status=500)) as upstream, Served(tmp_path, upstream, priced(COSTLY)) as gateway:
+        gateway.send("POST", "/v1/responses", body)
+        assert sent(upstream) == {"max_output_tokens": 1000}
+
+
+def test_where_much_is_left_nothing_is_bounded(tmp_path: Path) -> None:
+    """Servers refuse more than a model can do, and hardly an answer is so long; so much is set aside."""
+    on = policy(rule("allow", "read"), per_hour("cost_usd", 4))
+    gate = threading.Event()
+    with ScriptedServer(*[behind(gate, used(1))] * 4) as upstream, Served(tmp_path, upstream, priced(on)) as gateway:
+        found = at_once([gateway.ask] * 4, then=lambda done: gate.set() if done == 1 else None)
+        assert found == [200, 200, 200, 409]
+        assert [sent(upstream, number) for number in range(2)] == [{}, {}]
+
+
+def test_a_server_that_knows_no_bound_is_asked_another_way(tmp_path: Path) -> None:
+    """By the older name, and at last without: it has a bound of its own, or knows none."""
+
+    def refuses(request: Request) -> Answer:
+        name = next(iter({"max_completion_tokens", "max_tokens"} & request.body.keys()), None)
+        return used(10) if name is None else error(400, f"unknown parameter: {name}")
+
+    with ScriptedServer(*[refuses] * 4) as upstream, Served(tmp_path, upstream, priced(COSTLY)) as gateway:
+        assert gateway.ask().status == 200
+        assert [sent(upstream, number) for number in range(3)] == [{"max_completion_tokens": 1000}, {"max_tokens": 1000}, {}]
+        refused = gateway.ask(max_tokens=5000)
+        assert (refused.status, len(upstream.requests)) == (400, 4)
 
 
 def test_a_model_without_a_price_is_not_asked(tmp_path: Path) -> None:

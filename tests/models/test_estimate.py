@@ -48,7 +48,7 @@ def test_a_first_request_has_no_more_tokens_than_bytes() -> None:
     assert wish.input_tokens == size(*messages, *TOOLS)
     assert wish.input_usd == pytest.approx(wish.input_tokens * 1e-6)
     assert (wish.output_tokens, wish.output_usd) == (None, 4e-6)
-    assert wish.reserve_usd == wish.input_usd
+    assert wish.reserve_usd() == wish.input_usd
 
 
 def test_later_requests_build_on_what_the_server_counted() -> None:
@@ -61,7 +61,7 @@ def test_later_requests_build_on_what_the_server_counted() -> None:
     messages += added
     wish = guess(messages, TOOLS)
     assert wish.input_tokens == 40 + size(*added)
-    assert wish.reserve_usd == pytest.approx((wish.input_tokens or 0) * 1e-6 + 50 * 4e-6)
+    assert wish.reserve_usd() == pytest.approx((wish.input_tokens or 0) * 1e-6 + 50 * 4e-6)
     guess.answered(None)
     assert guess(messages, TOOLS).input_tokens == size(*messages, *TOOLS)
 
@@ -123,7 +123,7 @@ def test_a_window_of_cost_is_a_limit_of_cost() -> None:
 
 def test_what_nobody_estimates_reserves_nothing() -> None:
     """The wish as it is where there is no estimate."""
-    assert ModelRequest().reserve_usd == 0.0
+    assert ModelRequest().reserve_usd() == 0.0
 
 
 # The bound on the answer
