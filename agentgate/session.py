@@ -39,15 +39,15 @@ from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
 from agentgate.core.remembered import Remembered
 from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, at_time, evolve, name_set, repeat_key
+from agentgate.core.state import State, after_decision, at_time, evolve, name_set, repeat_key
 from agentgate.core.stops import Halt, Switch
+from agentgate.core.telling import told
 from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
 
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
     from agentgate.core.explain import Considered
-
 
 Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
 """Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
@@ -116,20 +116,24 @@ class Session:
             allowed = None if allowed_tools is None else name_set(allowed_tools)
         except ValueError as error:
             raise UsageError(str(error), help="give a list of tool names, or None for no restriction") from None
-        self._record = recorder
         self._clock = clock or steady_clock()
         self._workdir = workdir
         self._resolve = resolve
         self._switch = switch
         self._ended_by: Halt | None = None
         self._dealings = Dealings(accounts, self.policy.windows, self.policy.once, self.mode)
+        self._shared = self._dealings.shared
+        # Who is told of decisions, and whether anybody asks when they fell.
+        self._telling = recorder is not None or self._shared
+        self._timed = self._telling or self.policy.needs_time
         self._remembered = remembered
         live = recorder is not None or switch is not None or accounts is not None or self.mode is not Mode.ENFORCE
         if remembered is not None and live:
             raise UsageError("a session that remembers judgements neither records nor executes anything")
         redactions = self.policy.policy.redactions
-        made = secrets if isinstance(secrets, Redactor) else Redactor(redactions, secrets) if redactions or secrets else None
-        self._redactor = made or None
+        self._redactor = (
+            secrets if isinstance(secrets, Redactor) else Redactor(redactions, secrets) if redactions or secrets else None
+        ) or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
         self.state = State(
@@ -157,9 +161,14 @@ class Session:
             decision = decide(self.policy, self.state, call, world, remembered=self._remembered)
             self.state = noted(self.state, call)
             return decision
-        decision, event = self._judged(call, at or self._clock(), facts)
-        self._keep(event)
-        self._dealings.decided(event)
+        moment = self._clock() if at is None and self._timed else at
+        decision, args_hash = self._judged(call, moment, facts)
+        if self._telling:
+            event = told(call, decision, moment or self._clock(), self.state.steps, args_hash)
+            self._keep(event)
+            self._dealings.decided(event)
+        else:
+            self.state = after_decision(self.state, moment, call.id, call.name, args_hash, decision.effect)
         return decision
 
     def propose_all(self, calls: Sequence[ToolCall]) -> list[Decision]:
@@ -202,15 +211,16 @@ class Session:
         passed = not withheld
         try:
             for call, known in zip(calls, facts or [None] * len(calls), strict=True):
-                decision, decided = self._judged(call, at or self._clock(), known)
+                moment = at or self._clock()
+                decision, args_hash = self._judged(call, moment, known)
+                decided = told(call, decision, moment, self.state.steps, args_hash)
                 answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None
                 approved = answered is not None and answered.answer == "approve"
                 passed = passed and (decision.effect is Effect.ALLOW or approved or not decision.enforced)
                 decisions.append(decision)
-                for event in (decided, answered):
-                    if event is not None:
-                        events.append(event)
-                        self.state = evolve(self.state, event)
+                for event in filter(None, (decided, answered)):
+                    events.append(event)
+                    self.state = evolve(self.state, event)
         finally:
             after, self.state = self.state, before
         if not passed:
@@ -355,34 +365,18 @@ class Session:
         """The time by this session's clock."""
         return self._clock()
 
-    def _judged(self, call: ToolCall, moment: datetime, facts: Mapping[str, str] | None) -> tuple[Decision, CallDecided]:
-        """The decision, and the event that tells of it; nothing is recorded yet."""
+    def _judged(self, call: ToolCall, moment: datetime | None, facts: Mapping[str, str] | None) -> tuple[Decision, str]:
+        """The decision, and the hash of the arguments where anybody asks for it; nothing is recorded yet."""
         if not isinstance(call, ToolCall):
             raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
-        if self.policy.needs_time:
+        if moment is not None and self.policy.needs_time:
             self.state = at_time(self.state, moment)
-        state, halt = self.state, self.halt(call)
-        if facts is None and self._dealings.shared and self._dealings.concern(call):
-            decision = self._dealings.judged(state, call, moment, lambda known: self._decide(state, call, known, halt))
+        state, halt = self.state, None if self._switch is None else self.halt(call)
+        if facts is None and self._shared and self._dealings.concern(call):
+            decision = self._dealings.judged(state, call, moment or self._clock(), lambda known: self._decide(state, call, known, halt))
         else:
             decision = self._decide(state, call, facts, halt)
-        event = CallDecided(
-            at=moment,
-            step=state.steps,
-            call_id=call.id,
-            tool=call.name,
-            arguments=call.arguments,
-            args_hash=arguments_hash(call, decision) if self._hashing else "",
-            effect=decision.effect,
-            code=decision.code,
-            rule=decision.rule,
-            reason=decision.reason,
-            hint=decision.hint,
-            enforced=decision.enforced,
-            facts=decision.facts,
-            trials=decision.trials,
-        )
-        return decision, event
+        return decision, arguments_hash(call, decision) if self._hashing else ""
 
     def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
         world = self._world(facts) if self.policy.asks_world else None

@@ -40,5 +40,5 @@ def judge_each(policy: CompiledPolicy, state: State, calls: Iterable[ToolCall], 
             decision = (known.get((name, arguments, role)) if fit else None) or decide(policy, state, call, remembered=remembered)
         decisions.append(decision)
         if type(id) is str:
-            noted[id] = (name if type(name) is str else "", "", None, "")
+            noted[id] = name if type(name) is str else ""
     return decisions, replace(state, proposed=state.proposed.extend(noted)) if noted else state

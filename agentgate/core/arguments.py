@@ -35,6 +35,11 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
     Raises:
         InvalidJson: the text is anything else.
     """
+    return _read(text, limit)[0]
+
+
+def _read(text: str | bytes, limit: int) -> tuple[Json, bool]:
+    """The value, and whether `is_plain` is known to say so."""
     try:
         data = text.encode() if isinstance(text, str) else text
     except UnicodeEncodeError:
@@ -45,13 +50,13 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
         value = jiter.from_json(data, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
     except ValueError as error:
         raise InvalidJson(_reason(str(error))) from None
-    if len(data) <= _MOST_DIGITS and is_plain(value):
-        return value
+    if len(data) <= _MOST_DIGITS and type(value) is dict and _NO_FLOAT.issuperset(map(type, value.values())):
+        return value, True
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise InvalidJson(f"nested deeper than {MAX_DEPTH} levels")
     if _may_be_out_of_range(data):
         _check_numbers(value)
-    return value
+    return value, False
 
 
 def parse_arguments(text: str) -> dict[str, Json]:
@@ -60,14 +65,23 @@ def parse_arguments(text: str) -> dict[str, Json]:
     Raises:
         InvalidJson: the text is not one strict JSON object.
     """
+    return read_arguments(text)[0]
+
+
+def read_arguments(text: str) -> tuple[dict[str, Json], bool]:
+    """The arguments of a call, and whether `is_plain` is known to say so, which saves whoever goes on with them from asking again.
+
+    Raises:
+        InvalidJson: as `parse_arguments` does.
+    """
     if not isinstance(text, str):
         raise InvalidJson("not a string")
     if not text:
-        return {}
-    value = parse_json(text)
-    if not isinstance(value, dict):
+        return {}, True
+    found = _read(text, MAX_BYTES)
+    if not found[1] and not isinstance(found[0], dict):
         raise InvalidJson("not an object")
-    return value
+    return found
 
 
 def is_plain(value: Json) -> bool:

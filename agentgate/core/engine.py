@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from agentgate.core.arguments import InvalidJson, digest, parse_arguments
+from agentgate.core.arguments import InvalidJson, digest, read_arguments
 from agentgate.core.conditions import World
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
 from agentgate.core.index import Index, Plan
@@ -17,7 +17,7 @@ from agentgate.core.needs import Needs
 from agentgate.core.once import ONCE, repeated
 from agentgate.core.policy import Limit, Policy, expand
 from agentgate.core.reasons import not_allowed
-from agentgate.core.remembered import Remembered
+from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.results import ResultRules
 from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
@@ -44,6 +44,7 @@ class CompiledPolicy:
         "needs_time",
         "once",
         "policy",
+        "recent",
         "request_limits",
         "results",
         "rules",
@@ -64,6 +65,7 @@ class CompiledPolicy:
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
         self.results = ResultRules(policy)
+        self.recent = Recent()
         self.asks_world = any(rule.asks_world for rule in self.rules) or bool(self.windows) or self.once is not None
         """Whether the judgement may look at the world."""
         self.needs_hash = any(limit.kind == "repeats" for limit in limits) or self.once is not None
@@ -156,7 +158,7 @@ def exceeded(policy: CompiledPolicy, state: State, call: ToolCall, to_come: Iter
 
 def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> list[str]:
     """Those of `names` that some allow or ask rule names for this role and that no block rule without conditions covers."""
-    plans = ((name, policy.index.plan(name, role)) for name in names)
+    plans = ((name, policy.index.made(name, role)) for name in names)
     return [name for name, plan in plans if plan.named and plan.blanket is None]
 
 
@@ -164,16 +166,21 @@ def _judge_call(
     policy: CompiledPolicy, state: State, call: ToolCall, world: World, killed: str | None, remembered: Remembered | None
 ) -> Decision:
     malformed = _bad_id(state, call)
-    if malformed is None and remembered is not None and killed is None:
-        known = _known(policy, state, call, world, remembered)
-        if known is not None:
-            return known
-    malformed = malformed or _bad_name(call)
     if malformed is not None:
         return malformed
+    memory = policy.recent if remembered is None else remembered
+    if killed is None:
+        known = _known(policy, state, call, world, memory)
+        if known is not None:
+            return known
+    plan = policy.index.known.get((call.name, state.role)) if type(call.name) is str else None
+    if plan is None:
+        malformed = _bad_name(call)
+        if malformed is not None:
+            return malformed
+        plan = policy.index.plan(call.name, state.role)
     if killed is not None:
         return _block(Code.KILLED, killed)
-    plan = policy.index.plan(call.name, state.role)
     if not plan.named and policy.default is Effect.BLOCK:
         return _not_allowed_at_all(plan, call)
     if state.tools is not None and call.name not in state.tools.names:
@@ -181,17 +188,17 @@ def _judge_call(
     if state.allowed_tools is not None and call.name not in state.allowed_tools:
         return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
     decision = _judge_arguments(policy, plan, state, call, world)
-    if remembered is not None and plan.of_call_alone and decision.code is not Code.LIMIT and policy.once is None and not policy.windows:
-        remembered.keep(call, state.role, state.tools, decision)
+    if plan.of_call_alone and decision.code is not Code.LIMIT and policy.once is None and not policy.windows:
+        memory.keep(call, state.role, state.tools, decision)
     return decision
 
 
-def _known(policy: CompiledPolicy, state: State, call: ToolCall, world: World, remembered: Remembered) -> Decision | None:
+def _known(policy: CompiledPolicy, state: State, call: ToolCall, world: World, memory: Recent | Remembered) -> Decision | None:
     """What was decided about the same call, and holds again; None where that has to be judged.
 
     Only what a remembered judgement leaves open is looked at: what was offered, and the limits of the run.
     """
-    known = remembered.recall(call, state.role, state.tools)
+    known = memory.recall(call, state.role, state.tools)
     if known is None or (state.allowed_tools is not None and call.name not in state.allowed_tools):
         return None
     if not policy.call_limits or known.arguments is None:
@@ -216,7 +223,7 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, state: State, call: Too
             return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
     limited = _limited(policy, state, call, key, world)
     if limited is not None:
-        return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=arguments, facts=world.facts, trials=trials)
+        return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], None, arguments, world.facts, trials)
     for rule in plan.candidates(arguments):
         if rule.matches(arguments, world, state):
             return Decision(rule.rule.effect, Code.RULE, rule.rule.id, rule.reason, rule.rule.hint, arguments, world.facts, trials)
@@ -256,7 +263,7 @@ def _bad_id(state: State, call: ToolCall) -> Decision | None:
         return _block(Code.MALFORMED_CALL, "the call has no usable id")
     if len(call.id) > MAX_ID:
         return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
-    if call.id in state.proposed:
+    if state.proposed.get(call.id) is not None:
         return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
     return None
 
@@ -284,7 +291,7 @@ def _no_such_tool(call: ToolCall) -> Decision:
 
 def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
     try:
-        arguments = parse_arguments(call.arguments)
+        arguments, plain = read_arguments(call.arguments)
     except InvalidJson as error:
         return _block(Code.MALFORMED_ARGUMENTS, f"invalid JSON arguments: {error}")
     if state.tools is not None:
@@ -292,7 +299,7 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
             schema = state.tools.schema(call.name)
         except InvalidSchema as error:
             return _block(Code.INTERNAL_ERROR, f"the schema of tool '{call.name}' cannot be used: {error}")
-        if not schema.is_valid(arguments):
+        if not schema.is_valid(arguments, plain=plain):
             return _block(Code.INVALID_ARGUMENTS, f"invalid arguments: {schema.first_error(arguments)}")
     return arguments
 

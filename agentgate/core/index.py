@@ -6,7 +6,7 @@ or by one pass of a pattern set over it. The index only ever leaves out rules th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from operator import attrgetter
 
@@ -26,31 +26,35 @@ _BY_RANK = attrgetter("rank")
 class _ByValue:
     """Rules that need one argument to be one of certain values."""
 
-    __slots__ = ("_found", "_parts", "_wary")
+    __slots__ = ("_found", "_name", "_parts", "_wary")
 
     def __init__(self, argument: str, rules: list[tuple[CompiledRule, frozenset[Json]]]) -> None:
         self._parts = tuple(argument.split("."))
+        self._name = argument if len(self._parts) == 1 else None
         self._found: dict[Json, list[CompiledRule]] = {}
         for rule, values in rules:
             for value in values:
                 self._found.setdefault(value, []).append(rule)
         self._wary = _wary(rule for rule, _ in rules)
 
-    def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
+    def candidates(self, arguments: Mapping[str, Json]) -> Collection[CompiledRule]:
         try:
-            value = arguments.get(self._parts[0], ABSENT) if len(self._parts) == 1 else lookup(arguments, self._parts)
+            value = arguments.get(self._name, ABSENT) if self._name is not None else lookup(arguments, self._parts)
         except Unjudgeable:
             return self._wary
+        if type(value) is str:
+            return self._found.get(value, ())
         return () if value is ABSENT else self._found.get(exactly(value), ())
 
 
 class _ByPattern:
     """Rules that need one argument, or for `*` any string, to match one of certain patterns."""
 
-    __slots__ = ("_kind", "_parts", "_rules", "_set", "_wary")
+    __slots__ = ("_kind", "_name", "_parts", "_rules", "_set", "_wary")
 
     def __init__(self, argument: str, kind: Kind, rules: list[tuple[CompiledRule, str]]) -> None:
         self._parts = None if argument == "*" else tuple(argument.split("."))
+        self._name = argument if self._parts is not None and len(self._parts) == 1 else None
         self._kind = kind
         by_pattern: dict[str, list[CompiledRule]] = {}
         for rule, pattern in rules:
@@ -59,12 +63,12 @@ class _ByPattern:
         self._rules = list(by_pattern.values())
         self._wary = _wary(rule for rule, _ in rules)
 
-    def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
+    def candidates(self, arguments: Mapping[str, Json]) -> Collection[CompiledRule]:
         try:
-            if self._parts is None:
-                value: Json = arguments
+            if self._name is not None:
+                value: Json = arguments.get(self._name, ABSENT)
             else:
-                value = arguments.get(self._parts[0], ABSENT) if len(self._parts) == 1 else lookup(arguments, self._parts)
+                value = arguments if self._parts is None else lookup(arguments, self._parts)
             if type(value) is str and (self._kind == "full" or (value.isascii() and value.isprintable())):
                 found: Iterable[int] = self._set.matches(value)
                 if not found:
@@ -88,7 +92,7 @@ def _wary(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 class Plan:
     """Everything that may decide about one tool in one role."""
 
-    __slots__ = ("_always", "_finders", "blanket", "named", "of_call_alone", "permissive", "rules", "trials")
+    __slots__ = ("_always", "_finders", "blanket", "named", "nearest", "of_call_alone", "permissive", "rules", "trials")
 
     _MOST_PERMISSIVE = 32
 
@@ -106,6 +110,8 @@ class Plan:
         permissive = (rule for rule in self.rules if rule.rule.effect is not Effect.BLOCK)
         self.permissive = tuple(islice(permissive, self._MOST_PERMISSIVE))
         """The first rules that allow or ask: where none of them matches, they stand for all when it is said why."""
+        self.nearest = tuple(sorted(self.permissive, key=lambda rule: (-len(rule.when), rule.rule.id)))
+        """Those, with the most conditions first: of those that lack one, the first comes nearest."""
         self._always: list[CompiledRule] = []
         self._finders: list[_ByValue | _ByPattern] | None = None
 
@@ -115,12 +121,12 @@ class Plan:
             return self.rules
         if self._finders is None:
             self._finders = self._index()
-        found = list(self._always)
+        found: Collection[CompiledRule] = self._always
         for finder in self._finders:
-            found.extend(finder.candidates(arguments))
-        if len(found) > 1:
-            found.sort(key=_BY_RANK)
-        return found
+            more = finder.candidates(arguments)
+            if more:
+                found = [*found, *more] if found else more
+        return sorted(found, key=_BY_RANK) if len(found) > 1 else found
 
     def _index(self) -> list[_ByValue | _ByPattern]:
         values: dict[str, list[tuple[CompiledRule, frozenset[Json]]]] = {}
@@ -155,7 +161,7 @@ def _until_unconditional(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, .
 class Index:
     """All rules of a policy, found by tool and role."""
 
-    __slots__ = ("_by_matched", "_by_name", "_exact", "_globbed", "_globs")
+    __slots__ = ("_by_matched", "_exact", "_globbed", "_globs", "known")
 
     _MOST_PLANS = 4096
     """How many tool names are remembered. A model can make up any number of them; what is remembered is bounded."""
@@ -170,19 +176,21 @@ class Index:
                 by_glob.setdefault(glob, []).append(rule)
         self._globbed = list(by_glob.values())
         self._globs: PatternSet | tuple[str, ...] = tuple(by_glob)
-        self._by_name: dict[tuple[str, str | None], Plan] = {}
+        self.known: dict[tuple[str, str | None], Plan] = {}
+        """Tool and role → what `plan` said. Nothing but names that a call may have, so that such a name is not checked again."""
         self._by_matched: dict[tuple[tuple[int, ...], str | None], Plan] = {}
 
     def plan(self, tool: str, role: str | None) -> Plan:
-        """What may decide about a tool in a role."""
-        found = self._by_name.get((tool, role))
+        """What may decide about a tool in a role. It is `known` from then on."""
+        found = self.known.get((tool, role))
         if found is None:
-            if len(self._by_name) >= self._MOST_PLANS:
-                self._by_name.clear()
-            found = self._by_name[(tool, role)] = self._made(tool, role)
+            if len(self.known) >= self._MOST_PLANS:
+                self.known.clear()
+            found = self.known[(tool, role)] = self.made(tool, role)
         return found
 
-    def _made(self, tool: str, role: str | None) -> Plan:
+    def made(self, tool: str, role: str | None) -> Plan:
+        """The same, for a name that no call may have: it is not known afterwards."""
         found = {rule.rank: rule for rule in self._exact.get(tool, ())}
         if self._globs:
             if isinstance(self._globs, tuple):

@@ -1,53 +1,58 @@
 """A map that only grows, each version of which stays as it was: what a state remembers of every call.
 
-All versions share one dictionary, and a version is a length: it sees the entries that were made before it. A trie would do (`rpds` has one,
-and the smaller maps of the state are such), but at call 10,000 it costs three times as much for each entry.
+All versions share one dictionary and one list of values, and a version is a length: it sees the values that were entered before it. A
+trie would do (`rpds` has one, and the smaller maps of the state are such), but at call 10,000 it costs three times as much for each entry.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
 
 V = TypeVar("V")
+_Places: TypeAlias = "int | tuple[int, _Places]"
+"""Where the values of a key are, the newest first."""
 
 
-class Ledger(Struct, Generic[V], eq=False):
+class Ledger(Struct, Generic[V], eq=False, gc=False):
     """A persistent map from strings. Adding to its latest version costs the same however long it is; adding to an older one, a copy."""
 
-    _entries: dict[str, tuple[int, V, Any]] = field(default_factory=dict)
-    """Key → when it was entered, its value, and the entry that the key had before, or None."""
-    _made: list[int] = field(default_factory=lambda: [0])
-    """How many entries all versions have made."""
+    _entries: dict[str, _Places] = field(default_factory=dict)
+    _values: list[V] = field(default_factory=list)
     _length: int = 0
+    """How many values this version has seen entered."""
 
     def insert(self, key: str, value: V) -> Ledger[V]:
         """This map with one more entry, or with another value for a key that it has."""
-        entries, made, length = self._entries, self._made, self._length
-        if made[0] != length:
+        entries, values, length = self._entries, self._values, self._length
+        if len(values) != length:
             return self._copy().insert(key, value)
-        entries[key] = (length, value, entries.get(key))
-        made[0] = length + 1
-        return Ledger(entries, made, length + 1)
+        before = entries.get(key)
+        entries[key] = length if before is None else (length, before)
+        values.append(value)
+        return Ledger(entries, values, length + 1)
 
     def extend(self, more: Mapping[str, V]) -> Ledger[V]:
         """This map with all of these entries more."""
-        entries, made, length = self._entries, self._made, self._length
-        if made[0] != length:
+        entries, values, length = self._entries, self._values, self._length
+        if len(values) != length:
             return self._copy().extend(more)
-        for place, (key, value) in enumerate(more.items(), length):
-            entries[key] = (place, value, entries.get(key))
-        made[0] = length = length + len(more)
-        return Ledger(entries, made, length)
+        for place, key in enumerate(more, length):
+            before = entries.get(key)
+            entries[key] = place if before is None else (place, before)
+        values.extend(more.values())
+        return Ledger(entries, values, len(values))
 
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""
-        entry = self._entries.get(key)
-        while entry is not None and entry[0] >= self._length:
-            entry = entry[2]
-        return None if entry is None else entry[1]
+        place = self._entries.get(key)
+        while type(place) is tuple:
+            if place[0] < self._length:
+                return self._values[place[0]]
+            place = place[1]
+        return None if place is None or place >= self._length else self._values[place]  # type: ignore[operator, index]
 
     def __contains__(self, key: str) -> bool:
         return self.get(key) is not None
@@ -67,7 +72,5 @@ class Ledger(Struct, Generic[V], eq=False):
         return f"Ledger({ {key: self.get(key) for key in self} })"
 
     def _copy(self) -> Ledger[V]:
-        entries: dict[str, tuple[int, V, Any]] = {}
-        for key in self:
-            entries[key] = (len(entries), self.get(key), None)  # type: ignore[assignment]
-        return Ledger(entries, [len(entries)], len(entries))
+        known: dict[str, V] = {key: self.get(key) for key in self}  # type: ignore[misc]
+        return Ledger({key: place for place, key in enumerate(known)}, list(known.values()), len(known))

@@ -71,9 +71,10 @@ class CompiledLimit:
 
     def reached(self, state: State, key: str = "") -> str | None:
         """Why it blocks, or None where it does not."""
-        unknown = self.unknown(state) if self._reported else None
-        if unknown is not None:
-            return unknown
+        if self._reported:
+            unknown = self.unknown(state)
+            if unknown is not None:
+                return unknown
         used = self._used(state, key)
         if used < self.value:
             return None

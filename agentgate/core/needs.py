@@ -33,4 +33,4 @@ def noted(state: State, call: ToolCall) -> State:
     """The state after a call was decided, where nobody counts: its id is used up, and what returns for it is its tool's."""
     if type(call.id) is not str:
         return state
-    return replace(state, proposed=state.proposed.insert(call.id, (call.name if type(call.name) is str else "", "", None, "")))
+    return replace(state, proposed=state.proposed.insert(call.id, call.name if type(call.name) is str else ""))

@@ -83,12 +83,10 @@ class PatternSet:
 
     def matches(self, text: str) -> list[int]:
         """The positions of the patterns that match, in no order."""
-        found = self._set.Match(text.encode()) if self._set is not None else None
+        found = None if self._set is None else self._set.Match(text.encode())
         if found is None or self._count not in found:
             return self._one_by_one(text)
-        if len(found) == 1:
-            return []
-        return [index for index in found if index != self._count]
+        return [] if len(found) == 1 else [index for index in found if index != self._count]
 
     def _one_by_one(self, text: str) -> list[int]:
         compiled = [compile_pattern(pattern) for pattern in self._patterns]

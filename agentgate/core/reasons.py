@@ -16,22 +16,19 @@ _LONGEST_VALUE = 80
 
 def not_allowed(plan: Plan, tool: str, arguments: Mapping[str, Json], world: World, state: State) -> str:
     """The sentence for a call that the default blocks."""
-    rules = plan.permissive
-    near = [(rule, *_misses(rule, arguments, world, state)) for rule in rules]
-    near = [entry for entry in near if entry[1]]
-    if near:
-        _, missed, _ = min(near, key=lambda entry: (len(entry[1]), -entry[2], entry[0].rule.id))
-        return f"{_value(missed[0], arguments)} is not allowed for tool '{tool}'"
-    waiting = next((rule for rule in rules if not rule.in_time(state)), None)
+    nearest: list[CompiledCondition] = []
+    for rule in plan.nearest:
+        missed = [condition for condition in rule.when if not condition.outcome(arguments, world, state)]
+        if missed and (not nearest or len(missed) < len(nearest)):
+            nearest = missed
+        if len(nearest) == 1:  # none that comes later lacks less, or has more that holds
+            break
+    if nearest:
+        return f"{_value(nearest[0], arguments)} is not allowed for tool '{tool}'"
+    waiting = next((rule for rule in plan.permissive if not rule.in_time(state)), None)
     if waiting is not None:
         return f"tool '{tool}' is not allowed {_when(waiting)}"
     return f"tool '{tool}' is not allowed here"
-
-
-def _misses(rule: CompiledRule, arguments: Mapping[str, Json], world: World, state: State) -> tuple[list[CompiledCondition], int]:
-    """The conditions of `when` that do not hold, and how many do."""
-    missed = [condition for condition in rule.when if not condition.outcome(arguments, world, state)]
-    return missed, len(rule.when) - len(missed)
 
 
 def _value(condition: CompiledCondition, arguments: Mapping[str, Json]) -> str:

@@ -1,6 +1,7 @@
 """Judgements that depend on nothing but tool, arguments, role and tools offered, kept for the next call that is the same.
 
-Only for those who judge without executing: the parsed arguments in a remembered decision are shared by all calls that are the same.
+`Recent` is for everybody: a decision that it gives has arguments of its own. `Remembered` is only for those who judge without executing:
+the parsed arguments in its decisions are shared by all calls that are the same.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from msgspec.structs import replace
+
+from agentgate.core.arguments import is_plain
 from agentgate.core.events import Decision, Json, ToolCall
 from agentgate.core.schemas import ToolSet
 
@@ -19,6 +23,51 @@ _MOST_TOOL_SETS = 16
 
 Judgements: TypeAlias = dict[tuple[Json, Json, str | None], Decision]
 """Tool, raw arguments and role → what was decided."""
+
+
+_MOST_RECENT = 1_024
+_LONGEST_RECENT = 512
+"""Characters. A policy lives as long as its process, so what it keeps stays below about a megabyte."""
+
+
+class Recent:
+    """What one policy made of the latest calls. When it is full, it begins anew. Threads may share it: each step is one of a dictionary."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Json, Json, str | None], tuple[ToolSet | None, Decision] | None] = {}
+        """Tool, raw arguments and role → for which tools, and what was decided; None the first time, as most calls never come again."""
+
+    def recall(self, call: ToolCall, role: str | None, tools: ToolSet | None) -> Decision | None:
+        """What was decided about the same call where these very tools were offered; None where nobody knows."""
+        if type(call.arguments) is not str or type(call.name) is not str:
+            return None
+        found = self._known.get((call.name, call.arguments, role))
+        if found is None or found[0] is not tools:
+            return None
+        known = found[1]
+        if known.arguments is None:
+            return known
+        # Nobody but the caller may change what is executed, so it is copied; of plain arguments that is all there is to copy.
+        arguments = dict(known.arguments)
+        return Decision(known.effect, known.code, known.rule, known.reason, known.hint, arguments, known.facts, known.trials)
+
+    def keep(self, call: ToolCall, role: str | None, tools: ToolSet | None, decision: Decision) -> None:
+        """Keeps a judgement once the same call has come a second time, without the arguments that its caller has."""
+        if type(call.arguments) is not str or len(call.arguments) > _LONGEST_RECENT:
+            return
+        key = (call.name, call.arguments, role)
+        if key not in self._known:
+            if len(self._known) >= _MOST_RECENT:
+                self._known.clear()
+            self._known[key] = None
+            return
+        if decision.arguments is not None:
+            if not is_plain(decision.arguments):
+                return
+            decision = replace(decision, arguments=dict(decision.arguments))
+        self._known[key] = (tools, decision)
 
 
 class Remembered:

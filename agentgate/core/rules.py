@@ -139,8 +139,8 @@ class CompiledRule:
     """A rule, ready to judge."""
 
     __slots__ = (
-        "_allowing", "_timed", "after", "asks_state", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule", "selector",
-        "unless", "when", "without_roles",
+        "_allowing", "_only", "_timed", "after", "asks_state", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule",
+        "selector", "unless", "when", "without_roles",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, policy: Policy) -> None:
@@ -157,6 +157,8 @@ class CompiledRule:
         self.after = None if rule.after is None else Selector(expand(policy, rule.after), rule.after)
         self.before = None if rule.before is None else Selector(expand(policy, rule.before), rule.before)
         self._timed = self.after is not None or self.before is not None
+        self._only = self.when[0] if len(self.when) == 1 and not self.unless and not self._timed else None
+        """The one condition, where there is no more to the rule than that, as with most."""
         tests = [test for condition in (*self.when, *self.unless) for test in condition.tests]
         self.asks_world = any(test.asks_world for test in tests)
         self.asks_state = self._timed or any(test.asks_state for test in tests)
@@ -181,6 +183,9 @@ class CompiledRule:
 
     def matches(self, arguments: Mapping[str, Json], world: World, state: State) -> bool:
         """Whether it matches a call of a tool that it covers, in a role that it binds."""
+        if self._only is not None:
+            outcome = self._only.outcome(arguments, world, state)
+            return not self._allowing if outcome is None else outcome
         if self._timed and not self.in_time(state):
             return False
         if not group(self.when, arguments, world, state, doubt=not self._allowing):

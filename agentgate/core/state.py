@@ -47,13 +47,13 @@ _COST_DIGITS = 12
 """Ten answers of ten cents are a dollar, which floats added up are not. A token costs more than a millionth of a millionth of a dollar."""
 
 
-Named: TypeAlias = tuple[str, str, str | None, str]
+Named: TypeAlias = str | tuple[str, str, str | None, str]
 """What goes by one call id: the tool of the latest call that had it; the `repeat_key` of its only call, empty where there were several or
-nobody hashes arguments; the tool that an answer to its question would be about, and the `repeat_key` of that."""
-_NOBODY: Named = ("", "", None, "")
+nobody hashes arguments; the tool that an answer to its question would be about, and the `repeat_key` of that. The tool alone where there is
+no more to tell."""
 
 
-class State(Struct, frozen=True):
+class State(Struct, frozen=True, gc=False):
     """A persistent value: `evolve` makes a new one and shares what did not change, so call 10,000 costs as much as call 10."""
 
     run_id: str = ""
@@ -241,24 +241,31 @@ def _replied(state: State, event: ModelReplied) -> State:
 
 
 def _decided(state: State, event: CallDecided) -> State:
+    return after_decision(state, event.at, event.call_id, event.tool, event.args_hash, event.effect, withheld=event.withheld)
+
+
+def after_decision(
+    state: State, at: datetime | None, call_id: Json, tool: Json, args_hash: str, effect: Effect, *, withheld: bool = False
+) -> State:
+    """What `evolve` makes of a `CallDecided` with these fields. Whoever records nothing need not make one, nor know the time."""
     # On the way of every decision, so the state is made anew only once: the time goes in with the rest.
-    started, now = _times(state, event.at)
-    effect, tool, call_id = event.effect, event.tool, event.call_id
+    started, now = (state.started, state.now) if at is None else _times(state, at)
     allow = effect is Effect.ALLOW
     proposed, repeats, key = state.proposed, state.repeats, ""
-    if event.args_hash:
-        key = repeat_key(tool, event.args_hash)
+    if args_hash:
+        key = repeat_key(tool, args_hash)
         repeats = repeats.insert(key, (repeats.get(key) or 0) + 1)
-    if type(call_id) is str and not event.withheld:
+    if type(call_id) is str and not withheld:
         name = tool if type(tool) is str else ""
         before = proposed.get(call_id)
         if effect is Effect.ASK:
             proposed = proposed.insert(call_id, (name, "" if before else key, name, key))
         elif before is None:
-            proposed = proposed.insert(call_id, (name, key, None, ""))
+            proposed = proposed.insert(call_id, (name, key, None, "") if key else name)
         else:
-            proposed = proposed.insert(call_id, (name, "", before[2], before[3]))
-    if not allow or event.withheld:
+            *_, asked, asked_key = _all_of(before)
+            proposed = proposed.insert(call_id, (name, "", asked, asked_key))
+    if not allow or withheld:
         blocked = effect is Effect.BLOCK
         return replace(
             state,
@@ -287,6 +294,10 @@ def _decided(state: State, event: CallDecided) -> State:
     )
 
 
+def _all_of(named: Named | None) -> tuple[str, str, str | None, str]:
+    return named if isinstance(named, tuple) else (named or "", "", None, "")
+
+
 def _counted(counts: Counts, tool: str, more: int) -> Counts:
     if isinstance(counts, dict):
         if len(counts) <= _FEW:
@@ -299,7 +310,7 @@ def _answered(state: State, event: ApprovalAnswered) -> State:
     """An answer counts once, and only for the question that it names."""
     if type(event.call_id) is not str or event.scope is Scope.RETRY:
         return state
-    tool, key, asked, asked_key = state.proposed.get(event.call_id) or _NOBODY
+    tool, key, asked, asked_key = _all_of(state.proposed.get(event.call_id))
     if asked is None or not _fits(state, asked, asked_key, event):
         return state
     answered = state.proposed.insert(event.call_id, (tool, key, None, ""))
@@ -329,7 +340,7 @@ def _fits(state: State, asked: str, key: str, event: ApprovalAnswered) -> bool:
 def _returned(state: State, event: ToolReturned) -> State:
     if type(event.call_id) is not str:
         return state
-    tool, key, *_ = state.proposed.get(event.call_id) or _NOBODY
+    tool, key, *_ = _all_of(state.proposed.get(event.call_id))
     made = ended(state.made, key, event)
     if not (event.executed or event.ok):
         return state if made is state.made else replace(state, made=made)

@@ -7,8 +7,9 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
-from agentgate.core.engine import compile, offered
-from agentgate.core.events import Effect, Json
+from agentgate.core.engine import compile, decide, offered
+from agentgate.core.events import Code, Effect, Json, ToolCall
+from agentgate.core.state import State
 
 from .building import decision, policy, rule
 
@@ -22,7 +23,7 @@ def test_tool_names_that_a_model_makes_up_are_not_remembered_for_ever() -> None:
     most = 0
     for number in range(10_000):
         index.plan(f"read_{number}", None)
-        most = max(most, len(index._by_name))
+        most = max(most, len(index.known))
     assert most == 4096
     again = index.plan("read_0", None)
     assert [found.rule.id for found in again.rules] == [found.rule.id for found in first.rules] == ["allow-read_*"]
@@ -79,6 +80,13 @@ def test_what_is_offered_is_what_some_rule_lets_through() -> None:
     names = ["read", "pay", "send", "try", "drop", "unknown"]
     assert offered(rules, None, names) == ["read", "pay"]
     assert offered(rules, "admin", names) == ["read", "pay", "drop"]
+
+
+def test_asking_what_is_offered_makes_no_name_one_that_a_call_may_have() -> None:
+    """The index skips the check of names that it knows to be good; those that a task asks about are not among them."""
+    rules = compile(policy(rule("allow", "*")))
+    assert offered(rules, None, ["two words"]) == ["two words"]
+    assert decide(rules, State(), ToolCall("call_1", "two words", "{}")).code is Code.MALFORMED_CALL
 
 
 def test_among_many_rules_the_strictest_wins() -> None:

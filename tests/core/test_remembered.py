@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
-from agentgate.core.remembered import Remembered
+from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.schemas import ToolSet
 from tests.core.building import tool
 
@@ -51,3 +52,62 @@ def test_any_number_of_tool_sets_can_be_kept() -> None:
         kept.keep(CALL, None, tools, ALLOWED)
     assert kept.recall(CALL, None, sets[-1]) is ALLOWED
     assert kept.recall(CALL, None, sets[0]) is None
+
+
+def twice(kept: Recent, call: ToolCall, decision: Decision, tools: ToolSet | None = None) -> None:
+    """Keeps what comes a second time."""
+    kept.keep(call, None, tools, decision)
+    kept.keep(call, None, tools, decision)
+
+
+def test_recent_calls_are_recalled_from_the_second_time_on() -> None:
+    """Same tool, arguments, role and tools offered; what came once is not kept, as most never comes again."""
+    kept, tools = Recent(), ToolSet([tool("x")])
+    kept.keep(CALL, None, tools, ALLOWED)
+    assert kept.recall(CALL, None, tools) is None
+    kept.keep(CALL, None, tools, ALLOWED)
+    assert kept.recall(ToolCall("call_2", "x", "{}"), None, tools) == ALLOWED
+    assert kept.recall(ToolCall("call_1", "y", "{}"), None, tools) is None
+    assert kept.recall(ToolCall("call_1", "x", "{ }"), None, tools) is None
+    assert kept.recall(CALL, "admin", tools) is None
+    assert kept.recall(CALL, None, None) is None
+    assert kept.recall(CALL, None, ToolSet([tool("x")])) is None
+
+
+def test_what_is_recalled_has_arguments_of_its_own() -> None:
+    """Whoever changes those that were kept, or those of an earlier call, changes no later one."""
+    kept, arguments = Recent(), {"a": 1}
+    twice(kept, CALL, replace(ALLOWED, arguments=arguments))
+    arguments["a"] = 2
+    for _ in range(2):
+        recalled = kept.recall(CALL, None, None)
+        assert recalled == replace(ALLOWED, arguments={"a": 1})
+        assert isinstance(recalled.arguments, dict)
+        recalled.arguments["a"] = 3
+
+
+@pytest.mark.parametrize("arguments", [{"a": []}, {"a": {}}, {"a": 1.5}], ids=["list", "object", "float"])
+def test_arguments_with_something_inside_are_not_kept(arguments: Json) -> None:
+    """To copy them would take a walk through all of it."""
+    kept = Recent()
+    twice(kept, CALL, replace(ALLOWED, arguments=arguments))
+    assert kept.recall(CALL, None, None) is None
+
+
+@pytest.mark.parametrize("arguments", [{}, 5, None, "x" * 513], ids=["object", "number", "nothing", "long"])
+def test_what_is_no_text_or_a_long_one_is_not_kept_either(arguments: Json) -> None:
+    """Not even as one that came once."""
+    kept, call = Recent(), ToolCall("call_1", "x", arguments)
+    twice(kept, call, ALLOWED)
+    assert kept.recall(call, None, None) is None
+
+
+def test_only_so_many_recent_calls_are_kept() -> None:
+    """When it is full it begins anew, and the latest is there."""
+    kept = Recent()
+    calls = [ToolCall("call_1", "x", str(number)) for number in range(1025)]
+    for call in calls[:1024]:
+        twice(kept, call, ALLOWED)
+    assert all(kept.recall(call, None, None) is not None for call in calls[:1024])
+    twice(kept, calls[1024], ALLOWED)
+    assert [call for call in calls if kept.recall(call, None, None) is not None] == [calls[1024]]

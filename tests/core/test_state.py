@@ -95,7 +95,7 @@ def test_the_end_of_a_run_leaves_everything_as_it_was() -> None:
     propose(session, "read")
     before = session.state
     session.record(RunEnded(at=START, status="done"))
-    assert session.state == replace(before, ended=START)
+    assert session.state == replace(before, now=START, ended=START)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_an_answer_to_no_call_changes_nothing(id: Json) -> None:
     """Neither a return nor an approval that belongs to no call that was asked about."""
     session = Session(STORY, clock=lambda: START)
     propose(session, "send")
-    before = session.state
+    before = at_time(session.state, START)
     session.record(ApprovalAnswered(at=START, call_id=id, args_hash="", answer="approve", by="ann"))
     session.record(ToolReturned(at=START, call_id=id, executed=False, ok=True, content="{}"))
     assert session.state == before

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from agentgate.core.conditions import World
+from agentgate.core.engine import decide
 from agentgate.core.events import ApprovalAnswered, Decision, Effect, ModelReplied, ToolCall, ToolReturned, Usage
 from agentgate.core.policy import WINDOWS, Condition, Limit, Policy, Rule
 from agentgate.session import Session
@@ -281,6 +283,10 @@ def play(case: Case) -> list[Outcome]:
             now += timedelta(seconds=happening.wait)
             call = happening.call
             expected = judge(case.policy, setting, history, call, now, happening.facts)
+            for _ in range(2):  # what comes again may be remembered, and is not to be what somebody else made of it
+                earlier = decide(session.policy, session.state, call, World(known=happening.facts))
+                if isinstance(earlier.arguments, dict):
+                    earlier.arguments.clear()
             decision = session.propose(call, at=now, facts=happening.facts)
             outcomes.append(Outcome(call, Verdict(decision.effect, decision.code, decision.rule), expected, decision))
             calls.append(call)

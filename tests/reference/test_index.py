@@ -47,6 +47,7 @@ class NoIndex(Index):
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
         self._rules = tuple(rules)
+        self.known = {}
 
     def plan(self, tool: str, role: str | None) -> Plan:
         return EveryRule(rule for rule in self._rules if rule.covers(tool) and rule.binds(role))

@@ -6,6 +6,8 @@ from agentgate.core.events import Json
 
 def _compile(operand: Json) -> Test:
     wanted = exactly(operand)
+    if type(operand) is str:  # which equals nothing but itself
+        return Test(holds=lambda value, world, state: value == operand, wanted=shown(operand), values=frozenset((wanted,)))
     return Test(
         holds=lambda value, world, state: exactly(value) == wanted,
         wanted=shown(operand),
