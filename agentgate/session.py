@@ -218,9 +218,10 @@ class Session:
                 approved = answered is not None and answered.answer == "approve"
                 passed = passed and (decision.effect is Effect.ALLOW or approved or not decision.enforced)
                 decisions.append(decision)
-                for event in filter(None, (decided, answered)):
-                    events.append(event)
-                    self.state = evolve(self.state, event)
+                for event in (decided, answered):
+                    if event is not None:
+                        events.append(event)
+                        self.state = evolve(self.state, event)
         finally:
             after, self.state = self.state, before
         if not passed:

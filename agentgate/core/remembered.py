@@ -12,7 +12,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from agentgate.core.arguments import is_plain
-from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.core.events import NO_FACTS, Decision, Json, ToolCall
 from agentgate.core.schemas import ToolSet
 
 _MOST = 8_192
@@ -51,7 +51,7 @@ class Recent:
             return known
         # Nobody but the caller may change what is executed, so it is copied; of plain arguments that is all there is to copy.
         arguments = dict(known.arguments)
-        return Decision(known.effect, known.code, known.rule, known.reason, known.hint, arguments, known.facts, known.trials)
+        return Decision(known.effect, known.code, known.rule, known.reason, known.hint, arguments, trials=known.trials)
 
     def keep(self, call: ToolCall, role: str | None, tools: ToolSet | None, decision: Decision) -> None:
         """Keeps a judgement once the same call has come a second time, without the arguments that its caller has."""
@@ -63,11 +63,10 @@ class Recent:
                 self._known.clear()
             self._known[key] = None
             return
-        if decision.arguments is not None:
-            if not is_plain(decision.arguments):
-                return
-            decision = replace(decision, arguments=dict(decision.arguments))
-        self._known[key] = (tools, decision)
+        if decision.arguments is None or is_plain(decision.arguments):
+            arguments = None if decision.arguments is None else dict(decision.arguments)
+            # Its world may go on to collect facts for others.
+            self._known[key] = (tools, replace(decision, arguments=arguments, facts=NO_FACTS))
 
 
 class Remembered:

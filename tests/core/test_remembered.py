@@ -86,6 +86,15 @@ def test_what_is_recalled_has_arguments_of_its_own() -> None:
         recalled.arguments["a"] = 3
 
 
+def test_what_is_recalled_brings_no_facts_along() -> None:
+    """It looked nothing up; but the world that it was decided in may have been asked by others since."""
+    kept, facts = Recent(), {"/a": "/b"}
+    twice(kept, CALL, replace(ALLOWED, facts=facts))
+    recalled = kept.recall(CALL, None, None)
+    assert recalled is not None
+    assert recalled.facts == {}
+
+
 @pytest.mark.parametrize("arguments", [{"a": []}, {"a": {}}, {"a": 1.5}], ids=["list", "object", "float"])
 def test_arguments_with_something_inside_are_not_kept(arguments: Json) -> None:
     """To copy them would take a walk through all of it."""
