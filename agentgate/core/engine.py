@@ -60,7 +60,7 @@ class CompiledPolicy:
         limits = [CompiledLimit(limit, policy) for limit in in_order if limit.window is None]
         self.windows = tuple(Window(limit, policy) for limit in in_order if limit.window is not None)
         """The limits per hour and per day; they come after those of the run."""
-        self.once = Selector(expand(policy, policy.once), policy.once) if policy.once else None
+        self.once = Selector(expand(policy, policy.once)) if policy.once else None
         """The tools whose calls are executed once for the same arguments."""
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)

@@ -45,7 +45,7 @@ class CompiledLimit:
         self.id = limit.id
         self.kind = limit.kind
         self.value = limit.value
-        self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)), (limit.tools,))
+        self.selector = None if limit.tools is None else Selector(expand(policy, (limit.tools,)))
         self._known: dict[str, bool] = {}
         """Tool → whether its calls use the limit up, as far as anybody asked: each time all tools called so far are looked through."""
         self._reported = limit.kind in ("tokens", "cost_usd")

@@ -148,8 +148,8 @@ class CompiledRule:
         self.rule = rule
         self.rank = 0
         """Its place in the one order in which rules are tried: the strictest first, then by id."""
-        self.selector = Selector(expand(policy, rule.tools), rule.tools)
-        self.excepted = Selector(expand(policy, rule.except_tools), rule.except_tools)
+        self.selector = Selector(expand(policy, rule.tools))
+        self.excepted = Selector(expand(policy, rule.except_tools))
         self.roles = None if rule.roles is None else holders(policy, rule.roles)
         self.without_roles = holders(policy, rule.except_roles)
         self.when = tuple(CompiledCondition(condition, every=allowing, policy=policy) for condition in rule.when)

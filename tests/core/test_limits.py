@@ -242,6 +242,7 @@ WORDS: list[tuple[str, float, str | None, list[str], str]] = [
     ("seconds", 0, None, ["read"], "limit of 0 seconds reached"),
     ("seconds", 1, None, ["read", "read"], "limit of 1 second reached"),
     ("seconds", 0.5, None, ["read", "read"], "limit of 0.5 seconds reached"),
+    ("seconds", 2.0, None, ["read"] * 3, "limit of 2 seconds reached"),
 ]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
-from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
+from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json, ToolCall, Trial
+from agentgate.core.policy import Policy
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.schemas import ToolSet
-from tests.core.building import tool
+from agentgate.session import CompiledPolicy, Session, prepare
+from tests.core.building import Clock, limit, policy, rule, tool
 
 CALL = ToolCall("call_1", "x", "{}")
 ALLOWED = Decision(Effect.ALLOW, Code.RULE, "r", "rule `r` allows it")
@@ -120,3 +125,70 @@ def test_only_so_many_recent_calls_are_kept() -> None:
     assert all(kept.recall(call, None, None) is not None for call in calls[:1024])
     twice(kept, calls[1024], ALLOWED)
     assert [call for call in calls if kept.recall(call, None, None) is not None] == [calls[1024]]
+
+
+READ = rule("allow", "read", hint="go on")
+ROLES = {"viewer": (), "operator": ("viewer",)}
+POLICIES: dict[str, Policy] = {
+    "rules": policy(READ, rule("ask", "pay"), rule("block", "read", when={"n": 1}, message="not one", hint="two")),
+    "roles": policy(READ, rule("allow", "pay", roles=("operator",)), roles=ROLES),
+    "trials": policy(READ, rule("ask", "pay"), rule("block", "*", id="trial", observe=True), limit("tool_calls", 2)),
+    "links": policy(rule("allow", "read", when={"path": {"path": ["docs"]}}), rule("allow", "read", id="any", when={"n": 1})),
+    "history": policy(READ, rule("block", "pay", after=("read",)), rule("allow", "pay", id="pay")),
+    "default": policy(default="allow"),
+    "repeats": policy(READ, rule("ask", "pay"), rule("block", "*", id="trial", observe=True), limit("repeats", 2)),
+    "calls": policy(READ, rule("allow", "pay"), limit("calls", 1, "read"), limit("calls", 2, "*", message="two at most")),
+    "refusals": policy(READ, rule("block", "pay"), limit("refusals", 2)),
+    "seconds": policy(READ, rule("allow", "pay"), limit("seconds", 5)),
+    "windows": policy(READ, rule("allow", "pay"), limit("tool_calls", 2, window="per_hour")),
+    "once": policy(READ, rule("allow", "pay"), once=("pay",)),
+    "once, asked": policy(READ, rule("ask", "pay"), rule("block", "pay", id="no", when={"n": 1}), once=("pay",), default="allow"),
+}
+TEXTS = ("{}", '{"n": 1}', '{"n": 1}', '{"n":1}', "{}", "{", '{"path": "docs/a"}', '{"path": "docs/a"}', "{}")
+SETTINGS: dict[str, dict[str, Any]] = {
+    "open": {},
+    "operator": {"role": "operator"},
+    "tools": {"tools": ToolSet([tool("read", {"type": "object", "properties": {"n": {"type": "integer"}}}), tool("pay")])},
+    "other tools": {"tools": ToolSet([tool("pay", {"type": "object"})])},
+    "offered": {"allowed_tools": ["pay"]},
+    "none offered": {"allowed_tools": []},
+}
+
+
+def decisions(
+    wanted: Policy, setting: dict[str, Any], known: CompiledPolicy | None = None, remembered: Remembered | None = None
+) -> list[Decision]:
+    """Tools called with each of the texts, a moment apart; what is asked is approved. With nothing `known`, each is new to the policy."""
+    clock = Clock()
+    session = Session(known or prepare(wanted), clock=clock, resolve=normpath, remembered=remembered, **setting)
+    said = []
+    for number, text in enumerate(TEXTS):
+        for name in ("read", "pay", "nobody", "bad name"):
+            call = ToolCall(f"{name} {number}" if number != 6 else "read 5", name, text)
+            session.policy = known or prepare(wanted)
+            said.append(session.propose(call))
+            clock.wait(0.25)
+            if said[-1].effect is Effect.ASK:
+                session.record(ApprovalAnswered(at=clock(), call_id=call.id, args_hash="", answer="approve", by="ann"))
+    return said
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["live", "replayed"])
+@pytest.mark.parametrize("name", POLICIES)
+def test_what_was_met_before_changes_no_decision(name: str, live: bool) -> None:
+    """To the letter: in the same session, in another role, with other tools, where less was offered."""
+    known, remembered = prepare(POLICIES[name]), None if live else Remembered()
+    for setting in (*SETTINGS.values(), *SETTINGS.values()):
+        assert decisions(POLICIES[name], setting, known, remembered) == decisions(POLICIES[name], setting)
+
+
+def test_each_policy_above_decides_something_of_its_own() -> None:
+    """The comparison compares something: calls are allowed, limits are reached, questions asked and rules tried."""
+    said = {name: decisions(wanted, {}) for name, wanted in POLICIES.items()}
+    for name in ("repeats", "calls", "refusals", "seconds", "windows"):
+        assert {Code.RULE, Code.LIMIT} <= {one.code for one in said[name]}, name
+    for name in ("once", "once, asked"):
+        assert {Code.RULE, Code.DUPLICATE} <= {one.code for one in said[name]}, name
+    for name in ("trials", "repeats"):
+        assert any(one.code is Code.LIMIT and one.trials == (Trial("trial", Effect.BLOCK),) and one.arguments for one in said[name])
+    assert any(one.facts for one in said["links"])

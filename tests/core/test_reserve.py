@@ -35,7 +35,7 @@ def test_tokens_are_reserved(sent: int, room: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "each", "room"),
-    [(0.1, 0.001, 400), (0.0, 0.0001, 5000), (0.5, 0.001, None), (0.49, 0.001, None), (0.1, 0.0, "any"), (0.6, 0.0, None)],
+    [(0.1, 0.001, 400), (0.0, 0.0001, 5000), (0.5, 0.001, None), (0.49, 0.001, None), (0.1, 0.0, "any"), (0.5, 0.0, None)],
 )
 def test_cost_is_reserved(sent: float, each: float, room: int | str | None) -> None:
     """Of one dollar half is spent; answers that cost nothing may be of any length."""
@@ -43,6 +43,20 @@ def test_cost_is_reserved(sent: float, each: float, room: int | str | None) -> N
     decision = session(limit("cost_usd", 1.0), spent=(1, 0.5)).request(wish)
     assert (decision.effect is Effect.ALLOW) is (room is not None)
     assert decision.room == (None if room == "any" else room)
+
+
+@pytest.mark.parametrize(
+    ("spent", "sent", "words"),
+    [
+        (0.25, 0.75, "the next request may cost $0.75, and of the limit of $1.00 $0.25 are spent"),
+        (0.9999999, 0.0, "the next request may cost $0.00, and of the limit of $1.00 $1.00 are spent"),
+        (0.12345649, 0.98765449, "the next request may cost $0.987654, and of the limit of $1.00 $0.123456 are spent"),
+    ],
+)
+def test_what_a_request_may_cost_is_said_to_a_millionth(spent: float, sent: float, words: str) -> None:
+    """With what there is of it."""
+    wish = ModelRequest(input_tokens=1, input_usd=sent, output_usd=0.001)
+    assert session(limit("cost_usd", 1.0), spent=(1, spent)).request(wish).reason == words
 
 
 def test_the_tightest_limit_bounds_the_answer() -> None:

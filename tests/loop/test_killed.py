@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentgate.approvers.fixed import RETRY
 from agentgate.approvers.port import Answer
-from agentgate.core.events import ApprovalAnswered, Json, RunStarted, Scope, ToolReturned
+from agentgate.core.events import ApprovalAnswered, Json, PolicyDigest, RunStarted, Scope, ToolReturned
 from agentgate.core.state import State, evolve
 from agentgate.errors import AgentgateError
 from agentgate.files.transcript_verify import verify
@@ -171,6 +171,52 @@ def test_an_answer_of_may_have_run_is_tried_again_only_when_told(tmp_path: Path)
     play, ended = go_on(STORY, tmp_path, people=["approve"])
     assert ended is not None
     assert play.tools.executed == ["call_5", "call_6"]
+
+
+SECRET = "sk-proj-Zx8aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5"
+REDACTED: dict[str, Any] = {
+    "policy": {"rules": RULES, "redact": [{"id": "keys", "pattern": "sk-proj-[A-Za-z0-9]+", "in": "both"}]},
+    "tools": {"pay": {"takes": {"key": "string"}}},
+    "model": [[f'pay {{"key": "{SECRET}"}}'], "done"],
+}
+UNFIT: dict[str, tuple[dict[str, Any], PolicyDigest | None]] = {
+    "another policy": ({**STORY, "model": [["pay"], "done"]}, PolicyDigest("new", "1" * 64)),
+    "redacted": (REDACTED, None),
+}
+
+
+@pytest.mark.parametrize(("story", "policy"), UNFIT.values(), ids=list(UNFIT))
+def test_what_may_have_run_and_could_not_run_now_is_not_asked_about(tmp_path: Path, story: dict[str, Any], policy: Any) -> None:
+    """Under another policy, or where the record does not hold its arguments, it stays what may have run, whoever would say yes."""
+    begin({**story, "people": ["approve"]}, tmp_path, killed_at=4)
+    doubts = Asked()
+    play, ended = go_on(story, tmp_path, policy=policy, doubts=doubts)
+    assert ended is not None
+    assert (play.tools.executed, doubts.questions) == ([], [])
+    assert [event.unknown for event in events_in(tmp_path) if isinstance(event, ToolReturned)] == [True]
+
+
+def test_whoever_says_yes_and_stop_has_nothing_executed_once_more(tmp_path: Path) -> None:
+    """The run ends there, and it stays what may have run."""
+    begin({**STORY, "people": PEOPLE}, tmp_path, killed_at=unknown_moment(tmp_path))
+    play, ended = go_on(STORY, tmp_path, doubts=People([Answer(approved=True, by="terminal", stop=True)]))
+    assert ended is not None
+    assert (ended.status, play.tools.executed) == ("stopped", [])
+    assert next(event for event in events_in(tmp_path) if isinstance(event, ToolReturned) and event.call_id == "call_2").unknown
+
+
+@pytest.mark.parametrize("answer", ["reject", "nobody", "stop"])
+def test_a_call_that_was_rejected_is_not_one_that_may_have_run(tmp_path: Path, answer: str) -> None:
+    """Killed between a no and its being told: nobody is asked whether to execute it once more, and it is refused."""
+    story = {**STORY, "model": [["pay", "read"], "done"]}
+    begin({**story, "people": [answer]}, tmp_path, killed_at=4)
+    doubts = Asked()
+    play, ended = go_on(story, tmp_path, people=(), doubts=doubts)
+    assert ended is not None
+    assert (play.tools.executed, doubts.questions) == (["call_2"], [])
+    told = next(event for event in events_in(tmp_path) if isinstance(event, ToolReturned))
+    assert (told.call_id, told.executed, told.unknown) == ("call_1", False, False)
+    assert "a person rejected it" in told.content
 
 
 def test_the_pieces_of_a_provider_survive(tmp_path: Path) -> None:

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate.approvers.port import Answer
-from agentgate.core.events import ApprovalAnswered, PolicyDigest, Scope, ToolReturned
+from agentgate.core.events import ApprovalAnswered, CallDecided, PolicyDigest, Scope, ToolReturned
 from agentgate.errors import FileError
+from agentgate.files.transcript_continued import continue_transcript
 from agentgate.files.transcript_verify import verify
+from agentgate.files.transcript_writer import TranscriptWriter
+from agentgate.unfinished import Past
 from tests.loop.going_on import LATER, approve, begin, events_in, go_on, past_of
 
 RULES = [{"id": "read", "allow": "read"}, {"id": "big", "ask": ["pay", "mail"]}, {"id": "never", "block": "drop"}]
@@ -130,7 +134,7 @@ def test_what_another_policy_took_back_stays_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [{"tool": "mail"}, {"args_hash": "0" * 64}, {"run_id": "another"}, {"policy": "0" * 64}],
+    [{"tool": "mail"}, {"args_hash": "0" * 64}, {"run_id": "another"}, {"policy": "0" * 64}, {"scope": Scope.RETRY}],
     ids=lambda fields: next(iter(fields)),
 )
 def test_an_answer_that_names_something_else_is_found(tmp_path: Path, fields: dict[str, str]) -> None:
@@ -141,6 +145,48 @@ def test_an_answer_that_names_something_else_is_found(tmp_path: Path, fields: di
     assert [problem.what for problem in problems] == ["an approval that nothing asked for, of the call `call_2`"]
     with pytest.raises(FileError, match="damaged"):
         go_on(ORDER, tmp_path)
+
+
+def test_leave_to_try_again_approves_nothing(tmp_path: Path) -> None:
+    """It is about a call that may have run; one that waits for approval waits on."""
+    begin(ORDER, tmp_path, approver=LATER)
+    leave = ApprovalAnswered(call_id="call_2", args_hash="", answer="approve", by="ann", scope=Scope.RETRY)
+    continued = continue_transcript(tmp_path / "run.jsonl")
+    continued.writer.close()
+    assert [proposal.call.id for proposal in Past([*continued.items, leave]).asking] == ["call_2", "call_5"]
+
+
+OTHER = '{"to": "somebody else"}'
+CHANGES: dict[str, tuple[dict[str, Any], bool]] = {
+    "arguments": ({"arguments": OTHER}, True),
+    "hash": ({"args_hash": "0" * 64}, True),
+    "no hash": ({"args_hash": ""}, False),
+    "redacted": ({"redacted": True}, False),
+    "arguments, no hash": ({"arguments": OTHER, "args_hash": ""}, True),
+    "arguments, redacted": ({"arguments": OTHER, "redacted": True}, False),
+}
+"""What is changed of a decision, and whether the audit finds it."""
+
+
+@pytest.mark.parametrize(("change", "found"), CHANGES.values(), ids=list(CHANGES))
+def test_what_was_changed_while_it_waited_is_not_executed(tmp_path: Path, change: dict[str, Any], found: bool) -> None:
+    """Also where whoever wrote the record anew made its chain whole: a decision holds for the arguments that it has the hash of."""
+    begin(ORDER, tmp_path, approver=LATER)
+    events = events_in(tmp_path)
+    (tmp_path / "run.jsonl").unlink()
+    with TranscriptWriter(tmp_path / "run.jsonl") as writer:
+        for event in events:
+            mine = isinstance(event, CallDecided) and event.call_id == "call_2"
+            writer(replace(event, **change) if mine else event)
+    if found:
+        with pytest.raises(FileError, match="damaged"):
+            go_on(ORDER, tmp_path, people=["approve", "approve"])
+        return
+    approve(tmp_path, "call_2")
+    play, ended = go_on(ORDER, tmp_path, people=["approve"])
+    assert ended is not None
+    assert play.tools.executed == ["call_4", "call_5"]
+    assert "parts of its arguments were taken out of the record" in events_content(tmp_path, "call_2")
 
 
 SAME: dict[str, Any] = {
