@@ -23,6 +23,9 @@ from agentgate.files.transcript_streams import open_regular
 PART = 16 * 1024 * 1024
 """Bytes of a part, about."""
 _FIRST_LINES = 100
+_FAR_APART = 1_000
+_PATIENCE = 100_000
+"""Bytes in which they may be nearer to each other."""
 
 
 class Piece(Struct, frozen=True):
@@ -95,19 +98,30 @@ def _cut(source: Source, whole: int, size: int) -> Iterator[Piece]:
     """Pieces of whole lines. What is added to the file in the meantime is not read."""
     start = place = lines = 0
     line = 1
+    buffer = bytearray(min(size, whole))  # the same one for all of the file: memory from the system is not cheap
     with open_regular(source.file) as stream:
         while place < whole:
-            block = stream.read(min(size, whole - place))
-            if not block:
+            read = stream.readinto(memoryview(buffer)[: whole - place])  # type: ignore[attr-defined]
+            if not read:
                 break
-            end = block.rfind(b"\n") + 1
+            end = buffer.rfind(b"\n", 0, read) + 1
             if end:
-                lines += block.count(b"\n")
+                lines += _line_feeds(buffer, end)
                 yield Piece(source, place + end - start, start, line, cut=True)
                 start, line, lines = place + end, line + lines, 0
-            place += len(block)
+            place += read
     if start < place:
         yield Piece(source, place - start, start, line, cut=True)
+
+
+def _line_feeds(data: bytearray, end: int) -> int:
+    """How many there are before the end. Looking for each is several times as fast as counting, where they are far apart."""
+    found, place = 0, -1
+    while (place := data.find(b"\n", place + 1, end)) >= 0:
+        found += 1
+        if found * _FAR_APART > place + _PATIENCE:
+            return found + data.count(b"\n", place + 1, end)
+    return found
 
 
 def read_piece(
