@@ -8,6 +8,7 @@ here (another key) makes the line longer than that: so a line of the same length
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -69,17 +70,8 @@ class QuickLines:
         self._others = [(f"f{place}", key) for place, key in enumerate(sorted(keys.keys() - {"messages", "id", "tools"}))]
         for escaped in (False, True):
             self._unread[escaped] = [(field, key == "meta") for field, key in self._others if escaped or not keys[key]]
-            self._decoders[escaped] = self._decoder(escaped=escaped)
-
-    def _decoder(self, *, escaped: bool) -> Any:
-        known: list[Any] = [
-            ("messages", list[EscapedMessage] if escaped else list[Message]),
-            ("id", str | UnsetType, UNSET),
-            ("tools", Raw | UnsetType, UNSET),
-        ]
-        for field, key in self._others:
-            known.append((field, (Raw if escaped or not self._keys[key] else str) | UnsetType, UNSET))
-        return msgspec.json.Decoder(defstruct("Line", known, rename=dict(self._others))).decode
+            known = tuple((field, key, keys[key] and not escaped) for field, key in self._others)
+            self._decoders[escaped] = _decoder(known, escaped=escaped)
 
     def read(self, line: bytes, number: int) -> Transcript | None:
         """The transcript in a line; None where it has to be read the slow way, which also says what is wrong with it."""
@@ -167,6 +159,18 @@ class QuickLines:
                 self._functions.clear()
             self._functions[text] = found
         return found
+
+
+@lru_cache(maxsize=16)
+def _decoder(others: tuple[tuple[str, str, bool], ...], *, escaped: bool) -> Any:
+    """Decodes lines with these other keys: field, key, and whether it is read as a text. Making one takes as long as many lines."""
+    known: list[Any] = [
+        ("messages", list[EscapedMessage] if escaped else list[Message]),
+        ("id", str | UnsetType, UNSET),
+        ("tools", Raw | UnsetType, UNSET),
+    ]
+    known.extend((field, (str if text else Raw) | UnsetType, UNSET) for field, _, text in others)
+    return msgspec.json.Decoder(defstruct("Line", known, rename={field: key for field, key, _ in others})).decode
 
 
 _ANSWERING = frozenset(("assistant", "tool", "function"))
