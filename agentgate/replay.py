@@ -13,11 +13,11 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json, RunStarted
+from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json, RunStarted, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Remembered
 from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted
-from agentgate.session import Session, prepare
+from agentgate.session import CompiledPolicy, Session, prepare
 from agentgate.spread import Calls
 
 
@@ -109,8 +109,12 @@ class Replay:
         self._session = partial(Session, resolve=resolve, workdir=workdir, clock=lambda: EPOCH)
         self._remembered = Remembered()
         self._remembered_against = Remembered()
-        self._one_after_other = self._session(self.policy, remembered=self._remembered)
-        """Judges transcripts of calls alone."""
+        self._by_runs = self._of_runs(self.policy, self._remembered)
+        """Judges transcripts of calls alone, where that is all that makes a difference."""
+        self._by_runs_against = None if self.against is None else self._of_runs(self.against, self._remembered_against)
+
+    def _of_runs(self, policy: CompiledPolicy, remembered: Remembered) -> Session | None:
+        return self._session(policy, remembered=remembered) if policy.judges_calls_alone else None
 
     @property
     def wanted(self) -> Wanted:
@@ -129,9 +133,8 @@ class Replay:
     def count(self, transcript: Transcript, tally: Tally) -> None:
         """Counts the calls of a transcript, without making rows of those that did not flip."""
         tally.transcripts += 1
-        if transcript.calls is not None and self.against is None and not self.policy.needs.counts:
-            self._one_after_other.record(self._begun(transcript))
-            tally.decided_all(self._one_after_other.propose_all(transcript.calls))
+        if self._by_runs is not None and transcript.calls is not None and self.against is None:
+            tally.decided_all(self._by_runs.decide_run(self._begun(transcript), transcript.calls))
             return
         flipped = False
         for item, decision, other in self._decided(transcript):
@@ -151,6 +154,9 @@ class Replay:
 
     def _decided(self, transcript: Transcript) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
         """Every call with what is decided about it, and what the other policy decides."""
+        if transcript.calls is not None and self._by_runs is not None and (self.against is None or self._by_runs_against is not None):
+            yield from self._decided_by_runs(self._by_runs, transcript, transcript.calls)
+            return
         session = self._session(self.policy, remembered=self._remembered)
         other = None if self.against is None else self._session(self.against, remembered=self._remembered_against)
         for item in transcript.items if transcript.imported else _answers(transcript.items):
@@ -169,6 +175,16 @@ class Replay:
             session.record(item)
             if other is not None:
                 other.record(item)
+
+    def _decided_by_runs(
+        self, session: Session, transcript: Transcript, calls: list[ToolCall]
+    ) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
+        begun = self._begun(transcript)
+        decisions = session.decide_run(begun, calls)
+        others = [None] * len(calls) if self._by_runs_against is None else self._by_runs_against.decide_run(begun, calls)
+        for item, decision, other in zip(transcript.items[1:], decisions, others, strict=True):
+            assert isinstance(item, Proposed)
+            yield item, decision, other
 
     def _begun(self, transcript: Transcript) -> RunStarted:
         """How the transcript begins, in the role in which it is judged."""
@@ -266,7 +282,7 @@ _MOST_GROUPS = 1_000
 """More than these are told apart by their effects alone: a model can make up any number of tools."""
 
 
-_MOST_UNCOUNTED = 1_000
+_MOST_UNCOUNTED = 8_192
 
 
 class Tally:

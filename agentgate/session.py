@@ -28,6 +28,7 @@ from agentgate.core.events import (
     Mode,
     ModelReplied,
     ModelRequest,
+    RunStarted,
     ToolCall,
     ToolReturned,
 )
@@ -100,8 +101,8 @@ class Session:
             accounts: what runs share; without it, limits per hour and per day and `once` know of this run alone.
             secrets: environment variables whose values no record may hold, name → value, from `known_secrets`; or the redactor made of them
                 and the policy, where many sessions share it.
-            remembered: for a session that judges what happened long ago, perhaps one run after the other: what this policy made of
-                earlier calls. Then nobody may execute what is decided, or ask for totals: the state holds only what this policy looks at.
+            remembered: for a session that judges what happened long ago: what this policy made of earlier calls. Then nobody may execute
+                what is decided, or ask for totals: the state holds only what this policy looks at.
 
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
@@ -171,12 +172,15 @@ class Session:
             self.state = after_decision(self.state, moment, call.id, call.name, args_hash, decision.effect)
         return decision
 
-    def propose_all(self, calls: Sequence[ToolCall]) -> list[Decision]:
-        """What `propose` decides about these calls, one after the other: for records that tell no more about them."""
-        if self._remembered is None or self.policy.needs.counts or self.policy.asks_world:
-            return [self.propose(call) for call in calls]
-        decisions, self.state = judge_each(self.policy, self.state, calls, self._remembered)
-        return decisions
+    def decide_run(self, started: RunStarted, calls: Sequence[ToolCall]) -> list[Decision]:
+        """What `propose` would decide about the calls of a run that holds nothing else. This session stays as it is.
+
+        Raises:
+            UsageError: it does not remember judgements, or its policy looks at more than the calls.
+        """
+        if self._remembered is None or not self.policy.judges_calls_alone:
+            raise UsageError("only a session that remembers judgements, of a policy that does not count, decides about runs")
+        return judge_each(self.policy, evolve(self.state, started), calls, self._remembered)
 
     def propose_together(
         self,

@@ -39,6 +39,7 @@ class CompiledPolicy:
         "call_limits",
         "default",
         "index",
+        "judges_calls_alone",
         "needs",
         "needs_hash",
         "needs_time",
@@ -74,6 +75,8 @@ class CompiledPolicy:
         """Whether the judgement looks at the time."""
         counts = bool(self.call_limits or self.windows) or self.once is not None
         self.needs = Needs(counts=counts, history=any(rule.asks_state for rule in self.rules))
+        self.judges_calls_alone = not (counts or self.needs.history or self.asks_world)
+        """Whether a judgement looks at nothing but the call, the role and the tools, and at ids that were used before."""
 
 
 def _limit_order(limit: Limit) -> tuple[str, float, str]:

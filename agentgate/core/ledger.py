@@ -6,7 +6,7 @@ trie would do (`rpds` has one, and the smaller maps of the state are such), but 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Generic, TypeAlias, TypeVar
 
 from msgspec import Struct, field
@@ -33,17 +33,6 @@ class Ledger(Struct, Generic[V], eq=False, gc=False):
         entries[key] = length if before is None else (length, before)
         values.append(value)
         return Ledger(entries, values, length + 1)
-
-    def extend(self, more: Mapping[str, V]) -> Ledger[V]:
-        """This map with all of these entries more."""
-        entries, values, length = self._entries, self._values, self._length
-        if len(values) != length:
-            return self._copy().extend(more)
-        for place, key in enumerate(more, length):
-            before = entries.get(key)
-            entries[key] = place if before is None else (place, before)
-        values.extend(more.values())
-        return Ledger(entries, values, len(values))
 
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""

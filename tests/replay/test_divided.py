@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from agentgate.core.policy import Policy
 from agentgate.divided import Counted, Task, add, judge_divided, judge_part
 from agentgate.files.transcript import Damage
 from agentgate.files.transcript_parts import parts_of
@@ -22,6 +23,8 @@ from tests.core.building import limit, policy, rule
 from .writing import ENDED, decided, native, returned, started
 
 NEW = policy(rule("allow", "read", when={"n": {"max": 60}}, id="reads"), rule("block", "send*", id="mail"), limit("tool_calls", 3))
+UNCOUNTED = replace(NEW, limits=())
+"""Judges transcripts of calls alone at once."""
 OLD = policy(rule("allow", "read", id="all-reads"), rule("ask", "send*", id="ask-mail"), rule("allow", "send_1*", id="some-mail"))
 
 
@@ -86,10 +89,11 @@ def by_parts(counted: list[Counted]) -> tuple[Tally, str]:
 
 @pytest.mark.parametrize("size", [200, 1_000, 7_919, 10**7])
 @pytest.mark.parametrize("against", [None, OLD], ids=["recorded", "another policy"])
-def test_parts_come_to_the_whole(size: int, against: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("judged", [NEW, UNCOUNTED], ids=["with a limit", "without limits"])
+def test_parts_come_to_the_whole(size: int, against: Any, judged: Policy, tmp_path: Path) -> None:
     """Wherever files are cut, the result is that of one process, to the last row and the last word on the screen."""
     files(tmp_path, Random(size))
-    task = Task(NEW, against)
+    task = Task(judged, against)
     tally, rows = by_one(task, tmp_path)
     sources = find_transcripts([tmp_path])
     assert tally.flips
