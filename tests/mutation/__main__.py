@@ -28,14 +28,15 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--environment", type=Path, metavar="FOLDER", help="where mutmut is, or shall be, installed")
     parser.add_argument("--copy", type=Path, metavar="FOLDER", help="where the clone is, or shall be; a second run there goes on")
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, help="processes at a time")
-    parser.add_argument("--seconds", type=float, default=inf, help="of tests for each mutant, the likely ones first; all by default")
+    parser.add_argument("--seconds", type=float, default=inf, help="of tests for each mutant, the likely ones first; no end by default")
+    parser.add_argument("--tests", nargs="+", default=[], metavar="PATH", help="instead of all that are quick")
     asked = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as throw_away:
         python = _installed((asked.environment or Path(throw_away, "environment")).resolve())
         copy = (asked.copy or Path(throw_away, "copy")).resolve()
         _clone(copy)
         few = {"AGENTGATE_EXAMPLES": "200", "PYTHONPATH": str(copy)}
-        command = [python, "-m", "tests.mutation.forks", str(asked.children), str(asked.seconds), *asked.modules]
+        command = [python, "-m", "tests.mutation.forks", str(asked.children), str(asked.seconds), " ".join(asked.tests), *asked.modules]
         return subprocess.run(command, cwd=copy, check=False, env={**os.environ, **few}).returncode
 
 
