@@ -154,7 +154,7 @@ class Answering:
         answer = self._asking.ask(proposal.call, decision)
         if answer is None:
             return None
-        if answer.approved and not answer.stop:
+        if answer.yes:
             return self._executor.execute(proposal.call, decision, approved=True)
         if answer.stop:
             self.stop = _STOPPED
@@ -188,7 +188,7 @@ class Answering:
         answer = self._asking.once_more(proposal.call, decision)
         if answer is not None and answer.stop:
             self.stop = _STOPPED
-        if answer is None or not answer.approved or answer.stop:
+        if answer is None or not answer.yes:
             return unknown
         outcome = self._executor.execute(proposal.call, decision, approved=proposal.approved)
         return outcome if outcome.executed else unknown

@@ -57,7 +57,6 @@ class Asking:
         return Question(shown, judged, digest(decision.arguments), may_have_run)
 
     def _recorded(self, call: ToolCall, decision: Decision, answer: Answer, scope: Scope) -> Answer:
-        approved = answer.approved and not answer.stop and not answer.later
         state = self._session.state
         self._session.record(
             ApprovalAnswered(
@@ -67,8 +66,8 @@ class Asking:
                 tool=call.name,
                 args_hash=digest(decision.arguments),
                 policy=state.policy,
-                answer="approve" if approved else "reject",
-                scope=scope if approved else Scope.CALL if scope is Scope.RUN else scope,
+                answer="approve" if answer.yes else "reject",
+                scope=scope if answer.yes else Scope.CALL if scope is Scope.RUN else scope,
                 by=answer.by,
                 note=answer.note,
             )

@@ -41,6 +41,11 @@ class Answer(Struct, frozen=True):
     later: bool = False
     """There is no answer yet: the run shall wait for it."""
 
+    @property
+    def yes(self) -> bool:
+        """Whether it is a clear yes. One that says something else too is a no."""
+        return self.approved is True and not (self.unavailable or self.stop or self.later)
+
 
 class Approver(Protocol):
     """Asks for one call. Anything but a clear yes is a no."""

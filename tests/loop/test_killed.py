@@ -245,11 +245,13 @@ def test_what_the_record_does_not_hold_is_not_executed(tmp_path: Path) -> None:
     assert play.tools.executed == ["call_2"]
 
 
-def test_calls_of_a_redacted_answer_that_nobody_decided(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["enforce", "observe"])
+def test_calls_of_a_redacted_answer_that_nobody_decided(tmp_path: Path, mode: str) -> None:
     """They are decided, recorded and not executed: the record does not hold what the model proposed."""
     secret = "sk-proj-Zx8aB3cD4eF5gH6iJ7kL8mN9oP0qR1sT2uV3wX4yZ5"
     policy = {"rules": [{"id": "all", "allow": "read"}], "redact": [{"id": "keys", "pattern": "sk-proj-[A-Za-z0-9]+", "in": "both"}]}
     story = {**STORY, "policy": policy, "tools": {"read": {"takes": {"key": "string"}}}, "model": [[f'read {{"key": "{secret}"}}'], "x"]}
+    story["mode"] = mode
     begin(story, tmp_path, killed_at=2)
     play, ended = go_on(story, tmp_path)
     assert ended is not None
