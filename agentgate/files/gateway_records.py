@@ -41,6 +41,8 @@ class Record(Struct, frozen=True, kw_only=True):
     """What it got instead."""
     events: tuple[Event, ...]
     """What the session recorded since the answer before: of a fresh run, the whole conversation."""
+    listed: tuple[str | None, ...] = ()
+    """For each decided call of the answer the list of tools that it stands on, where that is all that the policy says; empty for none."""
 
     @property
     def decided(self) -> tuple[CallDecided, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import zip_longest
 
 from agentgate.core.events import CallDecided, Json, ToolReturned
 from agentgate.files.gateway_records import RESULTS, Record
@@ -66,7 +67,7 @@ def as_event(record: Record) -> dict[str, Json]:
         "released": record.released,
         "error": record.error,
         "tool_calls": [_call(call) for call in decided],
-        "policy_decisions": [_decision(call) for call in decided],
+        "policy_decisions": [_decision(call, list) for call, list in zip_longest(decided, record.listed[: len(decided)])],
         "tool_results": [_result(event) for event in record.events if isinstance(event, ToolReturned) and event.code is not None],
     }
 
@@ -75,12 +76,13 @@ def _call(call: CallDecided) -> dict[str, Json]:
     return {"name": call.tool, "arguments": call.arguments, "args_hash": call.args_hash, "policy_result": RESULTS[call.effect]}
 
 
-def _decision(call: CallDecided) -> dict[str, Json]:
+def _decision(call: CallDecided, list: str | None) -> dict[str, Json]:
+    rule = call.rule or list
     return {
-        "policy": call.rule or call.code.value,
+        "policy": rule or call.code.value,
         "action": call.effect.value,
-        "matched": call.rule is not None,
-        "reason": call.reason,
+        "matched": rule is not None,
+        "reason": call.reason if list is None else "the list names this tool",
         "code": call.code.value,
         "enforced": call.enforced,
     }

@@ -14,6 +14,7 @@ from agentgate.gateway.bounding import estimate
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure
 from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.listing import listed_in
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.results import Result, is_plain, passed, replaced
 from agentgate.gateway.shapes import Answer, Asked
@@ -137,6 +138,7 @@ class Hearing:
                     released=verdict.released,
                     error=None if verdict.failure is None else verdict.failure.error,
                     events=verdict.events,
+                    listed=listed_in(bench.policy, verdict.decided),
                 ),
                 verdict.past,
             )

@@ -153,7 +153,12 @@ def test_events_tell_of_every_call(tmp_path: Path) -> None:
         ("get_weather", '{"city": "London"}', "allowed"),
         ("execute_sql", '{"query": "x"}', "blocked"),
     ]
-    assert allowed["policy_decisions"][0]["action"] == "allow"
+    (passed,) = allowed["policy_decisions"]
+    assert {key: passed[key] for key in ("policy", "action", "matched")} == {
+        "policy": "allow-only-safe-tools",
+        "action": "allow",
+        "matched": True,
+    }
     (decided,) = blocked["policy_decisions"]
     assert {key: decided[key] for key in ("policy", "action", "matched", "reason")} == {
         "policy": "allow-only-safe-tools",
@@ -161,6 +166,17 @@ def test_events_tell_of_every_call(tmp_path: Path) -> None:
         "matched": True,
         "reason": "Tool call blocked: tool not in approved list",
     }
+
+
+@pytest.mark.parametrize("file", ["block-list", "other-names"])
+def test_only_a_list_that_names_a_tool_lets_it_pass(tmp_path: Path, file: str) -> None:
+    """A call that nothing forbids stands on no list; of several lists the first is told, never one on trial."""
+    names = {"block-list": ("get_weather", "default", False), "other-names": ("search", "approved", True)}
+    tool, policy, matched = names[file]
+    with ScriptedServer(chat(calls=[call(tool)])) as upstream, Served(tmp_path, upstream, by_file(file), environ=READER) as gateway:
+        assert offering(gateway, tool).status == 200
+        (decided,) = gateway.events()[0]["policy_decisions"]
+    assert (decided["policy"], decided["action"], decided["matched"]) == (policy, "allow", matched)
 
 
 def test_observing_first(tmp_path: Path) -> None:
