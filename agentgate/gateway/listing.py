@@ -12,7 +12,7 @@ from agentgate.session import CompiledPolicy
 
 
 def listed_in(policy: CompiledPolicy, calls: Sequence[CallDecided]) -> tuple[str | None, ...]:
-    """For each call the id of the first list that names its tool, where nothing else decided that it passes. Empty where there is no list."""
+    """For each call the id of the first list that names its tool, where nothing else decided that it passes. Empty without lists."""
     lists = _lists(policy)
     return tuple(_list(lists, call) for call in calls) if lists else ()
 
