@@ -14,6 +14,8 @@ from agentgate.cli.options import State
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from agentgate.gateway.sql_books import SqlBooks
 
 app = typer.Typer(
@@ -40,11 +42,8 @@ def list_questions(
     from agentgate.gateway.events_api import as_question
     from agentgate.output.safe import safe
 
-    books = _books(store, state)
-    try:
+    with _books(store, state) as books:
         found = books.questions(open_only=not all)
-    finally:
-        books.close()
     for question in found:
         if as_json:
             print(json.dumps(as_question(question)))
@@ -71,19 +70,16 @@ def reject(id: _Id, store: _Store = None, state: State = None, note: _Note = Non
 def _answer(id: str, store: str | None, state: str | None, note: str | None, *, approve: bool) -> None:
     from agentgate.output.safe import safe
 
-    books = _books(store, state)
-    try:
+    with _books(store, state) as books:
         found = books.answer(id, approve=approve, by=getpass.getuser(), note=note)
-    finally:
-        books.close()
     if found is None:
         raise UsageError(f"there is no open question `{id}`", help="`agentgate approvals list` shows them")
     print(f"{found.state}  {safe(found.tool)} {safe(found.arguments)}")
 
 
-def _books(store: str | None, state: str | None) -> SqlBooks:
+def _books(store: str | None, state: str | None) -> AbstractContextManager[SqlBooks]:
     from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
-    from agentgate.gateway.store import open_books
+    from agentgate.gateway.store import opened
 
-    return open_books(store or StateFolder(state or DEFAULT).gateway, steady_clock())
+    return opened(store or StateFolder(state or DEFAULT).gateway, steady_clock())

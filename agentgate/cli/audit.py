@@ -12,6 +12,7 @@ import typer
 
 from agentgate.cli.audit_list import list_runs
 from agentgate.cli.commands import Command, Group
+from agentgate.cli.stores import is_elsewhere
 
 if TYPE_CHECKING:
     from agentgate.core.events import Event
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Group, help="Verify, show and list transcripts.", no_args_is_help=True)
 app.command("list", cls=Command)(list_runs)
 
-_ELSEWHERE = ("postgresql://", "postgres://")
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -44,8 +44,8 @@ def verify(
     from agentgate.output.errors import print_error
     from agentgate.output.sink import Sink
 
-    sources = [given for given in files if given.startswith(_ELSEWHERE)]
-    sources += [source.file for source in find_transcripts(given for given in files if not given.startswith(_ELSEWHERE))]
+    sources = [given for given in files if is_elsewhere(given)]
+    sources += [source.file for source in find_transcripts(given for given in files if not is_elsewhere(given))]
     if head is not None:
         head = head.lower()
         if _HASH.fullmatch(head) is None:
@@ -110,17 +110,17 @@ def show(
 
 def _verified(file: str, head: str | None) -> Verification:
     """Audits a transcript, or the store of a gateway."""
-    from agentgate.files.gateway_store import is_store
+    from agentgate.files.gateway_store import beginning, is_store
     from agentgate.files.gateway_verify import verify_rows, verify_store
     from agentgate.files.transcript_verify import verify as verify_file
 
-    if not file.startswith(_ELSEWHERE):
+    if not is_elsewhere(file):
         return verify_store(file, head=head) if is_store(file) else verify_file(file, head=head)
     from agentgate.gateway.postgres import PostgresDatabase
 
     database = PostgresDatabase(file, os.environ, make=False)
     try:
-        return verify_rows(database.shown, database.lines(), head=head, after=database.beginning())
+        return verify_rows(database.shown, database.lines(), head=head, after=beginning(database.rows))
     finally:
         database.close()
 

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -81,8 +82,9 @@ def tail(
     show = _json if format is EventFormat.JSON else _table
     out = Sink(sys.stdout)
     try:
-        for event in events(_source(url, store, state), query, _wait(out) if follow else None):
-            out.write(show(event))
+        with _source(url, store, state) as source:
+            for event in events(source, query, _wait(out) if follow else None):
+                out.write(show(event))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     out.check()
@@ -97,15 +99,18 @@ def _wait(out: Sink) -> Callable[[], bool]:
     return wait
 
 
-def _source(url: str | None, store: str | None, state: str | None) -> Source:
+@contextmanager
+def _source(url: str | None, store: str | None, state: str | None) -> Iterator[Source]:
     from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
-    from agentgate.gateway.store import open_books
+    from agentgate.gateway.store import opened
     from agentgate.gateway.tail import of_gateway, of_store
 
     if url is not None:
-        return of_gateway(url, os.environ.get("AGENTGATE_EVENTS_KEY") or None)
-    return of_store(open_books(store or StateFolder(state or DEFAULT).gateway, steady_clock()))
+        yield of_gateway(url, os.environ.get("AGENTGATE_EVENTS_KEY") or None)
+        return
+    with opened(store or StateFolder(state or DEFAULT).gateway, steady_clock()) as books:
+        yield of_store(books)
 
 
 def _json(event: Mapping[str, Any]) -> str:

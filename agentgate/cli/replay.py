@@ -211,10 +211,13 @@ def _processes(jobs: int | None, paths: list[str]) -> int:
     """How many processes are worth it."""
     if jobs is not None:
         return jobs
+    from agentgate.cli.stores import is_elsewhere
     from agentgate.divided import WORTH_DIVIDING
     from agentgate.files.transcript_reader import find_transcripts
     from agentgate.output.progress import total_size
 
+    if any(map(is_elsewhere, paths)):
+        return 1
     enough = total_size(source.file for source in find_transcripts(paths)) >= WORTH_DIVIDING
     return len(os.sched_getaffinity(0)) if enough else 1
 
@@ -229,6 +232,7 @@ def _task(judging: Replay, role: str | None, form: str | None, *, rows: bool) ->
 
 def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sink, *, bar: bool) -> None:
     """The same by several processes; the result, and what is said on the way, are those of one."""
+    from agentgate.cli.stores import say_left_out
     from agentgate.divided import add, judge_divided
     from agentgate.files.importers import known_form
     from agentgate.files.transcript_reader import find_transcripts, nothing_found
@@ -240,6 +244,7 @@ def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sin
         known_form(task.form)
     sources = find_transcripts(paths)
     err = Sink(sys.stderr)
+    say_left_out([source.file for source in sources], err)
     with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
         for counted in judge_divided(task, sources, processes):
             add(tally, counted)
@@ -253,18 +258,26 @@ def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sin
 
 def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: bool, wanted: Wanted | None = None) -> Iterator[Transcript]:
     """Every transcript; what cannot be read is kept, and named on the way."""
+    from agentgate.cli.stores import is_elsewhere, read_elsewhere, say_left_out
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
     from agentgate.output.progress import Progress, total_size
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
 
-    sources = find_transcripts(paths)
+    elsewhere = [path for path in paths if is_elsewhere(path)]
+    files = [path for path in paths if path not in elsewhere]
+    sources = find_transcripts(files) if files else []
     if form is not None:
         from agentgate.files.importers import known_form
 
         known_form(form)
     err = Sink(sys.stderr)
+    for url in elsewhere:
+        yield from read_elsewhere(url, damaged, err)
+    if not files:
+        return
+    say_left_out([source.file for source in sources], err)
     with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
         for found in read_sources(sources, progress.advance if bar else None, form=form, wanted=wanted):
             if isinstance(found, Damage):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from agentgate.errors import FileError
-from agentgate.files.gateway_store import beginning
+from agentgate.files.gateway_store import beginning, reading, stored
 from agentgate.files.transcript_verify import UNPROVEN, Problem, Verification
 
 if TYPE_CHECKING:
@@ -33,15 +31,9 @@ def verify_store(path: str | Path, *, head: str | None = None) -> Verification:
         FileError: it cannot be read, or is not the store of a gateway.
     """
     file = str(path)
-    try:
-        db = sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            rows = db.execute("SELECT seq, id, at, session, line, hash FROM answers ORDER BY seq")
-            return verify_rows(file, rows, head=head, after=beginning(db))
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        raise FileError(f"`{file}` is not the store of a gateway: {error}") from None
+    with reading(file) as db:
+        rows = db.execute("SELECT seq, id, at, session, line, hash FROM answers ORDER BY seq")
+        return verify_rows(file, rows, head=head, after=beginning(db.execute))
 
 
 def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, after: tuple[int, str] | None = None) -> Verification:
@@ -52,6 +44,9 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
         rows: place, id, time, session, line and hash, in order.
         head: the hash that the last one must have.
         after: place and hash of the last one that was removed because it was old.
+
+    Raises:
+        WrongType: a column holds what a store never has there.
     """
     import msgspec
 
@@ -62,10 +57,11 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
     removed, prev = after or (0, FIRST)
     events, last, found_at = 0, removed, 0
     for seq, id, at, session, line, own in rows:
+        text = stored(line, own, seq)
         follows, last = seq == last + 1, seq
         try:
-            record, place = decode_sealed(bytes(line))
-            sound = is_sound(bytes(line), prev)
+            record, place = decode_sealed(text)
+            sound = is_sound(text, prev)
         except (msgspec.MsgspecError, TypeError, ValueError):
             problems.append(Problem(seq, _NO_RECORD))
             prev = own
@@ -74,7 +70,7 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
         runs.add(record.run)
         if not (sound and follows and place == seq):
             problems.append(Problem(seq, _CHANGED))
-        elif not _agree(record, id, at, session, bytes(line), own):
+        elif not _agree(record, id, at, session, text, own):
             problems.append(Problem(seq, "the columns beside it were changed"))
         found_at = seq if own == head else found_at
         prev = own
@@ -99,6 +95,6 @@ def _agree(record: Record, id: str, at: str, session: str | None, line: bytes, o
     """Whether what is looked up by is what the line says."""
     try:
         same_time = datetime.fromisoformat(at) == record.at
-    except ValueError:
+    except (TypeError, ValueError):
         return False
     return same_time and (id, session) == (record.id, record.session) and line.endswith(b'"' + own.encode() + b'"}')

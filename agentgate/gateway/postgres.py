@@ -95,11 +95,6 @@ class PostgresDatabase:
         """See `Database.rows`."""
         return self._run(sql, values)
 
-    def beginning(self) -> tuple[int, str] | None:
-        """The place and hash of the last line that was removed because it was old."""
-        found = self.rows("SELECT seq, hash FROM removed")
-        return (found[0][0], found[0][1]) if found else None
-
     def lines(self) -> Iterator[Any]:
         """All lines with what stands beside them, for an audit."""
         last, page = 0, list[Any]()

@@ -39,6 +39,11 @@ TABLES = (
 """With `number` and `bytes` for the types that databases call differently."""
 _BITS = {word: 1 << place for place, word in enumerate(RESULTS.values())}
 _QUESTION = "id, at, session, tool, arguments, args_hash, policy, role, rule, reason, state, by, note, answered_at"
+LOOKS = (
+    "SELECT seq, id, at, session, results, line, hash FROM answers LIMIT 0",
+    f"SELECT {_QUESTION} FROM questions LIMIT 0",  # noqa: S608 - only words of ours
+)
+"""What fails where the tables are somebody else's."""
 
 
 class Database(Protocol):

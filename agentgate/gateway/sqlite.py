@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from agentgate.errors import FileError
-from agentgate.gateway.sql_books import TABLES
+from agentgate.gateway.sql_books import LOOKS, TABLES
 
 BUSY_SECONDS = 10.0
 """How long another process may hold the database."""
@@ -23,17 +23,18 @@ class SqliteDatabase:
 
     failure: type[Exception] = sqlite3.Error
 
-    def __init__(self, path: str, *, wait: float) -> None:
+    def __init__(self, path: str, *, wait: float, make: bool = True) -> None:
         """Opens the file, or makes it.
 
         Args:
             path: where it is.
             wait: seconds that each statement may wait for other processes.
+            make: whether what is missing is made; else it must be there, and stays as it is.
 
         Raises:
             FileError: the path names something that is no database of ours.
         """
-        self._db = _open(path, wait)
+        self._db = _open(path, wait, make=make)
 
     def begin(self, patience: float) -> bool:
         """See `Database.begin`.
@@ -77,9 +78,9 @@ class SqliteDatabase:
         return self._db.execute(sql, values).rowcount
 
 
-def _open(path: str, wait: float) -> sqlite3.Connection:
+def _open(path: str, wait: float, *, make: bool) -> sqlite3.Connection:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if make else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise FileError(f"`{path}` is not a regular file", help="--store names a database file")
@@ -89,11 +90,28 @@ def _open(path: str, wait: float) -> sqlite3.Connection:
         raise FileError(f"the store `{path}` cannot be opened: {(error.strerror or str(error)).lower()}") from None
     try:
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        for statement in TABLES:
-            db.execute(statement.format(number="INTEGER", bytes="BLOB"))
-        db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        try:
+            _prepare(db, make=make)
+            db.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        except sqlite3.Error:
+            db.close()
+            raise
     except sqlite3.Error as error:
         raise FileError(f"`{path}` is not a store: {error}", help="--store names a database that `agentgate serve` made") from None
     return db
+
+
+def _prepare(db: sqlite3.Connection, *, make: bool) -> None:
+    """Makes sure that it is a store, and makes one of an empty file where that is wanted. What is something else stays as it is.
+
+    Raises:
+        sqlite3.Error: it is something else.
+    """
+    if not make or db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
+        for query in LOOKS:
+            db.execute(query)
+    db.execute("PRAGMA synchronous = FULL")
+    if make:
+        db.execute("PRAGMA journal_mode = WAL")
+        for statement in TABLES:
+            db.execute(statement.format(number="INTEGER", bytes="BLOB"))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
+
+import msgspec
 
 from agentgate.errors import FileError, RecordError
 from agentgate.gateway.books import Books, Keeping
@@ -181,8 +185,26 @@ def open_store(where: str | Path, clock: Callable[[], datetime], keeping: Keepin
     return GroupStore(SqlBooks(PostgresDatabase(str(where), os.environ), clock, keeping), threaded=True)
 
 
-def open_books(where: str | Path, clock: Callable[[], datetime]) -> SqlBooks:
+@contextmanager
+def opened(where: str | Path, clock: Callable[[], datetime]) -> Iterator[SqlBooks]:
     """The books for a command, each change durable by itself.
+
+    Raises:
+        FileError: there is no such store, or it turns out to be damaged.
+        UsageError: the URL cannot be understood.
+        OutsideError: there is no such database.
+    """
+    books = open_books(where, clock)
+    try:
+        yield books
+    except (sqlite3.Error, msgspec.MsgspecError, TypeError, ValueError) as error:
+        raise FileError(f"the store `{where}` cannot be used: {error}", help="`agentgate audit verify` looks at all of it") from None
+    finally:
+        books.close()
+
+
+def open_books(where: str | Path, clock: Callable[[], datetime]) -> SqlBooks:
+    """See `opened`; whoever gets them closes them.
 
     Raises:
         FileError: there is no such store.
@@ -195,7 +217,7 @@ def open_books(where: str | Path, clock: Callable[[], datetime]) -> SqlBooks:
         return SqlBooks(PostgresDatabase(str(where), os.environ, make=False), clock)
     if not Path(where).exists():
         raise FileError(f"there is no store at `{where}`", help="`agentgate serve --store PATH` makes one")
-    return SqlBooks(SqliteDatabase(os.fspath(where), wait=BUSY_SECONDS), clock)
+    return SqlBooks(SqliteDatabase(os.fspath(where), wait=BUSY_SECONDS, make=False), clock)
 
 
 def is_url(where: str | Path) -> bool:

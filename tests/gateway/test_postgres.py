@@ -112,6 +112,38 @@ def test_the_chain_is_verified(tmp_path: Path, url: str) -> None:
     assert program.agentgate("events", "tail", "--store", url.replace("/test", "/none")).code == 3
 
 
+def test_its_events_are_replayed(tmp_path: Path, url: str) -> None:
+    """Under another policy; a run whose first events were removed is counted, and what is damaged is named."""
+    answers = [chat(calls=[call("read", id=f"c{n}")]) for n in range(3)]
+    with ScriptedServer(*answers) as upstream, Served(tmp_path, upstream, store=url) as gateway:
+        assert [gateway.ask(session=name).status for name in "aab"] == [200] * 3
+    (tmp_path / "new.yaml").write_text("version: 1\nrules: [{id: no-reading, block: read}]\ndefault: allow\n")
+    program = Program(tmp_path)
+    done = program.agentgate("replay", url, "--policy", "new.yaml", "--fail-on", "newly-blocked")
+    assert (done.code, "Replayed 3 calls from 2 runs" in done.out) == (1, True), done.said
+    database = PostgresDatabase(url, {})
+    database.change("INSERT INTO removed (one, seq, hash) SELECT 1, seq, hash FROM answers WHERE seq = 1")
+    database.change("DELETE FROM answers WHERE seq = 1")
+    database.change("UPDATE answers SET line = 'x' WHERE seq = 3")
+    database.close()
+    done = program.agentgate("replay", url, "--policy", "new.yaml")
+    assert (done.code, "1 run left out" in done.said, "not a record of a gateway" in done.said) == (1, True, True), done.said
+    assert program.agentgate("replay", url.replace("/test", "/none"), "--policy", "new.yaml").code == 3
+
+
+def test_questions_are_answered_from_the_command_line(tmp_path: Path, url: str) -> None:
+    """By the address of the database."""
+    with (
+        ScriptedServer(*[chat(calls=[call("send", id=f"c{n}")]) for n in range(2)]) as upstream,
+        Served(tmp_path, upstream, store=url) as gateway,
+    ):
+        id = gateway.ask().error["approval"]
+        program = Program(tmp_path)
+        assert id in program.agentgate("approvals", "list", "--store", url).out
+        assert program.agentgate("approvals", "approve", id, "--store", url).code == 0
+        assert gateway.ask().status == 200
+
+
 def test_what_a_model_calls_its_calls(tmp_path: Path, url: str) -> None:
     """Ids that the database cannot keep as they are count as well as others."""
     on = policy(rule("allow", "read"), per_hour("tool_calls", 3))
