@@ -1,4 +1,4 @@
-"""What of a run's history a policy looks at, so that whoever only judges need not keep the rest. Nothing here decides anything."""
+"""What of a run's history a policy looks at, or its totals: whoever only judges or adds up need not keep the rest. Nothing here judges."""
 
 from __future__ import annotations
 
@@ -34,3 +34,18 @@ def noted(state: State, call: ToolCall) -> State:
     if type(call.id) is not str:
         return state
     return replace(state, proposed=state.proposed.insert(call.id, call.name if type(call.name) is str else ""))
+
+
+def counted_only(state: State) -> State:
+    """What `totals` needs of a state, now and after any further events, and nothing that grows with the calls."""
+    empty = State()
+    return replace(
+        state,
+        proposed=empty.proposed,
+        standing=empty.standing,
+        repeats=empty.repeats,
+        made=empty.made,
+        returned=empty.returned,
+        prompt=empty.prompt,
+        results=empty.results,
+    )

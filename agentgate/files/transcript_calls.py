@@ -143,4 +143,6 @@ class Calls:
         ran = (call for call in waiting if call.let_through)
         call = next(ran if executed else blocked, waiting[0])
         waiting.remove(call)
+        if not waiting:
+            del self._open[key]
         return call

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from math import isinf
 from typing import get_args
 
@@ -11,7 +12,7 @@ import jiter
 import msgspec
 from msgspec import Struct
 
-from agentgate.core.arguments import InvalidJson, digest
+from agentgate.core.arguments import InvalidJson, canonical, is_usual, is_written_alike
 from agentgate.core.events import ApprovalAnswered, Event, Json, ModelReplied, RunEnded, RunResumed, RunStarted
 from agentgate.core.state import State, evolve
 
@@ -28,12 +29,16 @@ HEADLESS = "the run has no readable `run_started`: nothing of it can be judged"
 MAX_DEPTH = 200
 """Levels of one line, at most: what every parser and encoder in use can bear."""
 
+_WORD = 63
+"""Bits of a whole number that every parser reads alike."""
 _HUGE = 10_000
 """Bits of a whole number that Python may refuse to write out."""
 
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _OUT_OF_RANGE = "number out of range"
 
+_encode_quickly = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Event).decode
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -50,14 +55,20 @@ def parse_line(data: bytes) -> Json:
     Raises:
         InvalidJson: anything else than one JSON value, or a value that could be read in two ways.
     """
+    return _parsed(data)[0]
+
+
+def _parsed(data: bytes) -> tuple[Json, bool]:
+    """The value, and whether it is usual: without numbers that are written in more than one way."""
     if len(data) > MAX_LINE:
         raise InvalidJson(f"longer than {MAX_LINE} bytes")
     try:
         value = jiter.from_json(data, allow_inf_nan=False, catch_duplicate_keys=True)
     except ValueError:
         value = _parse_slowly(data)
-    _check(value)
-    return value
+        _check(value)
+        return value, False
+    return value, _check(value)
 
 
 def _parse_slowly(data: bytes) -> Json:
@@ -76,10 +87,10 @@ def _parse_slowly(data: bytes) -> Json:
         raise InvalidJson(_OUT_OF_RANGE) from None
 
 
-def _check(value: Json) -> None:
-    """Refuses numbers that cannot be written again, and too many levels."""
+def _check(value: Json) -> bool:
+    """Refuses numbers that cannot be written again, and too many levels; says whether all numbers are usual."""
     level: list[Json] = [[value]]
-    depth = 0
+    depth, usual = 0, True
     while level:
         if depth > MAX_DEPTH:
             raise InvalidJson(_TOO_DEEP)
@@ -87,12 +98,21 @@ def _check(value: Json) -> None:
         for item in level:
             for child in item.values() if type(item) is dict else item:
                 kind = type(child)
+                if kind is str or child is None:
+                    continue
                 if kind is dict or kind is list:
                     inner.append(child)
-                elif (kind is float and isinf(child)) or (kind is int and child.bit_length() > _HUGE):
-                    raise InvalidJson(_OUT_OF_RANGE)
+                elif kind is float:
+                    if isinf(child):
+                        raise InvalidJson(_OUT_OF_RANGE)
+                    usual = usual and is_usual(child)
+                elif kind is int and child.bit_length() > _WORD:
+                    usual = False
+                    if child.bit_length() > _HUGE:
+                        raise InvalidJson(_OUT_OF_RANGE)
         level = inner
         depth += 1
+    return usual
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -106,14 +126,24 @@ def _refuse_constant(name: str) -> Json:
     raise InvalidJson(f"{name} is not JSON")
 
 
-def decode_event(raw: Json) -> Event:
+def decode_event(raw: Json, written: bytes | None = None) -> Event:
     """The event in a parsed line. Types are exact; unknown fields are passed over, unknown types of events are not.
+
+    Args:
+        raw: the parsed line.
+        written: it as JSON, written by ourselves, where all its numbers are usual: that is read several times as fast.
 
     Raises:
         InvalidEvent: it is none, or one that no session could take in.
     """
+    event: Event | None = None
+    if written is not None:
+        try:
+            event = _decode(written)
+        except (msgspec.DecodeError, RecursionError):
+            event = None  # the slow way says what is wrong, and knows lone surrogates
     try:
-        event: Event = msgspec.convert(raw, Event)
+        event = msgspec.convert(raw, Event) if event is None else event
     except msgspec.ValidationError as error:
         message = str(error).replace("`", "")
         raise InvalidEvent(f"not an event: {message[:1].lower()}{message[1:]}") from None
@@ -165,19 +195,42 @@ def seal(event: Event, seq: int, prev: str) -> Sealed:
     """
     try:
         raw = msgspec.to_builtins(event, str_keys=True)
-        text = _encode({"type": raw.pop("type"), "seq": seq, **raw, "prev": prev})
-        back = parse_line(text.encode())
-        decode_event(back)
-        own = digest(back)
+        wanted = {"type": raw.pop("type"), "seq": seq, **raw, "prev": prev}
+        data, back, written = _written(event, wanted) or _written_slowly(wanted)
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
         raise InvalidEvent(str(error) or type(error).__name__) from None
-    back["hash"] = own
-    return Sealed(f'{text[:-1]},"hash":"{own}"}}\n'.encode(), back, own)
+    own = back["hash"] = sha256(written).hexdigest()
+    return Sealed(b'%b,"hash":"%b"}\n' % (data[:-1], own.encode()), back, own)
+
+
+def _written(event: Event, wanted: Json) -> tuple[bytes, Json, bytes] | None:
+    """An event as JSON, what reading that gives, and that in canonical form; None where it takes Python's own, slower writer."""
+    try:
+        data = _encode_quickly(wanted)
+        back, usual = _parsed(data)
+        if not usual or not is_written_alike(data):
+            return None
+        # Whatever JSON cannot carry does not come back as it was.
+        return (data, back, canonical(back, usual=True)) if decode_event(back, data) == event else None
+    except (TypeError, ValueError, NotImplementedError, RecursionError):
+        return None
+
+
+def _written_slowly(wanted: Json) -> tuple[bytes, Json, bytes]:
+    data = _encode(wanted).encode()
+    back = parse_line(data)
+    decode_event(back)
+    return data, back, canonical(back)
 
 
 def event_hash(raw: Mapping[str, Json]) -> str:
     """The hash that a parsed line must carry: of everything in it but `hash` itself."""
-    return digest({key: value for key, value in raw.items() if key != "hash"})
+    return sha256(_hashed(raw, usual=False)).hexdigest()
+
+
+def _hashed(raw: Mapping[str, Json], *, usual: bool) -> bytes:
+    """What of a parsed line is hashed."""
+    return canonical({key: value for key, value in raw.items() if key != "hash"}, usual=usual)
 
 
 def not_json(error: InvalidJson, line: bytes) -> str:
@@ -195,11 +248,6 @@ def is_event(raw: Json) -> bool:
     return (isinstance(kind, str) and kind in _TYPES) or {"hash", "prev"} <= raw.keys()
 
 
-def is_verbatim(raw: Json, line: bytes) -> bool:
-    """Whether a line holds exactly the bytes that the writer would write for its value."""
-    return _encode(raw).encode() + b"\n" == line
-
-
 class Link(Struct, frozen=True):
     """One line of a hashed transcript, looked at after those before it."""
 
@@ -208,6 +256,16 @@ class Link(Struct, frozen=True):
     problem: str | None = None
     raw: Json = None
     """The parsed line; None where it could not be parsed."""
+    written: bytes | None = None
+    """The parsed line as JSON again, where all numbers in it are usual."""
+
+
+def is_verbatim(link: Link, line: bytes) -> bool:
+    """Whether a line holds exactly the bytes that the writer would write for its value."""
+    raw, written = link.raw, link.written
+    if written is not None and is_written_alike(written):
+        return written + b"\n" == line
+    return _encode(raw).encode() + b"\n" == line
 
 
 class Chain:
@@ -230,7 +288,7 @@ class Chain:
     def follow(self, line: bytes) -> Link:
         """Looks at the next line, with its line feed."""
         try:
-            raw = parse_line(line)
+            raw, usual = _parsed(line)
         except InvalidJson as error:
             self._lose_track(None)
             return Link(problem=not_json(error, line))
@@ -240,16 +298,16 @@ class Chain:
             return Link(problem=f"not an event of this run: it has {'no' if self.hashed else 'a'} `hash`", raw=raw)
         if not self.hashed:
             return self._read(raw, None)
-        if not _hash_is_right(raw):
+        if not _hash_is_right(raw, usual=usual):
             self._lose_track(raw["hash"])
             return Link(problem="changed after it was written: its hash is not that of the event", raw=raw)
-        return self._connect(raw)
+        return self._connect(raw, _encode_quickly(raw) if usual else None)
 
     def _lose_track(self, prev: str | None) -> None:
         self._prev = prev
         self._seq = None if self._seq is None else self._seq + 1
 
-    def _connect(self, raw: dict[str, Json]) -> Link:
+    def _connect(self, raw: dict[str, Json], written: bytes | None) -> Link:
         """Whether an event that is whole in itself stands where it was written."""
         expected, last, seq = self._prev, self._seq, raw.get("seq")
         if type(seq) is not int or (last is not None and seq <= last):
@@ -259,12 +317,12 @@ class Chain:
         due = seq in (0, 1) if first else last is None or seq == last + 1
         broken = not due or (expected is not None and raw.get("prev") != expected)
         problem = "does not follow the line before it: something was removed, inserted or moved here" if broken else None
-        return self._read(raw, problem)
+        return self._read(raw, problem, written)
 
-    def _read(self, raw: Json, problem: str | None) -> Link:
+    def _read(self, raw: Json, problem: str | None, written: bytes | None = None) -> Link:
         """The event, if it may stand there: a run has one beginning, and after an end only answers that it waited for, or going on."""
         try:
-            event = decode_event(raw)
+            event = decode_event(raw, written)
         except InvalidEvent as error:
             return Link(problem=problem or str(error), raw=raw)
         if self.ended and not isinstance(event, ApprovalAnswered | RunResumed):
@@ -277,11 +335,11 @@ class Chain:
             self._headless = True
             problem = problem or HEADLESS
         self.ended = isinstance(event, RunEnded) or (self.ended and isinstance(event, ApprovalAnswered))
-        return Link(event, problem, raw)
+        return Link(event, problem, raw, written)
 
 
-def _hash_is_right(raw: dict[str, Json]) -> bool:
+def _hash_is_right(raw: dict[str, Json], *, usual: bool) -> bool:
     try:
-        return bool(event_hash(raw) == raw["hash"])
+        return bool(sha256(_hashed(raw, usual=usual)).hexdigest() == raw["hash"])
     except (ValueError, RecursionError):
         return False

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from agentgate.core.events import ApprovalAnswered, CallDecided, Event, Json, ModelReplied, RunEnded, RunResumed, ToolCall, Totals
+from agentgate.core.needs import counted_only
 from agentgate.core.state import State, evolve
 
 _ROUNDED = 2e-6
 """Seconds by which totals may be off: they are rounded to microseconds."""
+_MANY = 1_000
+"""Events, after which what no total depends on is forgotten, so that a long transcript takes no more memory than a short one."""
 _BREAKS_OFF = ("waiting", "failed")
 """Ends of a run that can leave calls undecided: a person is to be asked first, or something broke."""
 
@@ -75,6 +78,7 @@ class Progress:
     def __init__(self) -> None:
         self._state = State()
         self._latest: datetime | None = None
+        self._taken = 0
         self._ended = False
         """Whether what comes now is written by another process, whose clock need not be the first one's."""
         self.notes: list[str] = []
@@ -97,6 +101,9 @@ class Progress:
         self._ended = isinstance(event, RunEnded) or (self._ended and isinstance(event, ApprovalAnswered))
         before = self._state
         self._state = evolve(before, event)
+        self._taken += 1
+        if self._taken % _MANY == 0:
+            self._state = counted_only(self._state)
         if isinstance(event, RunEnded) and whole:
             yield from _totals(event.totals, before.totals, self._state.totals)
 

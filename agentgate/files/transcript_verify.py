@@ -140,7 +140,7 @@ class Audit:
         self._head = link.raw["hash"]
         if self._head == self._wanted:
             self._wanted_at = self._events
-        self._respelled += not is_verbatim(link.raw, line)
+        self._respelled += not is_verbatim(link, line)
         if isinstance(event, RunStarted):
             self._started = event
         elif isinstance(event, RunEnded):

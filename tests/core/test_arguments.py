@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentgate.core.arguments import InvalidJson, canonical, digest, digest_text, is_plain, parse_arguments, parse_json
 from agentgate.core.events import Json
@@ -134,3 +138,20 @@ def test_the_limit_of_a_text_is_in_bytes() -> None:
     assert parse_json('"é"', limit=4) == "é"
     with pytest.raises(InvalidJson, match="4 bytes, at most 3 are read"):
         parse_json('"é"', limit=3)
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=5) | st.just("\x7f"),
+        st.text() | st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.lists(st.integers()),
+    )
+)
+def test_the_canonical_form_is_the_same_whoever_writes_it(value: Json) -> None:
+    """Plain objects are written by a quicker writer, which must not differ in a byte."""
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize("value", [{"a": "\ud800"}, {"\udc00": 1}])
+def test_lone_surrogates_have_a_canonical_form(value: Json) -> None:
+    """They can be written as escapes, and what models say must be recordable."""
+    assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -134,3 +134,22 @@ def test_after_a_damaged_line_only_the_damage_is_told() -> None:
     assert [problem.line for problem in found] == [5, 6, 7]
     assert "changed after it was written" in found[0].what
     assert not any("run_ended" in problem.what or "proposed" in problem.what for problem in found)
+
+
+def test_a_long_run_is_added_up_as_a_short_one_is() -> None:
+    """What no total depends on is forgotten on the way; the totals, which nobody could get right by chance, hold all the same."""
+    lines, prev = [], ZEROS
+    state, run = State(), [RunStarted(at=AT, run_id="r")]
+    events: list[Event] = [*run]
+    for number in range(700):
+        call = (f"c{number}", "read", "{}")
+        events += [reply(call), decided(call), returned(call)]
+    for event in events:
+        state = evolve(state, event)
+    for seq, event in enumerate([*events, RunEnded(status="done", totals=state.totals)], 1):
+        sealed = seal(event, seq, prev)
+        lines.append(sealed.line)
+        prev = sealed.hash
+    assert state.totals.blocked == 700
+    found = verify_stream(BytesIO(b"".join(lines)), "run.jsonl")
+    assert [problem.what for problem in found.problems if "totals" in problem.what or "come to" in problem.what] == []
