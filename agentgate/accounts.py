@@ -40,7 +40,7 @@ class Accounts(Protocol):
             since: when the window began. Entries from the future count, too: a clock that was set back frees nothing.
             value: what there is in all, to tell when something is free again.
             length: how long an entry counts.
-            besides: a run and a call in it that does not count.
+            besides: a run and what is counted under this name in it, which does not count.
         """
         ...
 
@@ -137,7 +137,7 @@ class Share:
         with self._accounts.turn():
             windows = [window for window in self._windows if window.counts(call.name)]
             # A run that was killed before it recorded the decision has counted this very call already.
-            known = {window.id: self._used(window, at, (state.run_id, call.id)).fact for window in windows}
+            known = {window.id: self._used(window, at, (state.run_id, _of_call(call.id))).fact for window in windows}
             earlier = self._accounts.earlier(call.name, args_hash) if args_hash and self._covers(call) else None
             if earlier is not None and earlier.run_id != state.run_id:
                 known[ONCE] = earlier.fact
@@ -152,7 +152,7 @@ class Share:
                 if self._rehearsing:
                     self._rehearsed[window.id] += 1
                 else:
-                    self._accounts.enter(window.id, state.run_id, call.id, 1, at)
+                    self._accounts.enter(window.id, state.run_id, _of_call(call.id), 1, at)
                     self._entered.add(call.id)
 
     def withheld(self, state: State, calls: Sequence[ToolCall]) -> None:
@@ -161,7 +161,7 @@ class Share:
             if type(call.id) is str and call.id in self._entered:
                 self._entered.discard(call.id)
                 with self._accounts.turn():
-                    self._accounts.strike(state.run_id, call.id)
+                    self._accounts.strike(state.run_id, _of_call(call.id))
 
     def executing(self, state: State, call: ToolCall, args_hash: str, decision: Decision, at: datetime) -> Earlier | Window | None:
         """Makes sure, immediately before a call is executed, that it may be.
@@ -174,10 +174,11 @@ class Share:
             if decision.effect is Effect.ASK or call.id in self._waiting:
                 for window in self._of_calls:
                     if window.counts(call.name):
-                        used = self._accounts.used(window.id, at - window.length, window.value, window.length, (state.run_id, call.id))
+                        mine = (state.run_id, _of_call(call.id))
+                        used = self._accounts.used(window.id, at - window.length, window.value, window.length, mine)
                         if used.amount >= window.value:
                             return window
-                        self._accounts.enter(window.id, state.run_id, call.id, 1, at)
+                        self._accounts.enter(window.id, *mine, 1, at)
                         self._entered.add(call.id)
             if not self._covers(call):
                 return None
@@ -202,7 +203,7 @@ class Share:
             known.discard(event.call_id)
         with self._accounts.turn():
             if entered and not event.executed and not event.ok:
-                self._accounts.strike(state.run_id, event.call_id)
+                self._accounts.strike(state.run_id, _of_call(event.call_id))
             if claimed and not event.executed:
                 self._accounts.withdraw(state.run_id, event.call_id)
             elif claimed and not event.unknown:
@@ -238,6 +239,11 @@ class Share:
 
     def _covers(self, call: ToolCall) -> bool:
         return self._once is not None and call.name in self._once
+
+
+def _of_call(id: str) -> str:
+    """What a call is counted under: whatever a model calls it, that is never what a request is counted under."""
+    return f"call {id}"
 
 
 def idempotency_key(scope: str | None, run_id: str, tool: str, args_hash: str, call_id: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentgate.approvers.fixed import NEVER
 from agentgate.approvers.port import Answer, Approver, Question
 from agentgate.core.arguments import digest
 from agentgate.core.events import ApprovalAnswered, Decision, Scope, ToolCall
@@ -29,10 +30,12 @@ class Asking:
     def ask(self, call: ToolCall, decision: Decision) -> Answer | None:
         """The answer, which is on record; None where somebody will give one later.
 
+        A yes for the rest of the run stands, unless whoever started this part of it wants nothing approved.
+
         Raises:
             RecordError: it could not be recorded, so it does not count.
         """
-        standing = self._session.standing(call, decision)
+        standing = None if self._approver == NEVER else self._session.standing(call, decision)
         if standing is None:
             answer = self._somebody(self._approver, self._question(call, decision))
         else:

@@ -485,3 +485,16 @@ def test_two_questions_about_the_same_are_executed_once_without_accounts_too() -
     held = session.executable(calls[1], decisions[1])
     assert held is not None
     assert (held.code, held.rule) == (Code.DUPLICATE, "once")
+
+
+def test_no_name_of_a_call_touches_what_a_request_cost(database: StateDatabase) -> None:
+    """Neither while a call is judged that a model names like a request, nor when it is given back."""
+    runs = Runs(database, policy(rule("allow", "pay"), hour(5, "cost_usd"), hour(3)))
+    session = runs.start()
+    session.request(ModelRequest())
+    session.record(ModelReplied(at=runs.clock(), step=1, message={"role": "assistant"}, usage=Usage(1, 1), cost_usd=5.0))
+    assert runs.used("limits.per_hour.cost_usd") == 5.0
+    assert propose(session, "pay", id="request 1").rule == "limits.per_hour.cost_usd"
+    session.propose_together([ToolCall("request 1", "pay", "{}"), ToolCall("c2", "other", "{}")])
+    returned(session, "request 1", executed=False, ok=False)
+    assert runs.used("limits.per_hour.cost_usd") == 5.0

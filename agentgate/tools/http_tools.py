@@ -18,7 +18,7 @@ from agentgate.files.http_tool import VARIABLE
 from agentgate.task import HttpRequest, Task, Template, ToolEffect, ToolSource
 from agentgate.tools.entries import described, finding
 from agentgate.tools.port import Ran, Tool
-from agentgate.tools.process import Lost, WorkerProcess
+from agentgate.tools.process import Lost, TimedOut, WorkerProcess
 from agentgate.tools.rendering import Unrenderable, text_of, texts
 
 MAX_TARGET = 64 * 1024
@@ -123,6 +123,8 @@ class HttpTools:
             return Ran(error=f"it could not be started: {error}", reached=False)
         try:
             answer = worker.ask({**message, "do": "call"}, tool.timeout_seconds)
+        except TimedOut as error:
+            return Ran(error=f"{error}, may have run")
         except Lost as error:
             return Ran(error=str(error))
         if not answer["ok"]:

@@ -47,6 +47,10 @@ class Lost(Exception):
     """The worker gave no answer. The message completes `tool 'x' failed: …`."""
 
 
+class TimedOut(Lost):
+    """No answer came in time: how far it got, nobody knows."""
+
+
 class WorkerProcess:
     """One worker. It is of no use after `Lost`, apart from closing it."""
 
@@ -141,7 +145,7 @@ class WorkerProcess:
             while True:
                 left = until - self._clock()
                 if left <= 0:
-                    raise Lost(f"no answer within {seconds:g} s")
+                    raise TimedOut(f"no answer within {seconds:g} s")
                 ready = {key.fd for key, _ in selector.select(min(left, _LOOK_EVERY))}
                 if self._output in ready and not self._read_output():
                     selector.unregister(self._output)

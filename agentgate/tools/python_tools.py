@@ -18,7 +18,7 @@ from agentgate.errors import FileError, OutsideError
 from agentgate.task import PythonFunction, Task, ToolSource
 from agentgate.tools.entries import described, finding, raise_all
 from agentgate.tools.port import Ran, Tool
-from agentgate.tools.process import Lost, WorkerProcess
+from agentgate.tools.process import Lost, TimedOut, WorkerProcess
 
 
 class PythonTools:
@@ -84,6 +84,8 @@ class PythonTools:
             return Ran(error=f"it could not be started: {error}", reached=False)
         try:
             answer = worker.ask({"do": "call", "name": tool.name, "arguments": arguments, "key": key}, tool.timeout_seconds)
+        except TimedOut as error:
+            return Ran(error=f"{error}, may have run")
         except Lost as error:
             return Ran(error=str(error))
         if answer["ok"]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from agentgate.approvers.fixed import NEVER
 from agentgate.approvers.port import Answer
 from agentgate.core.events import ApprovalAnswered, CallDecided, PolicyDigest, Scope, ToolReturned
 from agentgate.errors import FileError
@@ -219,6 +220,15 @@ def test_an_approval_for_the_run_stands_after_a_crash(tmp_path: Path) -> None:
     play, ended = go_on(SAME, tmp_path, people=["reject"])
     assert ended is not None
     assert play.tools.executed == ["call_2"]
+
+
+def test_an_approval_for_the_run_ends_where_nothing_is_to_be_approved(tmp_path: Path) -> None:
+    """`resume --approve never` means it; without it, the approval would still stand afterwards."""
+    begin({**SAME, "people": [FOR_THE_RUN]}, tmp_path, killed_at=6)
+    play, ended = go_on(SAME, tmp_path, approver=NEVER)
+    assert ended is not None
+    assert play.tools.executed == []
+    assert play.session.state.standing
 
 
 def test_another_policy_ends_an_approval_for_the_run(tmp_path: Path) -> None:
