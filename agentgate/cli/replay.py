@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -113,7 +113,7 @@ def replay(
         calls = _judged(judging, tally, transcripts, collector, form, bar=bar)
         _print_calls(calls, out if rows else None)
     else:
-        for found in _read(transcripts, tally.damaged, form, bar=bar, wanted=judging.wanted):
+        for found in _read(transcripts, tally.damaged, form, bar=bar, wanted=judging.wanted, judged=lambda: tally.calls):
             judging.count(found, tally)
     if not rows:
         out.write(_result(format, tally, judging, policy, time.perf_counter() - began, out))
@@ -200,7 +200,8 @@ def _judged(
     judging: Replay, tally: Tally, paths: list[str], collector: Collector | None, form: str | None, *, bar: bool
 ) -> Iterator[Judged]:
     """Every call of every transcript; what cannot be read is named on the way."""
-    for found in _read(paths, tally.damaged, form, bar=bar, wanted=judging.wanted if collector is None else None):
+    wanted = judging.wanted if collector is None else None
+    for found in _read(paths, tally.damaged, form, bar=bar, wanted=wanted, judged=lambda: tally.calls):
         for call in tally.run(judging.judge(found)):
             if collector is not None:
                 collector.note(found, call)
@@ -245,7 +246,7 @@ def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sin
     sources = find_transcripts(paths)
     err = Sink(sys.stderr)
     say_left_out([source.file for source in sources], err)
-    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+    with closing(Progress(err, lambda: total_size(source.file for source in sources), calls=lambda: tally.calls)) as progress:
         for counted in judge_divided(task, sources, processes):
             add(tally, counted)
             out.write(counted.rows)
@@ -256,8 +257,16 @@ def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sin
         raise nothing_found(sources)
 
 
-def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: bool, wanted: Wanted | None = None) -> Iterator[Transcript]:
-    """Every transcript; what cannot be read is kept, and named on the way."""
+def _read(
+    paths: list[str],
+    damaged: list[Damage],
+    form: str | None,
+    *,
+    bar: bool,
+    wanted: Wanted | None = None,
+    judged: Callable[[], int] | None = None,
+) -> Iterator[Transcript]:
+    """Every transcript; what cannot be read is kept, and named on the way. `judged` says how many calls were judged so far."""
     from agentgate.cli.stores import is_elsewhere, read_elsewhere, say_left_out
     from agentgate.files.transcript import Damage
     from agentgate.files.transcript_reader import find_transcripts, read_sources
@@ -278,8 +287,8 @@ def _read(paths: list[str], damaged: list[Damage], form: str | None, *, bar: boo
     if not files:
         return
     say_left_out([source.file for source in sources], err)
-    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
-        for found in read_sources(sources, progress.advance if bar else None, form=form, wanted=wanted):
+    with closing(Progress(err, lambda: total_size(source.file for source in sources), calls=judged)) as progress:
+        for found in read_sources(sources, progress.advance if bar and progress.shown else None, form=form, wanted=wanted):
             if isinstance(found, Damage):
                 damaged.append(found)
                 err.write(f"damaged: {safe(str(found))}\n")

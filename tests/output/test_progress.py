@@ -38,20 +38,49 @@ def test_short_work_shows_nothing() -> None:
 
 
 def test_long_work_shows_how_far_it_is() -> None:
-    """Share, megabytes and the time that is left, in one line that is taken away at the end."""
+    """Share, megabytes, their rate and the time that is left, in one line that is taken away at the end."""
     tape, clock = Tape(terminal=True), Clock()
     progress, _ = reading(tape, clock)
     clock.now += 2
     progress.advance(50_000_000)
-    assert on_screen(tape.text, 80) == ["reading ━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  25%  50 of 200 MB  6 seconds left"]
+    assert on_screen(tape.text, 80) == ["reading ━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  25%  50 of 200 MB  25 MB/s  6 seconds left"]
     clock.now += 0.01
     progress.advance(1)
     assert tape.text.count("reading") == 1, "drawn no more than ten times a second"
     clock.now += 2
     progress.advance(149_999_999)
-    assert on_screen(tape.text, 80) == ["reading ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━ 100%  200 of 200 MB  0 seconds left"]
+    assert on_screen(tape.text, 80) == ["reading ━━━━━━━━━━━━━━━━━━━━━━━━━━ 100%  200 of 200 MB  50 MB/s  0 seconds left"]
     progress.close()
     assert on_screen(tape.text) == [""]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, "reading ━━╌╌╌╌╌╌╌╌  25%  50 of 200 MB  150,000 calls/s  25 MB/s  6 seconds left"),
+        (70, "reading ━━━━╌╌╌╌╌╌╌╌╌╌  25%  150,000 calls/s  25 MB/s  6 seconds left"),
+        (60, "reading ━━━━╌╌╌╌╌╌╌╌╌╌╌╌  25%  50 of 200 MB  6 seconds left"),
+        (40, "reading ━━╌╌╌╌╌╌╌╌  25%  6 seconds left"),
+    ],
+    ids=["80", "70", "60", "40"],
+)
+def test_where_calls_are_judged_their_rate_is_shown(width: int, shown: str) -> None:
+    """As far as there is room: figures are left out before the bar or the time that is left."""
+    tape, clock = Tape(terminal=True), Clock()
+    progress = Progress(Sink(tape, environ={"TERM": "xterm"}), lambda: 200_000_000, calls=lambda: 300_000, clock=clock, width=width)
+    clock.now += 2
+    progress.advance(50_000_000)
+    assert on_screen(tape.text, width) == [shown]
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(58, "58 seconds"), (100, "1 min 40 s"), (3600, "1 h 00 min"), (100_000, "27 h 46 min")])
+def test_long_times_are_said_in_minutes_and_hours(seconds: int, said: str) -> None:
+    """So much longer does it take."""
+    tape, clock = Tape(terminal=True), Clock()
+    progress, _ = reading(tape, clock)
+    clock.now += seconds
+    progress.advance(100_000_000)
+    assert on_screen(tape.text, 80)[0].endswith(f"  {said} left")
 
 
 def test_files_without_a_byte_are_no_hurry() -> None:
