@@ -14,7 +14,7 @@ from agentgate.core.explain import Considered
 from agentgate.core.policy import Policy
 from agentgate.core.state import State, evolve
 from agentgate.errors import UsageError
-from agentgate.files.transcript import Proposed, Transcript
+from agentgate.files.transcript import Proposed, Transcript, Unanswered
 from agentgate.session import Session
 
 
@@ -78,7 +78,7 @@ def explain_recorded(
             session.propose(item.call, at=item.at, facts=item.recorded.facts if item.recorded is not None else None)
         elif isinstance(item, RunStarted) and role is not None:
             session.record(replace(item, role=role))
-        else:
+        elif not isinstance(item, Unanswered):
             session.record(item)
     has = f"it has {calls}" if calls else "it has none"
     raise UsageError(f"there is no call {number} in this transcript, {has}", help="calls count from 1")

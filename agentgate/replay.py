@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json, RunStarted, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Remembered
-from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Unanswered, Wanted
 from agentgate.session import CompiledPolicy, Session, prepare
 from agentgate.spread import Calls
 
@@ -169,6 +169,8 @@ class Replay:
                 decided = _withheld_together(session, item)
                 against = [None] * len(item) if other is None else _withheld_together(other, item)
                 yield from zip(item, decided, against, strict=True)
+                continue
+            if isinstance(item, Unanswered):
                 continue
             if item is transcript.items[0]:
                 item = self._begun(transcript)

@@ -152,8 +152,10 @@ def _read_run(file: str) -> Transcript:
 
 def _event(item: Item) -> Event | None:
     """None for a call that was proposed, and never decided."""
-    from agentgate.files.transcript import Proposed
+    from agentgate.files.transcript import Proposed, Unanswered
 
+    if isinstance(item, Unanswered):
+        return None
     return item.recorded if isinstance(item, Proposed) else item
 
 

@@ -43,7 +43,7 @@ from agentgate.files.links import resolve
 from agentgate.files.policy_file import load_policy
 from agentgate.files.state_folder import DEFAULT, StateFolder, find_run
 from agentgate.files.task_file import load_task
-from agentgate.files.transcript import Item, Proposed
+from agentgate.files.transcript import Item, Proposed, Unanswered
 from agentgate.files.transcript_continued import continue_transcript
 from agentgate.interrupts import Interrupts
 from agentgate.loop import DEFAULT_MAX_STEPS, Loop
@@ -241,4 +241,5 @@ def _event(item: Item) -> Event:
     if isinstance(item, Proposed):
         assert item.recorded is not None
         return item.recorded
+    assert not isinstance(item, Unanswered)
     return item

@@ -42,8 +42,16 @@ def proposed(event: CallDecided, index: int) -> Proposed:
     return Proposed(call, index, event.at, event)
 
 
-Item: TypeAlias = RunStarted | RunResumed | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded
-"""What a session is fed with, in order: `propose` for a Proposed, `record` for everything else."""
+class Unanswered(Struct, frozen=True):
+    """What was said after the last answer of a run that others recorded. Nothing was judged after it."""
+
+    messages: tuple[dict[str, Json], ...]
+    """In Chat Completions form."""
+    at: datetime = EPOCH
+
+
+Item: TypeAlias = RunStarted | RunResumed | ModelReplied | Proposed | ApprovalAnswered | ToolReturned | RunEnded | Unanswered
+"""What a session is fed with, in order: `propose` for a Proposed, nothing for an Unanswered, `record` for everything else."""
 
 
 class Transcript(Struct, frozen=True):

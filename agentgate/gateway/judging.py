@@ -36,7 +36,7 @@ from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.state import State, names_offered, user_texts
 from agentgate.core.stops import Halt, Switch
 from agentgate.core.windows import Used
-from agentgate.files.transcript import Item, Proposed
+from agentgate.files.transcript import Item, Proposed, Unanswered
 from agentgate.gateway.asking import Approvals, Asking
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, violation
@@ -292,6 +292,8 @@ class Sitting:
                     self._record_past(session, item)
                 case Proposed():
                     session.propose(item.call, facts=self._bench.past_facts)
+                case Unanswered():
+                    self._new += item.messages
                 case ToolReturned():
                     self._record_result(session, item)
                 case _:
@@ -316,6 +318,8 @@ class Sitting:
                         self._record_past(session, replace(pending, messages=()))
                         pending = None
                     session.propose(call, facts=self._bench.past_facts)
+                case Unanswered():
+                    self._new += [message for message in item.messages if not known_texts.issuperset(user_texts((message,)))]
                 case ToolReturned():
                     self._record_result(session, item, once=True)
                 case _:

@@ -14,7 +14,7 @@ from agentgate.core.conditions.seen_in import MAX_LENGTH, PROMPT, occurs, source
 from agentgate.core.events import Effect, Json, RunStarted, ToolReturned
 from agentgate.core.policy import Policy
 from agentgate.core.state import State
-from agentgate.files.transcript import Proposed, Transcript
+from agentgate.files.transcript import Proposed, Transcript, Unanswered
 from agentgate.learning.sources import is_reading
 from agentgate.session import Session, prepare
 
@@ -143,6 +143,8 @@ def _run(transcript: Transcript, number: int, session: Session) -> Run:
     returned: dict[str, None] = {}
     tools: dict[str, str] = {}
     for item in transcript.items:
+        if isinstance(item, Unanswered):
+            continue
         if not isinstance(item, Proposed):
             if isinstance(item, ToolReturned) and isinstance(item.call_id, str) and item.call_id in tools:
                 returned[tools[item.call_id]] = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agentgate.core.events import Effect, Json, ModelReplied, RunStarted, ToolReturned
 from agentgate.core.policy import Policy
-from agentgate.files.transcript import Damage, Item, Proposed, Transcript
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Unanswered
 from agentgate.files.transcript_reader import Source, read_file, read_stream
 from agentgate.session import Session
 
@@ -83,5 +83,5 @@ def take_in(found: Transcript | Damage) -> None:
     for item in found.items:
         if isinstance(item, Proposed):
             session.propose(item.call, at=item.at)
-        else:
+        elif not isinstance(item, Unanswered):
             session.record(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +95,21 @@ def test_chat_through_native_is_the_same_line() -> None:
     assert EXPORTERS["chat"].write(back(line), Counter()) == line
     again = EXPORTERS["chat"].write(replace(converted(back(line), "native"), imported=True), Counter())
     assert again == line
+
+
+@pytest.mark.parametrize("form", ["chat", "anthropic", "responses"])
+def test_words_after_the_last_answer_are_kept(form: str) -> None:
+    """Nobody answered them, so nothing was judged after them; a message list has them all the same, and other forms tell of the loss."""
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Pay."}]
+    said = {"chat": {"messages": messages}, "anthropic": {"system": "s", "messages": messages}, "responses": {"items": messages}}[form]
+    run = back(json.dumps(said).encode())
+    written = json.loads(EXPORTERS["chat"].write(run, Counter()))
+    texts = [message["content"] for message in written["messages"] if message["role"] != "system"]
+    assert [text if isinstance(text, str) else text[0]["text"] for text in texts] == ["Hi", "Yes?", "Pay."]
+    for other in ("native", "otlp"):
+        losses = Counter[str]()
+        EXPORTERS[other].write(run, losses)
+        assert losses["message after the last answer"] == 1
 
 
 def test_meta_stays_in_chat() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.core.building import Clock, limit, policy, rule
 from tests.gateway.serving import KEY, Served
 from tests.scripted_server import ScriptedServer, call, chat
@@ -58,6 +60,17 @@ def test_the_words_of_the_user_are_seen(tmp_path: Path) -> None:
     with ScriptedServer(*answers) as upstream, Served(tmp_path, upstream, on) as gateway:
         assert gateway.ask(session="a", text="write to bob").status == 409
         assert gateway.ask(session="a", text="write to anna").status == 200
+
+
+@pytest.mark.parametrize("session", [None, "a"], ids=["no session", "a session"])
+def test_the_latest_words_of_the_user_are_seen(session: str | None, tmp_path: Path) -> None:
+    """Those that stand after the model's last answer count for the next one already."""
+    on = policy(rule("allow", "send", when={"to": {"seen_in": "prompt"}}))
+    said = [{"role": "user", "content": "hello"}]
+    more = [*said, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "write to anna"}]
+    with ScriptedServer(chat("hi"), chat(calls=[call("send", {"to": "anna"})])) as upstream, Served(tmp_path, upstream, on) as gateway:
+        assert gateway.ask(session=session, messages=said).status == 200
+        assert gateway.ask(session=session, messages=more).status == 200
 
 
 def test_a_withheld_answer_uses_up_nothing(tmp_path: Path) -> None:

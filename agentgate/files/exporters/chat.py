@@ -7,7 +7,7 @@ from collections import Counter
 import msgspec
 
 from agentgate.core.events import ApprovalAnswered, Json, ModelReplied, RunEnded, RunResumed, RunStarted, ToolReturned
-from agentgate.files.transcript import InvalidTranscript, Proposed, Transcript
+from agentgate.files.transcript import InvalidTranscript, Proposed, Transcript, Unanswered
 
 ONE_A_FILE = False
 
@@ -44,6 +44,8 @@ def messages_of(transcript: Transcript, losses: Counter[str]) -> list[dict[str, 
                 messages.extend(item.messages)
                 messages.append(item.message)
                 _lose_of_reply(item, losses)
+            case Unanswered():
+                messages.extend(item.messages)
             case Proposed():
                 if type(item.call.id) is str and type(item.call.name) is str:
                     names[item.call.id] = item.call.name

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from agentgate.core.events import EPOCH, Event, RunEnded, Totals
 from agentgate.core.state import State, evolve
-from agentgate.files.transcript import InvalidTranscript, Proposed, Transcript
+from agentgate.files.transcript import InvalidTranscript, Proposed, Transcript, Unanswered
 from agentgate.files.transcript_chain import ZEROS, InvalidEvent, seal
 
 ONE_A_FILE = True
@@ -25,7 +25,7 @@ def write(transcript: Transcript, losses: Counter[str]) -> bytes:
         losses["`meta`"] += 1
     lines: list[bytes] = []
     prev = ZEROS
-    for event in _events(transcript):
+    for event in _events(transcript, losses):
         try:
             sealed = seal(event, len(lines) + 1, prev)
         except InvalidEvent as error:
@@ -35,11 +35,13 @@ def write(transcript: Transcript, losses: Counter[str]) -> bytes:
     return b"".join(lines)
 
 
-def _events(transcript: Transcript) -> list[Event]:
+def _events(transcript: Transcript, losses: Counter[str]) -> list[Event]:
     """What happened. Calls of which nobody decided are in the model's messages, and read from there."""
     events: list[Event] = []
     for item in transcript.items:
-        if not isinstance(item, Proposed):
+        if isinstance(item, Unanswered):
+            losses["message after the last answer"] += len(item.messages)
+        elif not isinstance(item, Proposed):
             events.append(item)
         elif item.recorded is not None:
             events.append(item.recorded)

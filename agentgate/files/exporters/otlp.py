@@ -16,7 +16,7 @@ import msgspec
 from agentgate.core.events import EPOCH, Json, ModelReplied, RunStarted, ToolReturned
 from agentgate.files.exporters.chat import messages_of
 from agentgate.files.importers.chat import calls_of, text_of
-from agentgate.files.transcript import InvalidTranscript, Transcript
+from agentgate.files.transcript import InvalidTranscript, Transcript, Unanswered
 
 ONE_A_FILE = False
 _HEXADECIMAL = frozenset("0123456789abcdef")
@@ -64,6 +64,8 @@ class _Spans:
                 case ToolReturned():
                     self._unheard.append(item)
                     self._history.append({"role": "tool", "parts": [_response(item)]})
+                case Unanswered():
+                    losses["message after the last answer"] += len(item.messages)
                 case _:
                     pass
         for returned in self._unheard:

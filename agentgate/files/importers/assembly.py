@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from agentgate.core.events import EPOCH, Json, ModelReplied, ToolReturned, Usage
 from agentgate.files.importers import chat
-from agentgate.files.transcript import InvalidTranscript, Item, Proposed
+from agentgate.files.transcript import InvalidTranscript, Item, Proposed, Unanswered
 
 
 class Said(Struct):
@@ -120,6 +120,8 @@ def _items(pieces: Sequence[Piece]) -> Iterator[Item]:
                     index += 1
             case ToolReturned():
                 yield piece
+    if between:
+        yield Unanswered(tuple(between), pieces[-1].at)
 
 
 def text_of(content: Json) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from agentgate.core.events import EPOCH, Json, ModelReplied, RunStarted, ToolCall, ToolReturned
 from agentgate.core.state import State, evolve
-from agentgate.files.transcript import InvalidTranscript, Item, Proposed
+from agentgate.files.transcript import InvalidTranscript, Item, Proposed, Unanswered
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -105,6 +105,8 @@ def _items(messages: Sequence[dict[str, Json]]) -> Iterator[Item]:
                 yield ToolReturned(call_id=message.get("tool_call_id"), executed=True, ok=True, content=text_of(message.get("content")))
             case _:
                 between.append(message)
+    if between:
+        yield Unanswered(tuple(between))
 
 
 def calls_of(message: Mapping[str, Json]) -> list[ToolCall]:
