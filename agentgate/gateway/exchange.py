@@ -21,6 +21,7 @@ from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
 from agentgate.gateway.hearing import Hearing
 from agentgate.gateway.judging import Bench, Verdict
+from agentgate.gateway.line import Incoming
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
@@ -203,7 +204,7 @@ class Exchange:
         async with response:
             return await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
 
-    async def _take_whole(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
+    async def _take_whole(self, asked: Asked, response: Incoming) -> web.StreamResponse | _Withheld:
         """An answer in one piece."""
         try:
             raw = await read_all(response)
@@ -220,7 +221,7 @@ class Exchange:
         headers = {"content-type": "application/json", **kept_headers(response), **({EVENT_HEADER: event} if event else {})}
         return web.Response(body=body, headers=headers)
 
-    async def _take_stream(self, asked: Asked, response: aiohttp.ClientResponse) -> web.StreamResponse | _Withheld:
+    async def _take_stream(self, asked: Asked, response: Incoming) -> web.StreamResponse | _Withheld:
         """An answer as it comes."""
         if not response.content_type.startswith("text/event-stream"):
             raise self._failed(UpstreamFailed("broken", upstream("the upstream was asked for a stream and sent none")))
@@ -240,7 +241,7 @@ class Exchange:
         assert self._reply.stream is not None
         return self._reply.stream
 
-    async def _pump(self, stream: Stream, response: aiohttp.ClientResponse, headers: Mapping[str, str]) -> None:
+    async def _pump(self, stream: Stream, response: Incoming, headers: Mapping[str, str]) -> None:
         seconds = self._tools.settings.upstream_timeout
         try:
             async for data in response.content.iter_any():

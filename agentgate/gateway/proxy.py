@@ -8,10 +8,10 @@ from collections.abc import Mapping
 import aiohttp
 import msgspec
 from multidict import CIMultiDictProxy
-from yarl import URL
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.gateway.errors import Failure, failure, upstream
+from agentgate.gateway.line import Incoming, Line
 from agentgate.gateway.settings import Settings
 from agentgate.models.replies import MAX_ANSWER_BYTES, error_text
 
@@ -48,10 +48,6 @@ TO_CLIENT = (
 )
 """Headers of an answer that go back."""
 
-_CONNECT_SECONDS = 10.0
-_MOST_CONNECTIONS = 1000
-_LONGEST_HEADER = 16 * 1024
-
 
 class UpstreamFailed(Exception):
     """The upstream gave no answer. Carries what the client is told, and a kind for the metrics."""
@@ -67,27 +63,17 @@ class Upstream:
     """Asks the upstream. Made inside a running loop."""
 
     def __init__(self, settings: Settings) -> None:
-        self._base = settings.upstream
         self._key = settings.upstream_key
         self._passes = settings.passes_client_key
-        self._urls: dict[str, URL] = {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_MOST_CONNECTIONS, ttl_dns_cache=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
-            skip_auto_headers=("User-Agent", "Accept", "Content-Type"),
-            trust_env=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-        )
+        self._line = Line(settings.upstream)
 
     async def close(self) -> None:
         """Gives back its connections."""
-        await self._session.close()
+        await self._line.close()
 
     async def ask(
         self, method: str, path: str, headers: CIMultiDictProxy[str], body: bytes | None = None, trace: Mapping[str, str] = _UNTRACED
-    ) -> aiohttp.ClientResponse:
+    ) -> Incoming:
         """Sends a request; gives the answer with its head read. Whoever gets it must close or release it.
 
         Args:
@@ -100,20 +86,17 @@ class Upstream:
         Raises:
             UpstreamFailed: there was no answer, or one that is none.
         """
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._base + path)
         try:
-            response = await self._session.request(method, url, data=body, headers=self._headers(headers, trace), allow_redirects=False)
+            response = await self._line.ask(method, path, self._headers(headers, trace), body)
         except aiohttp.ClientConnectorCertificateError:
             raise UpstreamFailed("tls", upstream("the certificate of the upstream is not trusted")) from None
         except (aiohttp.ClientSSLError, ssl.SSLError):
             raise UpstreamFailed("tls", upstream("no secure connection to the upstream")) from None
-        except aiohttp.ServerTimeoutError:
+        except TimeoutError:
             raise UpstreamFailed("timeout", upstream("no connection to the upstream in time", status=504)) from None
         except aiohttp.ClientConnectorError:
             raise UpstreamFailed("unreachable", upstream("the upstream cannot be reached")) from None
-        except (aiohttp.ClientError, ValueError):
+        except (aiohttp.ClientError, OSError, ValueError):
             raise UpstreamFailed("broken", upstream("the upstream broke off before its answer began")) from None
         if response.status != 200:
             try:
@@ -135,7 +118,7 @@ class Upstream:
             headers["authorization"] = given["authorization"]
         return headers
 
-    async def _failed(self, response: aiohttp.ClientResponse) -> UpstreamFailed:
+    async def _failed(self, response: Incoming) -> UpstreamFailed:
         """What a status other than 200 means."""
         status, headers = response.status, kept_headers(response)
         if status < 400:
@@ -154,13 +137,13 @@ class Upstream:
         return UpstreamFailed("status", failure(status, "upstream_error", said), headers)
 
 
-def kept_headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+def kept_headers(response: Incoming) -> dict[str, str]:
     """The headers of an answer that may go back."""
     given = response.headers
     return {name: given[name] for name in TO_CLIENT if name in given}
 
 
-async def read_all(response: aiohttp.ClientResponse) -> bytes:
+async def read_all(response: Incoming) -> bytes:
     """The whole body, unpacked where it came packed.
 
     Raises:
