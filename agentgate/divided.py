@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
+from typing import TypeVar
 
 from msgspec import Struct, field
 
@@ -21,9 +22,12 @@ from agentgate.files.transcript_parts import PART, Part, parts_of, read_piece
 from agentgate.files.transcript_reader import Source
 from agentgate.replay import Judged, Replay, Tally
 
+Begun = TypeVar("Begun")
+Result = TypeVar("Result")
+
 WORTH_DIVIDING = 4 * PART
 """Bytes below which starting processes takes longer than what it saves."""
-_AHEAD = 2
+AHEAD = 2
 """Parts that wait for each process, at most: what is in memory does not grow with what there is to read."""
 
 
@@ -117,7 +121,7 @@ def add(tally: Tally, counted: Counted) -> None:
     tally.damaged.extend(counted.damaged)
 
 
-def judge_divided(task: Task, sources: list[Source], jobs: int, *, size: int = PART) -> Iterator[Counted]:
+def judge_divided(task: Task, sources: list[Source], jobs: int, *, size: int = PART) -> Generator[Counted]:
     """Every part of the sources, in order.
 
     Args:
@@ -132,17 +136,30 @@ def judge_divided(task: Task, sources: list[Source], jobs: int, *, size: int = P
     method = "fork" if hasattr(os, "fork") else "spawn"
     parts = parts_of(sources, form=task.form, size=size)
     with ProcessPoolExecutor(jobs, mp_context=get_context(method), initializer=_begin, initargs=(task,)) as pool:
-        waiting: deque[Future[Counted]] = deque(pool.submit(_judge, part) for part in islice(parts, jobs * _AHEAD))
+        waiting: deque[Future[Counted]] = deque()
         try:
-            while waiting:
-                counted = waiting.popleft().result()
-                waiting.extend(pool.submit(_judge, part) for part in islice(parts, 1))
-                yield counted
+            yield from in_order((pool.submit(_judge, part) for part in parts), Future.result, jobs * AHEAD, waiting)
         except BrokenProcessPool:
             raise OutsideError("one of the processes that replayed was killed", help="try again with --jobs 1") from None
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def in_order(begun: Iterator[Begun], result: Callable[[Begun], Result], most: int, waiting: deque[Begun]) -> Iterator[Result]:
+    """What pieces of work come to, in the order in which they are begun.
+
+    Args:
+        begun: begins the next one whenever it is asked.
+        result: waits for one.
+        most: how many are begun at once.
+        waiting: those that are not waited for yet.
+    """
+    waiting.extend(islice(begun, most))
+    while waiting:
+        found = result(waiting.popleft())
+        waiting.extend(islice(begun, 1))
+        yield found
 
 
 class _Process:

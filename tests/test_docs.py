@@ -54,6 +54,15 @@ def test_every_command_to_try_runs(checkout: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def test_the_command_for_a_cluster_runs(checkout: Path) -> None:
+    """Where Ray is installed, as printed."""
+    if subprocess.run([sys.executable, "-c", "import ray"], capture_output=True, check=False).returncode:
+        pytest.skip("Ray is not installed: pip install -e '.[ray]'")
+    done = run(block("ray").strip(), checkout)
+    assert done.returncode == 0, done.stderr
+    assert "Replayed 6 calls from 3 runs" in done.stdout
+
+
 def test_the_policy_of_the_readme_is_clean(tmp_path: Path) -> None:
     """It loads, and `check` has nothing to say about it."""
     file = tmp_path / "readme.yaml"

@@ -123,14 +123,14 @@ def _listing(sources: list[Source], folder: StateFolder, wanted: Wanted, limit: 
             index.discard()
     damages: list[Damage] = []
     runs: list[Run] = []
-    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+    with closing(Progress(err, lambda: total_size(sources))) as progress:
         for listed in list_files(sources, index):
             for damage in listed.damages:
                 damages.append(damage)
                 err.write(f"damaged: {safe(str(damage))}\n")
             runs.extend(run for run in listed.history.runs if matches(run))
             if err.can_erase:
-                progress.advance(total_size([listed.file]))
+                progress.advance(total_size([Source(listed.file)]))
     found = newest_first(runs)
     return Listing(found[:limit], sums(found), damages, str(folder.runs))
 

@@ -107,7 +107,7 @@ def _read(paths: list[str], form: str | None, err: Sink, damaged: list[str]) -> 
 
         known_form(form)
     found = []
-    with closing(Progress(err, lambda: total_size(source.file for source in sources))) as progress:
+    with closing(Progress(err, lambda: total_size(sources))) as progress:
         for item in read_sources(sources, progress.advance, form=form):
             if isinstance(item, Damage):
                 damaged.append(str(item))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from agentgate.cli.dividing import Engine, EngineOption, RayAddress, check_engine, dividing, judge_parts, task_of
 from agentgate.cli.options import Policies, Role
 from agentgate.errors import UsageError
 
 if TYPE_CHECKING:
-    from agentgate.divided import Task
     from agentgate.files.transcript import Damage, Transcript, Wanted
     from agentgate.output.sink import Sink
     from agentgate.recorded_tests import Collector
@@ -74,6 +74,8 @@ def replay(
         int | None,
         typer.Option("--jobs", "-j", help="How many processes judge. By default all cores, where there is much.", min=1),
     ] = None,
+    engine: EngineOption = Engine.LOCAL,
+    ray_address: RayAddress = None,
     form: Annotated[
         str | None,
         typer.Option("--from", help=f"What the transcripts are: {_FORMS}. By default their content tells.", metavar="FORM"),
@@ -83,6 +85,7 @@ def replay(
 
     No model is called and nothing is executed. Exits 1 where something could not be read or, with --fail-on-flip, flipped.
     """
+    check_engine(engine, ray_address, apart={"--compare": compare, "--to-test": to_test})
     if compare is not None:
         if policy or against or to_test or report or fail_on is not FailOn.NONE or fail_on_flip or format is Format.JSONL:
             raise UsageError("--compare stands alone", help="with --role, --from and --format table or json")
@@ -106,9 +109,9 @@ def replay(
     out = Sink(sys.stdout)
     bar = format is not Format.JSONL or not out.can_erase
     rows = format is Format.JSONL
-    processes = 1 if collector is not None else _processes(jobs, transcripts)
-    if processes > 1:
-        _divide(_task(judging, role, form, rows=rows), tally, transcripts, processes, out, bar=bar)
+    divide = None if collector is not None else dividing(engine, jobs, ray_address, transcripts)
+    if divide is not None:
+        judge_parts(divide, task_of(judging, role, form, rows=rows), tally, transcripts, out, bar=bar)
     elif rows or collector is not None:
         calls = _judged(judging, tally, transcripts, collector, form, bar=bar)
         _print_calls(calls, out if rows else None)
@@ -208,55 +211,6 @@ def _judged(
             yield call
 
 
-def _processes(jobs: int | None, paths: list[str]) -> int:
-    """How many processes are worth it."""
-    if jobs is not None:
-        return jobs
-    from agentgate.cli.stores import is_elsewhere
-    from agentgate.divided import WORTH_DIVIDING
-    from agentgate.files.transcript_reader import find_transcripts
-    from agentgate.output.progress import total_size
-
-    if any(map(is_elsewhere, paths)):
-        return 1
-    enough = total_size(source.file for source in find_transcripts(paths)) >= WORTH_DIVIDING
-    return len(os.sched_getaffinity(0)) if enough else 1
-
-
-def _task(judging: Replay, role: str | None, form: str | None, *, rows: bool) -> Task:
-    from agentgate.divided import Task
-    from agentgate.files.links import resolve
-
-    against = None if judging.against is None else judging.against.policy
-    return Task(judging.policy.policy, against, role, os.getcwd(), resolve, form, rows)  # noqa: PTH109
-
-
-def _divide(task: Task, tally: Tally, paths: list[str], processes: int, out: Sink, *, bar: bool) -> None:
-    """The same by several processes; the result, and what is said on the way, are those of one."""
-    from agentgate.cli.stores import say_left_out
-    from agentgate.divided import add, judge_divided
-    from agentgate.files.importers import known_form
-    from agentgate.files.transcript_reader import find_transcripts, nothing_found
-    from agentgate.output.progress import Progress, total_size
-    from agentgate.output.safe import safe
-    from agentgate.output.sink import Sink
-
-    if task.form is not None:
-        known_form(task.form)
-    sources = find_transcripts(paths)
-    err = Sink(sys.stderr)
-    say_left_out([source.file for source in sources], err)
-    with closing(Progress(err, lambda: total_size(source.file for source in sources), calls=lambda: tally.calls)) as progress:
-        for counted in judge_divided(task, sources, processes):
-            add(tally, counted)
-            out.write(counted.rows)
-            err.write("".join(f"damaged: {safe(str(damage))}\n" for damage in counted.damaged))
-            if bar:
-                progress.advance(counted.size)
-    if not (tally.transcripts or tally.damaged):
-        raise nothing_found(sources)
-
-
 def _read(
     paths: list[str],
     damaged: list[Damage],
@@ -287,7 +241,7 @@ def _read(
     if not files:
         return
     say_left_out([source.file for source in sources], err)
-    with closing(Progress(err, lambda: total_size(source.file for source in sources), calls=judged)) as progress:
+    with closing(Progress(err, lambda: total_size(sources), calls=judged)) as progress:
         for found in read_sources(sources, progress.advance if bar and progress.shown else None, form=form, wanted=wanted):
             if isinstance(found, Damage):
                 damaged.append(found)

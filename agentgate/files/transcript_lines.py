@@ -11,6 +11,7 @@ from msgspec import Struct
 from agentgate.core.arguments import InvalidJson
 from agentgate.core.events import Json
 from agentgate.files.importers import IMPORTERS, Importer, chat, chat_quick, importer_of
+from agentgate.files.remote import is_url
 from agentgate.files.transcript import Damage, InvalidTranscript, Transcript, Wanted
 from agentgate.files.transcript_chain import is_event, not_json, parse_line
 from agentgate.files.transcript_streams import open_regular
@@ -27,6 +28,17 @@ class Source(Struct, frozen=True):
     file: str
     named: bool = True
     """Whether somebody asked for this very file. One that was only found in a folder may be something else than a transcript."""
+    size: int | None = None
+    """Bytes of a file at a URL, where its server told."""
+
+    def measured(self) -> int:
+        """Bytes of the file.
+
+        Raises:
+            OSError: nobody can say.
+            ValueError: it is no path.
+        """
+        return os.stat(self.file).st_size if self.size is None else self.size  # noqa: PTH116 - paths as given
 
 
 class Aside(Struct, frozen=True):
@@ -107,6 +119,8 @@ def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json
 
 def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:
     """The tools in a JSON file, whose name is relative to the transcript's."""
+    if is_url(name):
+        raise InvalidTranscript(f"`tools` is a URL: `{name}`; it must be a path relative to the transcript")
     if os.path.isabs(name):  # noqa: PTH117
         raise InvalidTranscript(f"`tools` is an absolute path: `{name}`; it must be relative to the transcript")
     path = os.path.join(os.path.dirname(file), name)  # noqa: PTH118, PTH120

@@ -5,9 +5,9 @@ A file in which every line is a transcript is cut between lines; every other fil
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -45,17 +45,47 @@ Part = tuple[Piece, ...]
 """What is read at once."""
 
 
-def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = PART) -> Iterator[Part]:
+class Block(Struct, frozen=True):
+    """What cutting has to know of some bytes of a file."""
+
+    size: int
+    end: int
+    """Bytes up to the end of its last whole line; 0 where no line ends in it."""
+    lines: int
+    """How many lines end in it."""
+
+
+def block_of(data: bytes | bytearray, size: int) -> Block:
+    """Looks for the ends of lines in so many bytes."""
+    end = data.rfind(b"\n", 0, size) + 1
+    return Block(size, end, _line_feeds(data, end))
+
+
+def blocks_of(source: Source, whole: int, size: int) -> Iterator[Block]:
+    """A file from its beginning. What is added to it in the meantime is not read."""
+    buffer = bytearray(min(size, whole))  # the same one for all of the file: memory from the system is not cheap
+    with open_regular(source.file) as stream:
+        while read := stream.readinto(memoryview(buffer)[:whole]):  # type: ignore[attr-defined]
+            yield block_of(buffer, read)
+            whole -= read
+
+
+Measure: TypeAlias = Callable[[Source, int, int], Iterator[Block]]
+"""Looks through a file, of which so many bytes are wanted, in blocks of a size."""
+
+
+def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = PART, measure: Measure = blocks_of) -> Iterator[Part]:
     """All sources in their order.
 
     Args:
         sources: the files.
         form: what all of them are, where somebody says.
         size: of a part, in bytes, about.
+        measure: looks through those that are cut.
     """
     together: list[Piece] = []
     for source in sources:
-        for piece in _pieces(source, form, size):
+        for piece in _pieces(source, form, size, measure):
             if together and (piece.cut or sum(other.size for other in together) + piece.size > size):
                 yield tuple(together)
                 together = []
@@ -67,13 +97,13 @@ def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = 
         yield tuple(together)
 
 
-def _pieces(source: Source, form: str | None, size: int) -> Iterator[Piece]:
+def _pieces(source: Source, form: str | None, size: int, measure: Measure) -> Iterator[Piece]:
     try:
-        whole = os.stat(source.file).st_size  # noqa: PTH116 - paths as given
+        whole = source.measured()
         if whole <= 2 * size or not _line_by_line(source.file, form):
             yield Piece(source, whole)
             return
-        yield from _cut(source, whole, size)
+        yield from _cut(source, whole, measure(source, whole, size))
     except (OSError, ValueError):
         yield Piece(source, 0)  # reading it says why
 
@@ -94,27 +124,23 @@ def _line_by_line(file: str, form: str | None) -> bool:
     return False
 
 
-def _cut(source: Source, whole: int, size: int) -> Iterator[Piece]:
-    """Pieces of whole lines. What is added to the file in the meantime is not read."""
-    start = place = lines = 0
+def _cut(source: Source, whole: int, blocks: Iterator[Block]) -> Iterator[Piece]:
+    """Pieces of whole lines."""
+    start = place = 0
     line = 1
-    buffer = bytearray(min(size, whole))  # the same one for all of the file: memory from the system is not cheap
-    with open_regular(source.file) as stream:
-        while place < whole:
-            read = stream.readinto(memoryview(buffer)[: whole - place])  # type: ignore[attr-defined]
-            if not read:
-                break
-            end = buffer.rfind(b"\n", 0, read) + 1
-            if end:
-                lines += _line_feeds(buffer, end)
-                yield Piece(source, place + end - start, start, line, cut=True)
-                start, line, lines = place + end, line + lines, 0
-            place += read
+    try:
+        for block in blocks:
+            if block.end:
+                yield Piece(source, place + block.end - start, start, line, cut=True)
+                start, line = place + block.end, line + block.lines
+            place += block.size
+    except OSError:
+        place = whole  # reading the rest says why
     if start < place:
         yield Piece(source, place - start, start, line, cut=True)
 
 
-def _line_feeds(data: bytearray, end: int) -> int:
+def _line_feeds(data: bytes | bytearray, end: int) -> int:
     """How many there are before the end. Looking for each is several times as fast as counting, where they are far apart."""
     found, place = 0, -1
     while (place := data.find(b"\n", place + 1, end)) >= 0:

@@ -19,6 +19,7 @@ from agentgate.errors import FileError
 from agentgate.files.gateway_store import is_store, read_store
 from agentgate.files.importers import FILE_IMPORTERS, IMPORTERS, NATIVE, file_importer_of, importer_of
 from agentgate.files.importers.chat import calls_of
+from agentgate.files.remote import find_at, is_url
 from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted, proposed
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
 from agentgate.files.transcript_lines import UNKNOWN, Aside, imported_lines, lines_with_text
@@ -37,17 +38,22 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
     """The files that the arguments of a command mean, in order and each once.
 
     Args:
-        paths: files, folders (all `.jsonl` and `.json` below them, also `.gz` and `.zst`), globs (`**` for any folders), and `-`
-            for standard input.
+        paths: files, folders (all `.jsonl` and `.json` below them, also `.gz` and `.zst`), globs (`**` for any folders), URLs of all
+            these, and `-` for standard input.
 
     Raises:
         FileError: nothing is there.
+        UsageError: what reads a URL is not installed.
+        OutsideError: the server of a URL cannot be asked.
     """
-    found: dict[str, Source] = {}
+    seen: dict[str, Source] = {}
     for given in paths:
         path = os.fspath(given)
         if path == STDIN:
             sources = [Source(STDIN)]
+        elif is_url(path):
+            at_url, named = find_at(path, SUFFIXES)
+            sources = [Source(file.url, named, file.size) for file in at_url]
         elif Path(path).is_dir():
             sources = [Source(file, named=False) for file in _below(path)]
         elif os.path.lexists(path):
@@ -58,10 +64,10 @@ def find_transcripts(paths: Iterable[str | Path]) -> list[Source]:
         if not sources:
             raise FileError(f"no transcript at `{path}`", help="give a file, a folder that holds .jsonl or .json files, or a glob")
         for source in sources:
-            place = STDIN if source.file == STDIN else os.path.realpath(source.file)
-            if place not in found or source.named:
-                found[place] = source
-    return list(found.values())
+            place = source.file if source.file == STDIN or is_url(source.file) else os.path.realpath(source.file)
+            if place not in seen or source.named:
+                seen[place] = source
+    return list(seen.values())
 
 
 def _below(folder: str) -> Iterator[str]:

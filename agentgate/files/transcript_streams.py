@@ -16,6 +16,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, BinaryIO, Self, cast
 
+from agentgate.files.remote import is_url, open_url
 from agentgate.files.transcript_chain import MAX_LINE
 
 STDIN = "-"
@@ -36,11 +37,13 @@ Advance = Callable[[int], None]
 
 
 def open_regular(path: str) -> BinaryIO:
-    """Opens a file for reading, if it is one: a named pipe or a device would never end.
+    """Opens a file for reading, here or at a URL, if it is one: a named pipe or a device would never end.
 
     Raises:
         OSError: it cannot be opened, or is something else.
     """
+    if is_url(path):
+        return open_url(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -52,7 +55,7 @@ def open_transcript(path: str, advance: Advance | None = None) -> tuple[BinaryIO
     """Opens a transcript, whatever it is kept in.
 
     Args:
-        path: a regular file, or `-` for standard input.
+        path: a regular file, a URL, or `-` for standard input.
         advance: is told how many more bytes of the file were read.
 
     Returns:

@@ -6,8 +6,8 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 
+from agentgate.files.transcript_lines import Source
 from agentgate.output.sink import Sink
 from agentgate.output.summary import plural
 
@@ -102,10 +102,10 @@ def _left(seconds: float) -> str:
     return f"{hours} h {minutes:02} min left" if hours else f"{minutes} min {whole % 60:02} s left"
 
 
-def total_size(files: Iterable[str]) -> int:
+def total_size(sources: Iterable[Source]) -> int:
     """Bytes of all these files together; what cannot be asked counts as nothing."""
     size = 0
-    for file in files:
+    for source in sources:
         with suppress(OSError, ValueError):
-            size += Path(file).stat().st_size
+            size += source.measured()
     return size
