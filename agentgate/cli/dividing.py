@@ -110,7 +110,10 @@ def judge_parts(divide: Divide, task: Task, tally: Tally, paths: list[str], out:
     sources = find_transcripts(paths)
     err = Sink(sys.stderr)
     say_left_out([source.file for source in sources], err)
-    with closing(Progress(err, lambda: total_size(sources), calls=lambda: tally.calls)) as progress, closing(divide(task, sources)) as parts:
+    with (
+        closing(Progress(err, lambda: total_size(sources), calls=lambda: tally.calls)) as progress,
+        closing(divide(task, sources)) as parts,
+    ):
         for counted in parts:
             add(tally, counted)
             out.write(counted.rows)
