@@ -60,7 +60,7 @@ def test_the_command_for_a_cluster_runs(checkout: Path) -> None:
         pytest.skip("Ray is not installed: pip install -e '.[ray]'")
     done = run(block("ray").strip(), checkout)
     assert done.returncode == 0, done.stderr
-    assert "Replayed 6 calls from 3 runs" in done.stdout
+    assert "Replayed 11 calls from 3 runs" in done.stdout
 
 
 def test_the_policy_of_the_readme_is_clean(tmp_path: Path) -> None:
