@@ -52,10 +52,11 @@ class CompiledPolicy:
         "windows",
     )
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, rules: tuple[CompiledRule, ...] | None = None) -> None:
+        """Prepares a policy; `rules` are its own, where somebody has compiled them already."""
         self.policy = policy
         self.default = policy.default
-        self.rules: tuple[CompiledRule, ...] = tuple(ranked(CompiledRule(rule, policy) for rule in policy.rules))
+        self.rules = rules if rules is not None else tuple(ranked(CompiledRule(rule, policy) for rule in policy.rules))
         self.index = Index(self.rules)
         in_order = sorted(policy.limits, key=_limit_order)
         limits = [CompiledLimit(limit, policy) for limit in in_order if limit.window is None]
@@ -77,6 +78,10 @@ class CompiledPolicy:
         self.needs = Needs(counts=counts, history=any(rule.asks_state for rule in self.rules))
         self.judges_calls_alone = not (counts or self.needs.history or self.asks_world)
         """Whether a judgement looks at nothing but the call, the role and the tools, and at ids that were used before."""
+
+    def without_limits(self) -> CompiledPolicy:
+        """The same rules, and nothing that counts calls."""
+        return CompiledPolicy(replace(self.policy, limits=()), self.rules)
 
 
 def _limit_order(limit: Limit) -> tuple[str, float, str]:

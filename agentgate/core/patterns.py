@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import re2
@@ -29,6 +30,7 @@ def _options(memory: int = _MEMORY) -> re2.Options:
     return options
 
 
+@lru_cache(maxsize=512)
 def compile_pattern(pattern: str) -> re2._Regexp:
     """The pattern by itself.
 

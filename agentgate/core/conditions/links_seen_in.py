@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
+import re2
+
 from agentgate.core.conditions.search import readings
 from agentgate.core.conditions.seen_in import MAX_LENGTH, MIN_LENGTH, Sources, occurs, sources_of
 from agentgate.core.conditions.test import Operator, Test, Unjudgeable, World
@@ -12,11 +14,17 @@ from agentgate.core.events import Json
 from agentgate.core.patterns import compile_pattern
 from agentgate.core.state import State
 
-_WORD = compile_pattern(r"[^\s<>\"`|]+")
-_LINK = compile_pattern(r"(?i)[a-z][a-z0-9+.-]*:(?://|\\)|\bwww\.|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}[:/]")
-_DOMAIN = compile_pattern(r"(?:[\pL\pN_-]+\.)+(\pL{2,}|(?i:xn--)[A-Za-z0-9-]+)")
+_WORD = r"[^\s<>\"`|]+"
+_LINK = r"(?i)[a-z][a-z0-9+.-]*:(?://|\\)|\bwww\.|\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}[:/]"
+_DOMAIN = r"(?:[\pL\pN_-]+\.)+(\pL{2,}|(?i:xn--)[A-Za-z0-9-]+)"
 _AROUND = "().,;:!?*_~[]{}'’”»…"
 """What ends a sentence or a mark-up around a link, rather than the link."""
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[re2._Regexp, ...]:
+    """What tells words, links and domains. Made when a link is looked for: all letters there are make large automata."""
+    return tuple(compile_pattern(pattern) for pattern in (_WORD, _LINK, _DOMAIN))
 
 
 @lru_cache(maxsize=1)
@@ -33,9 +41,10 @@ def links(text: str) -> Iterator[str]:
     One begins where it begins and goes on to the next space or quotation mark; marks of a sentence are taken off its end. So no part
     of an address can hide behind a mark in it.
     """
-    for word in _WORD.findall(text):
-        starts = [match.start() for match in (_LINK.search(word),) if match is not None]
-        starts += [match.start() for match in _DOMAIN.finditer(word) if _is_address(word, match.start(), match.end(), match[1])]
+    words, link, domain = _patterns()
+    for word in words.findall(text):
+        starts = [match.start() for match in (link.search(word),) if match is not None]
+        starts += [match.start() for match in domain.finditer(word) if _is_address(word, match.start(), match.end(), match[1])]
         if starts:
             yield word[min(starts) :].rstrip(_AROUND)
 

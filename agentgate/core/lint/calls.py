@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
-from msgspec.structs import replace
 from rpds import HashTrieSet
 
 from agentgate.core.conditions import World
@@ -38,7 +37,7 @@ class Calls:
         self.policy = policy
         self.tools = tools
         self.compiled: CompiledPolicy = compile(policy)
-        self._by_rules_alone = compile(replace(policy, limits=()))
+        self._by_rules_alone = self.compiled.without_limits()
         by_id = {rule.rule.id: rule for rule in self.compiled.rules}
         self.rules: tuple[CompiledRule, ...] = tuple(by_id[rule.id] for rule in policy.rules)
         """In the order of the file."""
@@ -54,6 +53,8 @@ class Calls:
         self._globbed = list(globbed.values())
         self._globs = PatternSet([glob_pattern(glob) for glob in globbed], "full")
         self._about: dict[str, tuple[CompiledRule, ...]] = {}
+        self._found: dict[tuple[int, str, str | None, int], list[dict[str, Json]]] = {}
+        """Rank of a rule, tool, role and how many → arguments with which it matches."""
         self.world = world or World(resolve=lambda path: path)
 
     def about(self, tool: str) -> tuple[CompiledRule, ...]:
@@ -126,7 +127,11 @@ class Calls:
 
     def matching(self, rule: CompiledRule, tool: str, role: str | None, most: int = 8) -> list[dict[str, Json]]:
         """Arguments with which the rule matches a call of the tool, and which the tool takes."""
-        return list(islice(self._matching(rule, tool, role), most))
+        key = (rule.rank, tool, role, most)
+        found = self._found.get(key)
+        if found is None:  # each audit asks again, and each rule about the same tool about the others
+            found = self._found[key] = list(islice(self._matching(rule, tool, role), most))
+        return found
 
     def _matching(self, rule: CompiledRule, tool: str, role: str | None) -> Iterator[dict[str, Json]]:
         state = self.state(role, self.history(rule))

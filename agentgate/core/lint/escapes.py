@@ -30,10 +30,10 @@ class Pattern(Struct, frozen=True):
     text: str
 
     @property
-    def samples(self) -> list[Sample]:
+    def samples(self) -> tuple[Sample, ...]:
         """Texts that it matches."""
         if self.operator == "glob":
-            return [tuple(Piece(char, char) for char in self.text.replace("*", "x"))]
+            return (tuple(Piece(char, char) for char in self.text.replace("*", "x")),)
         return matching(self.text, whole=self.operator == "matches")
 
     @property

@@ -48,11 +48,12 @@ def text_of(sample: Sample) -> str:
     return "".join(piece.text for piece in sample)
 
 
-def matching(pattern: str, *, whole: bool) -> list[Sample]:
+@lru_cache(maxsize=4096)
+def matching(pattern: str, *, whole: bool) -> tuple[Sample, ...]:
     """The samples that the pattern does match, as a whole or somewhere."""
     compiled = compile_pattern(pattern)
     match = compiled.fullmatch if whole else compiled.search
-    return [sample for sample in samples(pattern) if match(text_of(sample)) is not None]
+    return tuple(sample for sample in samples(pattern) if match(text_of(sample)) is not None)
 
 
 @lru_cache(maxsize=1024)
