@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from agentgate import __version__
 
@@ -31,3 +33,17 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "?"
+
+
+def most_memory() -> float:
+    """The most MB that this process, or one that it has waited for, took so far."""
+    import resource
+
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    try:  # where the system says it, for `getrusage` counts what stood here before this program was started, too
+        status = Path("/proc/self/status").read_text()
+        own = next(int(line.split()[1]) / 1e3 for line in status.splitlines() if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        pass
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit)

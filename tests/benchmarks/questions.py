@@ -23,6 +23,7 @@ from agentgate.files.transcript_reader import find_transcripts, read_sources
 from agentgate.replay import Replay, Tally
 from tests.benchmarks.engines import PEERS, ROOT
 from tests.benchmarks.environments import Missing, environments, plain_environment, requirements
+from tests.benchmarks.machine import most_memory
 from tests.benchmarks.replay import made_up
 from tests.benchmarks.report import Options, Report, Table
 
@@ -119,11 +120,8 @@ def _tally(file: Path) -> Tally:
 
 def read_only(file: str) -> None:
     """Replays a file, and prints the most memory that took, in MB."""
-    import resource
-
     _tally(Path(file))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    sys.stdout.write(f"{most / (1e6 if sys.platform == 'darwin' else 1e3)}\n")
+    sys.stdout.write(f"{most_memory()}\n")
 
 
 def _memory(folder: Path, sizes: int) -> list[tuple[float, float]]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 import resource
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+import msgspec
+from msgspec import Struct
 
 from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Policy, Rule
@@ -24,9 +27,14 @@ from agentgate.divided import Task, add, judge_divided
 from agentgate.files.transcript import Damage
 from agentgate.files.transcript_reader import find_transcripts, read_sources
 from agentgate.replay import Replay, Tally
+from tests.benchmarks.engines import ROOT
+from tests.benchmarks.environments import plain_environment
+from tests.benchmarks.machine import most_memory
+from tests.benchmarks.report import Aim, Cell, Options, Report, Table
 
 RULES = 1_000
 MEGABYTES = 100
+LARGE = 1_000
 PLAIN_LINES = 300
 """Of the corpus, for the script: all of it would take minutes."""
 CORPORA = Path(__file__).parents[3] / "shared" / "corpora"
@@ -135,30 +143,79 @@ def measure(work: Callable[[Path], int], path: Path) -> tuple[int, float, float]
     return calls, _spent() - cpu, time.perf_counter() - began
 
 
-def main() -> None:
-    """Prints calls and megabytes a second, and the ratios. The environment's `MEGABYTES` says how much to read."""
-    console = Console(width=160)
-    megabytes = float(os.environ.get("MEGABYTES", MEGABYTES))
+WORKS: dict[str, Callable[[Path], int]] = {"one": judge, "two": judge_by_two, "plain": judge_plainly}
+
+
+class Measured(Struct):
+    """What one process of its own came to, with those that it started."""
+
+    calls: int
+    cpu: float
+    wall: float
+    memory: float
+    """The most that one of them took, in MB."""
+
+
+def tell(work: str, path: str) -> None:
+    """Prints what one of the works comes to. For a process of its own, whose memory is looked at."""
+    calls, cpu, wall = measure(WORKS[work], Path(path))
+    sys.stdout.write(msgspec.json.encode(Measured(calls, cpu, wall, most_memory())).decode())
+
+
+def _measured(work: str, path: Path) -> Measured:
+    script = f"from tests.benchmarks.replay import tell; tell({work!r}, {str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=plain_environment(ROOT))
+    return msgspec.json.decode(done.stdout, type=Measured)
+
+
+def run(options: Options) -> Report:
+    """One process, two of them, arguments that never come twice, and the script. The best of some rounds, as others use the machine too."""
+    megabytes = float(os.environ.get("MEGABYTES", MEGABYTES if options.quick else LARGE))
+    rounds = 2 if options.quick else 3
     with tempfile.TemporaryDirectory() as folder:
-        console.print(f"replay, {RULES:,} rules, {megabytes:,.0f} MB")
         usual, fresh = Path(folder, "corpus.jsonl"), Path(folder, "fresh", "corpus.jsonl")
         fresh.parent.mkdir()
         corpus(usual, megabytes)
-        corpus(fresh, megabytes, repeated=False)
-        speeds = {}
-        works = (
-            ("one process", judge, usual),
-            ("one process, arguments that never come twice", judge, fresh),
-            ("two processes", judge_by_two, usual),
-        )
-        for name, work, path in works:
-            size = path.stat().st_size / 1e6
-            calls, cpu, wall = measure(work, path)
-            speeds[name] = calls / cpu
-            of_cpu = f"{calls / cpu:,.0f} calls and {size / cpu:,.0f} MB a CPU second"
-            console.print(f"  {name}: {of_cpu}, {calls / wall:,.0f} and {size / wall:,.0f} a second")
-        calls, cpu, _ = measure(judge_plainly, usual)
-        console.print(f"  json + fnmatch: {calls / cpu:,.0f} calls a CPU second")
-        console.print(f"  agentgate / json + fnmatch, one process: {speeds['one process'] / (calls / cpu):.1f} ×")
-        most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        console.print(f"  most memory of a process: {most / (1024 if sys.platform == 'linux' else 1024 * 1024):,.0f} MB")
+        corpus(fresh, min(megabytes, MEGABYTES), repeated=False)
+        plan = {
+            "one process": ("one", usual),
+            "two processes": ("two", usual),
+            "one process, arguments that never come twice": ("one", fresh),
+            "json + fnmatch": ("plain", usual),
+        }
+        found: dict[str, list[Measured]] = {name: [] for name in plan}
+        for _ in range(rounds):
+            for name, (work, path) in plan.items():
+                found[name].append(_measured(work, path))
+        sizes = {name: path.stat().st_size / 1e6 for name, (_, path) in plan.items()}
+    rows: list[tuple[Cell, ...]] = []
+    for name, all_of in found.items():
+        cpu, wall = (min(getattr(one, kind) for one in all_of) for kind in ("cpu", "wall"))
+        calls, size = all_of[0].calls, None if name == "json + fnmatch" else sizes[name]
+        of_size = (None, None) if size is None else (size / cpu, size / wall)
+        rows.append((name, calls / cpu, of_size[0], calls / wall, of_size[1], max(one.memory for one in all_of)))
+    one, two, _, plain = rows
+    return Report(
+        "replay",
+        "python -m tests.benchmarks replay",
+        f"{__doc__}\n\n{megabytes:,.0f} MB, {RULES:,} rules.",
+        [
+            Table(
+                "calls judged again",
+                ("", "calls a CPU second", "MB a CPU second", "calls a second", "MB a second", "most memory of a process, MB"),
+                rows,
+            )
+        ],
+        _aims(one, two, plain),
+    )
+
+
+def _aims(one: tuple[Any, ...], two: tuple[Any, ...], plain: tuple[Any, ...]) -> tuple[Aim, ...]:
+    return (
+        Aim("one process", one[1], least=150_000, unit="decisions a CPU second"),
+        Aim("one process", one[2], least=300, unit="MB a CPU second"),
+        Aim("two processes against one, by the clock", two[3] / one[3], least=1.9),
+        Aim("two processes against one, by processor time (2 × where dividing costs nothing)", 2 * two[1] / one[1], least=1.9),
+        Aim("agentgate, one process, against json + fnmatch", one[1] / plain[1], least=50),
+        Aim("the most memory of a process", max(one[5], two[5]), most=200, unit="MB"),
+    )
