@@ -195,7 +195,7 @@ def _started(event: RunStarted) -> State:
         max_steps=event.max_steps,
         workdir=event.workdir,
         imported=event.imported,
-        prompt=tuple(user_texts(event.messages)),
+        prompt=tuple(user_texts(event.messages)) if event.messages else (),
         started=event.at,
         now=event.at,
     )
@@ -364,8 +364,8 @@ def names_offered(tool_choice: Json) -> frozenset[str] | None:
     Raises:
         ValueError: what should be names is something else.
     """
-    if tool_choice == "none":
-        return frozenset()
+    if type(tool_choice) is str:
+        return frozenset() if tool_choice == "none" else None
     if isinstance(tool_choice, Mapping):
         if "allowed_tools" in tool_choice:
             return name_set(tool_choice["allowed_tools"])

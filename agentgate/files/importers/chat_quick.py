@@ -129,12 +129,13 @@ class QuickLines:
             if raw is UNSET:
                 continue
             text = bytes(raw)
-            if text not in self._plain:
-                value = strict(text)
-                if type(value) is dict:
-                    attacked = attacked or (meta and value.get("attack_succeeded") is True)
-                elif len(text) <= _SHORT and len(self._plain) < _MOST_PLAIN:
-                    self._plain.add(text)
+            if len(text) <= _SHORT and text in self._plain:
+                continue
+            value = strict(text)
+            if type(value) is dict:
+                attacked = attacked or (meta and value.get("attack_succeeded") is True)
+            elif len(text) <= _SHORT and len(self._plain) < _MOST_PLAIN:
+                self._plain.add(text)
         return attacked
 
     def _offered(self, raw: Raw | UnsetType) -> tuple[dict[str, Json], ...] | None:

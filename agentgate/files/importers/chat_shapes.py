@@ -69,7 +69,7 @@ _first_byte = BytesOf("B").unpack_from
 _decode_text: Any = msgspec.json.Decoder(str).decode
 _decode_text_or_null: Any = msgspec.json.Decoder(str | None).decode
 _decode_any = msgspec.json.Decoder().decode
-_encode_any = msgspec.json.Encoder().encode
+_encode_any_into = msgspec.json.Encoder().encode_into
 
 
 def read_texts(messages: list[EscapedMessage], *, contents: bool) -> list[Message]:
@@ -106,7 +106,9 @@ def strict(text: bytes) -> Json:
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
         try:
             value = _decode_any(text)
-            if _encode_any(value) == text:
+            written = bytearray()
+            _encode_any_into(value, written)
+            if written == text:
                 return value
         except (msgspec.DecodeError, UnicodeError):
             pass
