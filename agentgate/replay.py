@@ -5,81 +5,21 @@ State grows from what the transcript says was answered and returned; only the ju
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from agentgate.core.events import EPOCH, CallDecided, Code, Decision, Effect, Json, RunStarted, ToolCall
+from agentgate.core.events import EPOCH, CallDecided, Code, Decision, RunStarted
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Remembered
-from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Unanswered, Wanted
+from agentgate.files.transcript import Item, Proposed, Transcript, Unanswered, Wanted
 from agentgate.session import CompiledPolicy, Session, prepare
-from agentgate.spread import Calls
-
-
-class Verdict(Struct, frozen=True):
-    """An earlier decision, as far as it matters for comparing."""
-
-    effect: Effect
-    rule: str | None
-    code: str
-
-    def as_object(self) -> dict[str, Json]:
-        """As it stands in JSON."""
-        return {"effect": self.effect, "rule": self.rule}
-
-
-class Judged(Struct, frozen=True):
-    """One recorded call and what is decided about it now."""
-
-    transcript: str
-    """The id of its transcript."""
-    index: int
-    """Which call of the transcript, from 0."""
-    call_id: Json
-    tool: Json
-    arguments: Json
-    effect: Effect
-    code: str
-    rule: str | None
-    reason: str
-    recorded: Verdict | None
-    """What the transcript says was decided; None where nobody decided anything."""
-    against: Verdict | None
-    """What the other policy decides, where there is one."""
-    flipped: bool
-    """Whether the effect is another than before: than the other policy's, where there is one, else than the recorded one."""
-    after_flip: bool
-    """Whether an earlier call of this transcript flipped: from there on a real run might have gone another way."""
-    redacted: bool = False
-    """Whether its arguments are not the original ones, but what the record has left of them."""
-    run: str = ""
-    """Its transcript as `explain` takes it: FILE, or FILE:LINE."""
-
-    @property
-    def before(self) -> Verdict | None:
-        """What it is compared with; None where nothing was judged: what the kill switch stopped, no policy decided."""
-        return self.against or judgement(self.recorded)
-
-    def as_object(self) -> dict[str, Json]:
-        """The row of `--format jsonl`; it has `against` only where there is another policy."""
-        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "run"}
-        if not self.redacted:
-            del row["redacted"]
-        row["recorded"] = self.recorded and self.recorded.as_object()
-        if self.against is None:
-            del row["against"]
-        else:
-            row["against"] = self.against.as_object()
-        return row
-
-    def as_line(self) -> str:
-        """The same as a line of JSON."""
-        return json.dumps(self.as_object()) + "\n"
+from agentgate.tally import Group as Group  # whoever replays names them
+from agentgate.tally import Judged as Judged
+from agentgate.tally import Tally as Tally
+from agentgate.tally import Verdict as Verdict
+from agentgate.tally import judgement as judgement
 
 
 class Replay:
@@ -133,8 +73,9 @@ class Replay:
     def count(self, transcript: Transcript, tally: Tally) -> None:
         """Counts the calls of a transcript, without making rows of those that did not flip."""
         tally.transcripts += 1
-        if self._by_runs is not None and transcript.calls is not None and self.against is None:
-            tally.decided_all(self._by_runs.decide_run(self._begun(transcript), transcript.calls))
+        calls = self._calls_alone(transcript)
+        if calls is not None:
+            self._count_alone(transcript, calls, tally)
             return
         flipped = False
         for item, decision, other in self._decided(transcript):
@@ -154,8 +95,11 @@ class Replay:
 
     def _decided(self, transcript: Transcript) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
         """Every call with what is decided about it, and what the other policy decides."""
-        if transcript.calls is not None and self._by_runs is not None and (self.against is None or self._by_runs_against is not None):
-            yield from self._decided_by_runs(self._by_runs, transcript, transcript.calls)
+        calls = self._calls_alone(transcript)
+        if calls is not None:
+            decisions, others = self._of_alone(transcript, calls)
+            compared: Sequence[Decision | None] = [None] * len(calls) if others is None else others
+            yield from zip(calls, decisions, compared, strict=True)
             return
         session = self._session(self.policy, remembered=self._remembered)
         other = None if self.against is None else self._session(self.against, remembered=self._remembered_against)
@@ -178,15 +122,31 @@ class Replay:
             if other is not None:
                 other.record(item)
 
-    def _decided_by_runs(
-        self, session: Session, transcript: Transcript, calls: list[ToolCall]
-    ) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
-        begun = self._begun(transcript)
-        decisions = session.decide_run(begun, calls)
-        others = [None] * len(calls) if self._by_runs_against is None else self._by_runs_against.decide_run(begun, calls)
-        for item, decision, other in zip(transcript.items[1:], decisions, others, strict=True):
-            assert isinstance(item, Proposed)
-            yield item, decision, other
+    def _calls_alone(self, transcript: Transcript) -> Sequence[Proposed] | None:
+        """The calls of a transcript, where nothing else in it makes a difference to any of the policies."""
+        if self._by_runs is None or (self.against is not None and self._by_runs_against is None):
+            return None
+        return transcript.calls_alone()
+
+    def _of_alone(self, transcript: Transcript, proposed: Sequence[Proposed]) -> tuple[list[Decision], list[Decision] | None]:
+        """What is decided about such calls, and what the other policy decides."""
+        assert self._by_runs is not None
+        begun, calls = self._begun(transcript), [item.call for item in proposed]
+        against = self._by_runs_against
+        return self._by_runs.decide_run(begun, calls), None if against is None else against.decide_run(begun, calls)
+
+    def _count_alone(self, transcript: Transcript, proposed: Sequence[Proposed], tally: Tally) -> None:
+        decisions, others = self._of_alone(transcript, proposed)
+        tally.decided_all(decisions)
+        if others is None:
+            return
+        tally.compared_all(others, decisions)
+        flipped = False
+        for item, decision, other in zip(proposed, decisions, others, strict=True):
+            if other.effect is not decision.effect:
+                tally.flip(_judged(transcript, item, decision, other, flipped))
+                tally.flipped_runs += not flipped
+                flipped = True
 
     def _begun(self, transcript: Transcript) -> RunStarted:
         """How the transcript begins, in the role in which it is judged."""
@@ -249,148 +209,3 @@ def _withheld(item: Proposed) -> bool:
 
 def _step(item: Proposed) -> int:
     return -1 if item.recorded is None else item.recorded.step
-
-
-def judgement(recorded: Verdict | None) -> Verdict | None:
-    """A recorded decision, where a policy made it."""
-    return None if recorded is None or recorded.code == Code.KILLED else recorded
-
-
-class Group(Struct):
-    """Calls that flipped in the same way."""
-
-    before: Verdict
-    example: Judged
-    """The first of them."""
-    alike: Calls
-    """What they have in common."""
-    runs: int = 0
-    last_run: int = 0
-
-    @property
-    def calls(self) -> int:
-        """How many there are."""
-        return self.alike.count
-
-    def add(self, run: int, call: Judged) -> None:
-        """Takes one more call, in the so-manieth run."""
-        self.alike.add(call.arguments)
-        if run != self.last_run:
-            self.runs += 1
-            self.last_run = run
-
-
-_MOST_GROUPS = 1_000
-"""More than these are told apart by their effects alone: a model can make up any number of tools."""
-
-
-_MOST_UNCOUNTED = 8_192
-
-
-class Tally:
-    """What a replay comes to. Grows with the rules and the ways to flip, not with the calls."""
-
-    def __init__(self) -> None:
-        self.transcripts = 0
-        self.calls = 0
-        self._effects: Counter[str] = Counter()
-        self._rules: Counter[str] = Counter()
-        self._uncounted: list[Decision] = []
-        """Of `decided_all`: the same decision is often met again, so that many are counted at once."""
-        self.matrix: Counter[tuple[Effect, Effect]] = Counter()
-        """Effect before, effect now → calls."""
-        self.flips = 0
-        self.redacted = 0
-        """Calls that could only be judged by redacted arguments."""
-        self.flipped_runs = 0
-        self.groups: dict[tuple[str | None, ...], Group] = {}
-        self.damaged: list[Damage] = []
-
-    def run(self, judged: Iterable[Judged]) -> Iterator[Judged]:
-        """Counts the calls of one transcript while they pass through."""
-        self.transcripts += 1
-        flips = self.flips
-        for call in judged:
-            self._count(call)
-            yield call
-        self.flipped_runs += self.flips > flips
-
-    def _count(self, call: Judged) -> None:
-        self.decided(call.effect, call.rule or call.code)
-        self.redacted += call.redacted
-        before = call.before
-        if before is not None:
-            self.compared(before.effect, call.effect)
-            if call.flipped:
-                self.flip(call)
-
-    def decided(self, effect: Effect, by: str) -> None:
-        """One more call was decided, by this rule, or for this code."""
-        self.calls += 1
-        self._effects[effect.value] += 1
-        self._rules[by] += 1
-
-    def decided_all(self, decisions: list[Decision]) -> None:
-        """The same for more than one."""
-        self.calls += len(decisions)
-        self._uncounted.extend(decisions)
-        if len(self._uncounted) > _MOST_UNCOUNTED:
-            self._count_all()
-
-    def _count_all(self) -> None:
-        counted = Counter(map(id, self._uncounted))
-        for decision in {id(decision): decision for decision in self._uncounted}.values():
-            calls = counted[id(decision)]
-            self._effects[decision.effect.value] += calls
-            self._rules[decision.rule or decision.code] += calls
-        self._uncounted.clear()
-
-    @property
-    def rules(self) -> Counter[str]:
-        """Rule or limit, or the decision's code where none decided → calls decided by it."""
-        self._count_all()
-        return self._rules
-
-    def compared(self, before: Effect, now: Effect) -> None:
-        """One more call was compared with what was decided before."""
-        self.matrix[before, now] += 1
-
-    def flip(self, call: Judged) -> None:
-        """One more call flipped."""
-        before = call.before
-        assert before is not None
-        self.flips += 1
-        key: tuple[str | None, ...] = (str(call.tool), before.effect, before.rule, before.code, call.effect, call.rule, call.code)
-        if key not in self.groups and len(self.groups) >= _MOST_GROUPS:
-            key = (before.effect, call.effect)
-        group = self.groups.get(key)
-        if group is None:
-            group = self.groups[key] = Group(before, call, Calls())
-        group.add(self.transcripts, call)
-
-    def count_effects(self, effects: Mapping[str, int]) -> None:
-        """Adds effects that were counted elsewhere."""
-        self._effects.update(effects)
-
-    @property
-    def effects(self) -> Counter[Effect]:
-        """Effect → calls."""
-        self._count_all()
-        return Counter({Effect(effect): count for effect, count in self._effects.items()})
-
-    def flipped_to(self, effect: Effect) -> int:
-        """Calls whose effect is this one now, and was another before."""
-        return sum(count for (before, now), count in self.matrix.items() if now is effect and before is not effect)
-
-    def result(self, seconds: float) -> dict[str, Json]:
-        """The whole replay as one object, for `--format json`."""
-        return {
-            "transcripts": self.transcripts,
-            "calls": self.calls,
-            "effects": {effect.value: self.effects[effect] for effect in Effect},
-            "rules": dict(sorted(self.rules.items())),
-            "flips": self.flips,
-            **({"redacted": self.redacted} if self.redacted else {}),
-            "seconds": round(seconds, 6),
-            "damaged": [{"file": damage.file, "line": damage.line, "why": damage.why} for damage in self.damaged],
-        }

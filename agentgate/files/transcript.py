@@ -5,6 +5,7 @@ Writing is `transcript_writer`, the hash chain `transcript_chain`, reading `tran
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -68,8 +69,8 @@ class Transcript(Struct, frozen=True):
     """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
     meta: Json = None
     """What the line of others says about the run beside its messages, as it stands."""
-    calls: list[ToolCall] | None = None
-    """The calls among its items, where after the first there is nothing else, and nothing is known about them."""
+    abridged: bool = False
+    """Whether after the first item only calls were read, of which nothing else is known, because nobody wanted more."""
     imported: bool = False
     """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False
@@ -85,6 +86,24 @@ class Transcript(Struct, frozen=True):
         first = self.items[0]
         assert isinstance(first, RunStarted)
         return first
+
+    def calls_alone(self) -> Sequence[Proposed] | None:
+        """Its calls, where for a judgement that asks for no history nothing else in it makes a difference; None where something may."""
+        if self.abridged:
+            return self.items[1:]  # type: ignore[return-value]
+        if not self.imported:
+            return None
+        calls: list[Proposed] = []
+        for item in self.items[1:]:
+            if type(item) is Proposed and item.recorded is None:
+                calls.append(item)
+            elif not isinstance(item, ToolReturned | Unanswered) and not (isinstance(item, ModelReplied) and _only_said(item)):
+                return None
+        return calls
+
+
+def _only_said(reply: ModelReplied) -> bool:
+    return reply.unusable is None and reply.finish_reason is None and reply.offered is None
 
 
 class Wanted(Struct, frozen=True):

@@ -6,10 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from agentgate.core.events import Effect, ModelReplied, Offer, RunStarted, ToolCall, ToolReturned
 from agentgate.core.policy import Limit, Policy
-from agentgate.files.transcript import Damage
-from agentgate.replay import Replay
+from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Unanswered
+from agentgate.replay import Replay, Tally
 from tests.core.building import limit, policy, rule, tool
 
 from .writing import ENDED, answered, assistant, call, chat, decided, judge, native, read, replied, result, returned, rows, started
@@ -297,3 +299,36 @@ def test_usage_that_nobody_reported_is_not_zero() -> None:
     assert rows(judge(Replay(policy(rule("allow", "read"), Limit("tokens", 100, id="limits.tokens"))), data)) == [
         "block read limits.tokens was block"
     ]
+
+
+ANSWER: dict[str, Any] = {"role": "assistant", "content": None}
+SAID = RunStarted(run_id="r", imported=True)
+
+
+@pytest.mark.parametrize(
+    ("between", "alone"),
+    [
+        (ModelReplied(step=1, message=ANSWER), True),
+        (ToolReturned(call_id="c0", executed=True, ok=True, content="x"), True),
+        (Unanswered(({"role": "user", "content": "x"},)), True),
+        (ModelReplied(step=1, message=ANSWER, finish_reason="length"), False),
+        (ModelReplied(step=1, message=ANSWER, unusable="cut off"), False),
+        (ModelReplied(step=1, message=ANSWER, offered=Offer((), "none")), False),
+        (RunStarted(run_id="again", role="viewer"), False),
+    ],
+    ids=["an answer", "a result", "words", "cut off", "unusable", "another offer", "another beginning"],
+)
+def test_what_stands_between_calls_counts(between: Item, alone: bool) -> None:
+    """Calls of others are judged at once only where nothing between them can matter; either way the count is that of the rows."""
+    call = Proposed(ToolCall("c1", "read", "{}"), 0)
+    run = Transcript("r", (SAID, between, call), "some.jsonl", imported=True)
+    assert (run.calls_alone() == [call]) is alone
+    assert replace(run, imported=False).calls_alone() is None
+    for against in (None, policy(rule("ask", "read"))):
+        replay = Replay(policy(rule("allow", "read")), against)
+        counted, rows = Tally(), Tally()
+        replay.count(run, counted)
+        list(rows.run(replay.judge(run)))
+        assert counted.result(0) == rows.result(0)
+        assert counted.matrix == rows.matrix
+        assert counted.effects[Effect.BLOCK] == (not alone and not isinstance(between, RunStarted))

@@ -86,15 +86,16 @@ class QuickLines:
         except (UnicodeError, InvalidJson, InvalidTranscript):
             return None
         run_id = found.id or f"{self._file}:{number}"
-        calls = spoken = None
+        spoken: tuple[dict[str, Json], ...] = ()
         items: Iterable[Item]
         if self._history:
             spoken, items = _told(found.messages)
         else:
-            calls = _calls(found.messages)
-            items = map(Proposed, calls, count())
-        begun = RunStarted(run_id=run_id, messages=spoken or (), tools=functions, imported=True)
-        return Transcript(id=run_id, items=(begun, *items), file=self._file, line=number, attacked=attacked, calls=calls, imported=True)
+            items = map(Proposed, _calls(found.messages), count())
+        begun = RunStarted(run_id=run_id, messages=spoken, tools=functions, imported=True)
+        return Transcript(
+            id=run_id, items=(begun, *items), file=self._file, line=number, attacked=attacked, abridged=not self._history, imported=True
+        )
 
     def _otherwise(self, line: bytes) -> Any:
         """The line decoded, if it is written in another way than those before it."""
