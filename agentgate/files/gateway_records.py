@@ -116,14 +116,16 @@ class Ids:
 
     def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
         self._random = random
-        self._pool = b""
+        self._chance, self._place = "", 0
+        """Digits by chance, made for many ids at once, and how many of them are used."""
 
     def __call__(self, kind: str, at: datetime) -> str:
         """A new id of this kind, made at this time."""
-        if len(self._pool) < _RANDOM_BYTES:
-            self._pool = self._random(_RANDOM_BYTES * 256)
-        chance, self._pool = self._pool[:_RANDOM_BYTES], self._pool[_RANDOM_BYTES:]
-        return f"{kind}_{int(at.timestamp() * 1000):012x}{chance.hex()}"
+        begin = self._place
+        if begin >= len(self._chance):
+            self._chance, begin = self._random(_RANDOM_BYTES * 256).hex(), 0
+        self._place = end = begin + _RANDOM_BYTES * 2
+        return f"{kind}_{int(at.timestamp() * 1000):012x}{self._chance[begin:end]}"
 
 
 _RANDOM_BYTES = 8
