@@ -35,7 +35,7 @@ _WITHOUT_WAITING = 64
 class GroupStore:
     """See `Store`."""
 
-    def __init__(self, books: SqlBooks, *, threaded: bool) -> None:
+    def __init__(self, books: SqlBooks, *, threaded: bool, now: Callable[[], float] = monotonic) -> None:
         """Begins.
 
         Args:
@@ -43,9 +43,11 @@ class GroupStore:
             threaded: whether jobs run in a thread, because the database is far away. Else they run in the loop, all that have come in
                 together in one transaction, and only its end, which waits for the disk, is left to a thread where the disk is slow: a
                 thread that ran Python would take turns with the loop at every step, and both would be slower.
+            now: seconds that never go back.
         """
         self._books = books
         self._threaded = threaded
+        self._now = now
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentgate-store")
         self._waiting: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
@@ -110,9 +112,9 @@ class GroupStore:
             self._left -= 1
             await asyncio.get_running_loop().run_in_executor(self._thread, self._books.end)
             return
-        began = monotonic()
+        began = self._now()
         self._books.end()
-        self._slow = self._slow + 1 if monotonic() - began > _QUICK_SECONDS else 0
+        self._slow = self._slow + 1 if self._now() - began > _QUICK_SECONDS else 0
         if self._slow >= _SLOW_ONES:
             self._left = _WITHOUT_WAITING
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ from agentgate.core.policy import Policy
 from agentgate.errors import FileError
 from agentgate.files.transcript import Damage, Transcript
 from agentgate.files.transcript_reader import read_file
-from agentgate.gateway.store import SqliteStore
+from agentgate.gateway.sql_books import SqlBooks
+from agentgate.gateway.store import GroupStore, SqliteStore
 from agentgate.replay import Judged, Replay
 from tests.core.building import limit, policy, rule
 from tests.gateway.serving import Served
@@ -101,3 +104,56 @@ def test_a_store_is_its_owner_s_alone(tmp_path: Path) -> None:
     for path in (link, text, fifo, tmp_path):
         with pytest.raises(FileError):
             SqliteStore(path, steady_clock())
+
+
+class Disk(SqlBooks):
+    """Books whose writes take as long as is said, and which note in which thread they wait."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.now = 0.0
+        self.threads: list[int] = []
+
+    def begin(self, patience: float = 0.0) -> bool:
+        return True
+
+    def end(self) -> None:
+        self.now += self.seconds
+        self.threads.append(threading.get_ident())
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_slow_disk_is_left_to_a_thread() -> None:
+    """A quick one is waited for in the loop; after some slow writes the loop goes on meanwhile, and now and then looks again."""
+    disk, loop = Disk(), threading.get_ident()
+
+    async def write(times: int) -> list[bool]:
+        store = GroupStore(disk, threaded=False, now=lambda: disk.now)
+        disk.threads.clear()
+        for _ in range(times):
+            await store.commit(lambda books: None)
+        await store.close()
+        return [thread == loop for thread in disk.threads]
+
+    assert all(asyncio.run(write(10)))
+    disk.seconds = 0.01
+    waited = asyncio.run(write(100))
+    assert waited[:3] == [True] * 3
+    assert sum(waited) == 4
+
+
+def test_a_disk_that_was_slow_once_is_still_quick() -> None:
+    """One slow write among quick ones, for instance while others use the disk too, changes nothing."""
+    disk, loop = Disk(), threading.get_ident()
+
+    async def write() -> None:
+        store = GroupStore(disk, threaded=False, now=lambda: disk.now)
+        for number in range(20):
+            disk.seconds = 0.01 if number % 5 == 0 else 0.0
+            await store.commit(lambda books: None)
+        await store.close()
+
+    asyncio.run(write())
+    assert set(disk.threads) == {loop}
