@@ -139,7 +139,7 @@ class ChatAnswer:
             raise Broken("the answer has no choices")
         if present(self._body.get("output")):
             self._doubts.add("the answer has `choices` and `output`")
-        look_for_other_calls(self._body, self._doubts)
+        look_for_other_calls(self._body, self._doubts, known=("choices",))
         self._messages: list[dict[str, Json]] = []
         self._legacy = legacy
         self._calls: list[ToolCall] = []
@@ -174,7 +174,7 @@ class ChatAnswer:
             doubts.add("the answer has a `delta` although it is not streamed")
         if said.get("role") != "assistant":
             doubts.add(f"the answer's role is {quoted(said.get('role'))}, not `assistant`")
-        look_for_other_calls(choice, doubts)
+        look_for_other_calls(choice, doubts, known=("message",))
         look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
         for key in ("content", "refusal"):
             if not isinstance(said.get(key), str | None):

@@ -179,7 +179,7 @@ class ChatStream:
         choices = chunk.get("choices")
         if not isinstance(choices, list):
             raise Broken("a chunk of the stream has no list of choices")
-        look_for_other_calls(chunk, self._doubts)
+        look_for_other_calls(chunk, self._doubts, known=("choices",))
         for key in ("message", "output"):
             if present(chunk.get(key)):
                 self._doubts.add(f"a chunk of the stream has a whole `{key}`")
@@ -217,7 +217,7 @@ class ChatStream:
         if not isinstance(delta, dict | None):
             raise Broken("a `delta` of the stream is not an object")
         delta = delta or {}
-        look_for_other_calls(choice, doubts)
+        look_for_other_calls(choice, doubts, known=("delta",))
         look_for_other_calls(delta, doubts, known=_CALLS)
         if delta.get("role") not in (None, "", "assistant"):
             doubts.add(f"the answer's role is {quoted(delta['role'])}, not `assistant`")

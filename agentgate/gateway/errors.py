@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agentgate.core.events import Code, Effect, Json
+from agentgate.gateway.sse import write
 
 SERVER = "agentgate"
 """What the gateway calls itself, without telling what it is made of."""
@@ -28,7 +29,7 @@ class Failure(Struct, frozen=True):
     @property
     def event(self) -> bytes:
         """The same as the last event of a stream that has begun already."""
-        return b"data: " + self.body + b"\n\n"
+        return write(self.body)
 
 
 def failure(status: int, type: str, message: str, *, code: str | None = None, param: str | None = None) -> Failure:

@@ -13,7 +13,7 @@ from agentgate.files.importers import responses as importer
 from agentgate.files.transcript import InvalidTranscript
 from agentgate.gateway.calls import custom_arguments, custom_tool, text_or_none, usage_of
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
-from agentgate.gateway.responses_stream import ResponsesStream, look_at_plain_item
+from agentgate.gateway.responses_stream import ResponsesStream, look_at_plain_item, look_at_response
 from agentgate.gateway.shapes import Answer, Asked, Broken
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, present, quoted
 
@@ -170,6 +170,7 @@ class _Final:
         self._doubts = doubts or Doubts()
         if present(body.get("choices")):
             self._doubts.add("the answer has `output` and `choices`")
+        look_at_response(body, self._doubts)
         self.calls: list[tuple[int, ToolCall, dict[str, Json]]] = []
         """Place in the output, the call as it is judged, and the item as it goes out."""
         self.body = {**body, "output": [self._item(place, item) for place, item in enumerate(output)]}
@@ -210,6 +211,8 @@ class _Final:
     def _call(self, place: int, kind: str, item: Mapping[str, Json]) -> dict[str, Json]:
         if item.get("status") not in (None, "completed"):
             self._doubts.add(f"a call of the answer is {quoted(item.get('status'))}, not `completed`")
+        if not isinstance(item.get("id"), str | None):
+            self._doubts.add("the id of an item is not text")
         caller = item.get("caller")
         if present(item.get("namespace")) or item.get("async") or (caller is not None and caller != {"type": "direct"}):
             self._doubts.add(f"a call of {quoted(item.get('name'))} is not a plain call of a function")

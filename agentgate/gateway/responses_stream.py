@@ -54,7 +54,12 @@ _PLAIN_PARTS = {"output_text": "text", "refusal": "refusal", "reasoning_text": "
 """Kinds of parts → the field with their text."""
 _NUMBERS = ("item_id", "output_index", "content_index", "summary_index", "annotation_index")
 _WORDS = ("delta", "text", "refusal")
-_KEYS = ("type", *_NUMBERS, *_WORDS, "part", "annotation", "logprobs", "obfuscation", "response", "item")
+_BESIDE = ("annotation", "logprobs")
+"""What else stands beside a text."""
+_REPEATED = ("tools", "tool_choice", "parallel_tool_calls", "max_tool_calls", "metadata", "instructions", "prompt")
+"""What a response repeats of its request."""
+_OF_TEXT = (*_NUMBERS, *_WORDS, "part", *_BESIDE, "obfuscation")
+_OF_ITEM = ("output_index", "item")
 """What of an event goes out before the end. Whatever else it holds, nobody needs to read."""
 
 
@@ -140,7 +145,7 @@ class ResponsesStream:
                 out += [self._write(event) for event in _written(held, calls.pop(held))]
         for place, item in calls.items():
             out += [self._write(event) for event in _written(place, item)]
-        out.append(self._write({**self._last, "response": self._final.body}))
+        out.append(self._write({"type": self._last["type"], "response": self._final.body}))
         return b"".join(out) + (write(DONE) if self._done else b"")
 
     def untouched(self) -> bytes:
@@ -160,7 +165,7 @@ class ResponsesStream:
         kind = said["type"]
         says = self._look(kind, said)
         if kind not in _LAST:
-            said = {key: said[key] for key in _KEYS if key in said}
+            said = {key: said[key] for key in ("type", *_keys(kind)) if key in said}
         if self._doubts.first is not None or self._last is not None:
             self._raw.append(event)
             return b""
@@ -184,7 +189,8 @@ class ResponsesStream:
         elif kind in _ITEMS:
             self._look_at_item(said)
         elif kind in _OF_CALLS:
-            if said.get("output_index") not in self._streamed:
+            place = said.get("output_index")
+            if type(place) is not int or place not in self._streamed:
                 self._doubts.add("a part of a call comes before the call")
         elif kind not in _QUIET:
             self._doubts.add(f"the stream has an event of the type {quoted(kind)}, which is not understood")
@@ -192,13 +198,18 @@ class ResponsesStream:
             begun = said.get("response")
             if not isinstance(begun, Mapping) or present(begun.get("output")) or present(begun.get("choices")):
                 self._doubts.add("the stream begins with an answer that is not empty")
+            else:
+                look_at_response(begun, self._doubts)
         return False
 
     def _look_at_text(self, said: Mapping[str, Json]) -> None:
         if not all(isinstance(said.get(key), str | None) for key in _WORDS):
             self._doubts.add("a text of the stream is not text")
-        if any(key in said for key in ("response", "item")):
+        if any(type(said.get(key)) in (dict, list) for key in (*_NUMBERS, "obfuscation")) or any(
+            key in said for key in ("response", "item")
+        ):
             self._doubts.add("a text of the stream has more than text")
+        look_for_other_calls({key: said[key] for key in _BESIDE if key in said}, self._doubts)
         part = said.get("part")
         if part is not None:
             look_at_parts([part], self._doubts)
@@ -224,6 +235,18 @@ class ResponsesStream:
         data = msgspec.json.encode({**said, "sequence_number": self._sequence})
         self._sequence += 1
         return write(data, said["type"].encode())
+
+
+def _keys(kind: str) -> tuple[str, ...]:
+    """What an event of this kind is made of."""
+    if kind in _TEXT:
+        return _OF_TEXT
+    return _OF_ITEM if kind in _ITEMS else ("response",)
+
+
+def look_at_response(body: Mapping[str, Json], doubts: Doubts) -> None:
+    """Whether a response holds anything beside its output that may be a call."""
+    look_for_other_calls(body, doubts, known=("output", *_REPEATED))
 
 
 def look_at_plain_item(item: Mapping[str, Json], doubts: Doubts) -> None:

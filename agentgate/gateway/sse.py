@@ -10,6 +10,10 @@ MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event, at most."""
 
 
+_OTHER_ENDS = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"), (b"\xc2\x85", b"\\u0085"))
+"""Characters that end a line for Python's `splitlines`, and what JSON has for them."""
+
+
 class Sse(NamedTuple):
     """One event; a comment has no data."""
 
@@ -89,7 +93,13 @@ class SseReader:
 
 
 def write(data: bytes, name: bytes = b"") -> bytes:
-    """An event as it goes out, with line feeds alone."""
+    """An event as it goes out, with line feeds alone.
+
+    Some clients take other characters for ends of lines, which JSON may hold as they are; behind one an event of its own could begin.
+    """
+    if b"\xe2\x80" in data or b"\xc2\x85" in data:
+        for character, escaped in _OTHER_ENDS:
+            data = data.replace(character, escaped)
     if b"\n" in data or b"\r" in data:
         data = b"\ndata: ".join(data.splitlines())
     return b"event: " + name + b"\ndata: " + data + b"\n\n" if name else b"data: " + data + b"\n\n"

@@ -24,6 +24,8 @@ _NO_CALLS = frozenset(
      "logprobs", "role", "content", "refusal", "annotations", "delta", "output", "status", "type", "text")
 )  # fmt: skip
 """What most fields are called: none of the words above is in these."""
+_NESTED = (dict, list)
+_COUNTS = (int, float, type(None))
 
 WRONG_SERVER = "is `base_url` the address of an OpenAI-compatible server? it usually ends in `/v1`"
 
@@ -47,7 +49,7 @@ def chat_reply(body: bytes) -> Reply:
     messages = [_chat_message(choice, doubts) for choice in choices]
     if present(answer.get("output")):
         doubts.add("the answer has `choices` and `output`")
-    look_for_other_calls(answer, doubts)
+    look_for_other_calls(answer, doubts, known=("choices",))
     message = messages[0]
     calls = [call for each in messages for call in each.get("tool_calls", ())]
     if calls:
@@ -133,7 +135,7 @@ def _chat_message(choice: Json, doubts: Doubts) -> dict[str, Json]:
         doubts.add(f"the answer's role is {quoted(said.get('role'))}, not `assistant`")
     if present(said.get("function_call")):
         doubts.add("the answer has a call in the old form `function_call`")
-    look_for_other_calls(choice, doubts)
+    look_for_other_calls(choice, doubts, known=("message",))
     look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
     message: dict[str, Json] = {"role": "assistant", "content": _text(said, "content", doubts)}
     refusal = _text(said, "refusal", doubts)
@@ -188,7 +190,35 @@ def _chat_call(proposed: Json, doubts: Doubts) -> dict[str, Json] | None:
 
 
 def look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tuple[str, ...] = ()) -> None:
-    """Whatever else is called a call, a function or a tool may be one."""
+    """Whatever else is called a call, a function or a tool may be one, also within a field that is not known.
+
+    Args:
+        place: a part of an answer.
+        doubts: takes what is found.
+        known: its fields that are taken apart elsewhere.
+    """
     for key, value in place.items():
-        if key not in _NO_CALLS and key not in known and present(value) and any(word in key.lower() for word in _CALL_WORDS):
+        plain = type(value) not in _NESTED
+        if key == "type" and plain and isinstance(value, str) and any(word in value.lower() for word in _CALL_WORDS):
+            doubts.add(f"the answer has a part of the type {quoted(value)}")
+        if (plain and key in _NO_CALLS) or key in known or not present(value):
+            continue
+        if key not in _NO_CALLS and any(word in key.lower() for word in _CALL_WORDS):
             doubts.add(f"the answer has a field that is not known, {quoted(key)}")
+        elif not plain:
+            _look_within(value, doubts)
+
+
+def _look_within(value: Json, doubts: Doubts) -> None:
+    """The same for what is not known in an answer, at any depth; how often tools were used, a usage may well tell."""
+    if isinstance(value, list):
+        for part in value:
+            _look_within(part, doubts)
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            if isinstance(part, _COUNTS) or (isinstance(part, Mapping) and all(isinstance(one, _COUNTS) for one in part.values())):
+                continue
+            named = part if key == "type" and isinstance(part, str) else key
+            if present(part) and any(word in named.lower() for word in _CALL_WORDS):
+                doubts.add(f"the answer has a field that is not known, {quoted(named)}")
+            _look_within(part, doubts)
