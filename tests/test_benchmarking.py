@@ -13,6 +13,7 @@ import pytest
 from tests.benchmarks.charts import svg
 from tests.benchmarks.engines import PEERS, ROOT
 from tests.benchmarks.environments import Environments, Missing, plain_environment, requirements
+from tests.benchmarks.recording import Taken, record
 from tests.benchmarks.report import Aim, Chart, Line, Report, Table, number
 from tests.benchmarks.work import work
 from tests.benchmarks.writing import as_markdown, as_text
@@ -85,9 +86,28 @@ def test_reports() -> None:
         ["note"],
         [lines, bars],
     )
-    text, page = as_text(report), as_markdown({"date": "today"}, [report], quick=True)
+    text, page = as_text(report), as_markdown([Taken(report, {"date": "today"}, 5.0, quick=True)])
     for part in ("agentgate", "1.50", "note", "met: a"):
         assert part in text
         assert part in page
     for chart in (lines, bars):
         assert ET.fromstring(svg(chart)).tag.endswith("svg")
+
+
+def test_what_was_recorded_stays_until_it_is_taken_anew(tmp_path: Path) -> None:
+    """One benchmark can be taken again without the others; the page has all of them in their order, each with its own date."""
+    files = {"results": tmp_path / "results.json", "page": tmp_path / "RESULTS.md", "charts": tmp_path / "charts"}
+    bars = Chart("b", "Bars", "", "ms", ["all"], [Line("agentgate", [1.0])])
+
+    def taken(name: str, date: str) -> dict[str, Taken]:
+        report = Report(name, "command", "", [Table("title", ("engine", "µs"), [("agentgate", 1.5), ("other", None)])], charts=[bars])
+        return {name: Taken(report, {"date": date}, 5.0)}
+
+    record(taken("second", "monday"), ("first", "second"), **files)
+    record(taken("first", "tuesday"), ("first", "second"), **files)
+    record(taken("second", "wednesday"), ("first", "second"), **files)
+    page = files["page"].read_text()
+    assert page.index("tuesday") < page.index("wednesday")
+    assert "monday" not in page
+    assert page.count("## first") == page.count("## second") == 1
+    assert (files["charts"] / "b.svg").exists()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from msgspec import json
 
 from tests.benchmarks.charts import svg
 from tests.benchmarks.machine import machine
+from tests.benchmarks.recording import Taken, record
 from tests.benchmarks.report import Options, Report, say
 from tests.benchmarks.writing import as_markdown, as_text
 
@@ -30,20 +32,26 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
     parser.add_argument("--charts", type=Path, metavar="FOLDER", help="write charts as SVG")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
+    parser.add_argument("--record", action="store_true", help="put tables and charts into RESULTS.md, in place of earlier ones")
     asked = parser.parse_args(argv)
     unknown = [name for name in asked.names if name not in BENCHMARKS]
     if unknown:
         parser.error(f"unknown benchmark `{unknown[0]}`: one of {', '.join(BENCHMARKS)}")
     options = Options(asked.peers, asked.cache, asked.quick)
-    about, reports = machine(), []
+    found: dict[str, Taken] = {}
     for name in asked.names or BENCHMARKS:
-        reports.append(_run(name, options))
-        sys.stdout.write(as_text(reports[-1]))
+        about, began = machine(), time.monotonic()
+        report = _run(name, options)
+        found[name] = Taken(report, about, time.monotonic() - began, options.quick)
+        say(f"{name}: {found[name].seconds:.0f} s")
+        sys.stdout.write(as_text(report))
         sys.stdout.flush()
         # After each, so that a run that is broken off leaves what it has found.
-        _write(asked.json, json.format(json.encode({"machine": about, "benchmarks": reports}), indent=1) + b"\n")
-        _write(asked.markdown, as_markdown(about, reports, quick=options.quick).encode())
-        for chart in reports[-1].charts if asked.charts is not None else ():
+        _write(asked.json, json.format(json.encode(found), indent=1) + b"\n")
+        _write(asked.markdown, as_markdown(list(found.values())).encode())
+        if asked.record:
+            record({name: found[name]}, BENCHMARKS)
+        for chart in report.charts if asked.charts is not None else ():
             asked.charts.mkdir(parents=True, exist_ok=True)
             (asked.charts / f"{chart.name}.svg").write_text(svg(chart))
     return 0

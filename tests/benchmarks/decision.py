@@ -3,7 +3,8 @@
 Every engine gets the tool's name and the raw JSON text of its arguments, and says whether the call passes. agentgate does more with it than
 its peers: strict parsing, the tool's JSON Schema, limits, a Decision with its reason, and the state's evolution. All engines have to agree
 about the same calls before anything is measured. They run in processes of their own, in turn, several rounds; times are processor time,
-and ratios are within a round.
+and ratios are within a round. Calls are eight of a kind that differ each time in one number, so that no arguments ever come twice; and the
+same eight again and again, which agents also do, and which agentgate remembers.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ ENGINES = {
     "pycasbin": "pycasbin",
     "regorus": "rego",
 }
-_PREPARING, _MEASURING = 150.0, 60.0
+_PREPARING, _MEASURING = 60.0, 60.0
 """Seconds that are waited for an engine to read its rules, and for a round."""
 
 ARGUMENTS = '{"action": "read", "customer_id": 101, "note": "a few words, as they occur in calls"}'
@@ -57,13 +58,15 @@ class Measured:
     def __init__(self) -> None:
         self.p50: list[float] = []
         self.p99: list[float] = []
+        self.again: list[float] = []
+        """The p50 where the same arguments come again and again."""
         self.seconds: float | None = None
         """How long it took to make the rules ready."""
 
 
 def run(options: Options) -> Report:
     """Measures every engine that can be had at every size."""
-    rounds, seconds = (2, 0.1) if options.quick else (7, 0.5)
+    rounds, seconds = (2, 0.1) if options.quick else (5, 0.3)
     notes: dict[str, None] = {}
     found: dict[int, dict[str, Measured]] = {}
     with environments(options) as peers:
@@ -81,11 +84,20 @@ def run(options: Options) -> Report:
         "python -m tests.benchmarks decision",
         str(__doc__),
         [
-            Table("one decision, p50 in µs of processor time", columns, [(name, *p50[name]) for name in names]),
             Table(
-                "one decision, p99 in µs of processor time",
+                "one decision, arguments that never come twice, p50 in µs of processor time",
+                columns,
+                [(name, *p50[name]) for name in names],
+            ),
+            Table(
+                "the same, p99 in µs of processor time",
                 columns,
                 [(name, *(_median(found[size][name].p99) for size in SIZES)) for name in names],
+            ),
+            Table(
+                "the same arguments again and again, p50 in µs of processor time",
+                columns,
+                [(name, *(_median(found[size][name].again) for size in SIZES)) for name in names],
             ),
             Table("times agentgate's p50, median of the rounds", columns, [(name, *ratios[name]) for name in names]),
             Table(
@@ -95,7 +107,7 @@ def run(options: Options) -> Report:
             ),
             flat,
         ],
-        _aims(p50[OWN], ratios, late / early),
+        _aims(p50[OWN], [_median(found[size][OWN].again) for size in SIZES], ratios, late / early),
         list(notes),
         [
             Chart(
@@ -147,13 +159,15 @@ def _where(reason: Exception, size: int) -> str:
 
 def _round(name: str, engine: Engine, engines: dict[str, Engine], measured: Measured, seconds: float, notes: dict[str, None]) -> None:
     try:
-        answer = engine.ask({"seconds": seconds}, _MEASURING)
+        answer = engine.ask({"seconds": seconds, "fresh": True}, _MEASURING)
+        again = engine.ask({"seconds": seconds}, _MEASURING)
     except (TooSlow, Missing) as reason:
         notes[f"{name}: while it was measured: {reason}"] = None
         engines.pop(name).close()
         return
     measured.p50.append(answer["p50"])
     measured.p99.append(answer["p99"])
+    measured.again.append(again["p50"])
 
 
 def _median(values: list[float]) -> float | None:
@@ -166,16 +180,18 @@ def _ratio(peer: Measured, own: Measured) -> float | None:
 
 
 _WHY = (
-    "By the profile (cProfile, 1,000 rules) 57 % of it is the judgement, in which strict JSON and the schema are 13 % and finding rules "
-    "21 %; 30 % is the state's evolution; the rest is the event, the clock and the session."
+    "Written in one straight piece, without functions, the same steps still take 3.8 of 6.7 µs in a warm loop: finding patterns with RE2 "
+    "0.8, the state's evolution 1.2 (a copied struct, the id kept, the tool counted), strict JSON 0.5, the JSON Schema 0.35, the Decision "
+    "0.3; all of that runs in C. The rest are about twenty-five calls of Python functions."
 )
 
 
-def _aims(own: list[float | None], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
+def _aims(own: list[float | None], again: list[float | None], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
     at = dict(zip(SIZES, own, strict=True))
-    worst = max(value for value in own if value is not None)
+    worst, worst_again = (max(value for value in found if value is not None) for found in (own, again))
     aims = [
-        Aim("one decision, the slowest size", worst, most=5.0, unit="µs", missed=_WHY),
+        Aim("one decision, arguments that never come twice, the slowest size", worst, most=5.0, unit="µs", missed=_WHY),
+        Aim("one decision, arguments that come again, the slowest size", worst_again, most=5.0, unit="µs"),
         Aim("10,000 rules against 10", (at[10_000] or 0) / (at[10] or 1), most=2.0),
         Aim("call 10,000 of a run against call 10", flat, most=1.25),
     ]
@@ -200,7 +216,8 @@ def length(options: Options) -> tuple[float, float]:
 def proposing(size: int, calls_before: int = 0, calls: int = 5_000) -> Callable[[], object]:
     """A function that proposes one more allowed call in a session that has seen some."""
     session = Session(policy(size), tools=[TOOL])
-    ready = iter([ToolCall(f"call_{number}", "customer_db", ARGUMENTS) for number in range(calls_before + calls)])
+    numbers = range(1_000, 1_000 + calls_before + calls)
+    ready = iter([ToolCall(f"call_{number}", "customer_db", ARGUMENTS.replace("101", str(number))) for number in numbers])
     for _ in range(calls_before):
         session.propose(next(ready))
     return lambda: session.propose(next(ready))

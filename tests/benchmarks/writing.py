@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 from tests.benchmarks.report import Report, Table, number
 
 _INTRODUCTION = (
     "# Benchmarks",
     "",
-    "Written by `python -m tests.benchmarks --markdown tests/benchmarks/RESULTS.md --charts tests/benchmarks/charts`. Peers are",
-    "installed into throw-away environments, and do the same work in the same run. Absolute figures say more about the machine and",
-    "its load than about anybody's code: compare the ratios. A longer line about a missed aim says what the profile shows.",
-    "",
+    "Written by `python -m tests.benchmarks --record` (all of them) or `python -m tests.benchmarks NAME --record` (one anew). Other",
+    "programs are installed into throw-away environments (`--cache FOLDER` keeps them), and do the same work in the same run. Absolute",
+    "figures say more about the machine and its load than about anybody's code: compare the ratios. A longer line about a missed aim says",
+    "what the profile shows.",
 )
+
+
+class Circumstances(Protocol):
+    """A report with when, where and how it was taken."""
+
+    @property
+    def report(self) -> Report: ...
+    @property
+    def machine(self) -> Mapping[str, str]: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def quick(self) -> bool: ...
 
 
 def as_text(report: Report) -> str:
@@ -35,14 +49,41 @@ def _plain(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_markdown(about: Mapping[str, str], reports: Sequence[Report], *, quick: bool) -> str:
+def as_markdown(taken: Sequence[Circumstances]) -> str:
     """All reports as one page."""
-    lines = [*_INTRODUCTION, *(f"* {name}: {value}" for name, value in about.items())]
-    if quick:
-        lines.append("* **taken with `--quick`: few repetitions, rough figures**")
-    for report in reports:
-        lines += ["", *section(report)]
+    columns = ("benchmark", "taken", "load before", "took")
+    rows = [(_link(one.report.name), *_when(one.machine), _duration(one.seconds)) for one in taken]
+    lines = [*_INTRODUCTION, "", *_table(columns, rows)]
+    for about in dict.fromkeys(_about(one) for one in taken):
+        lines += ["", f"On {about}."]
+    for one in taken:
+        lines += ["", *section(one.report)]
+        if one.quick:
+            lines.append("* **taken with `--quick`: few repetitions, rough figures**")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _link(name: str) -> str:
+    return f"[{name}](#{name})"
+
+
+def _when(said: Mapping[str, str]) -> tuple[str, str]:
+    return said.get("date", "?"), said.get("load at the start", "?")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
+
+
+def _about(one: Circumstances) -> str:
+    said = one.machine
+    where = f"{said.get('system', '?')}, {said.get('processors', '?')} processors, Python {said.get('python', '?')}"
+    return f"{where}: agentgate {said.get('agentgate', '?')}, {said.get('libraries', '?')}"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    aligned = "|" + "---|" + "---:|" * (len(columns) - 1)
+    return ["| " + " | ".join(columns) + " |", aligned, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
 def section(report: Report) -> list[str]:
@@ -51,8 +92,5 @@ def section(report: Report) -> list[str]:
     for chart in report.charts:
         lines += [f"![{chart.title}](charts/{chart.name}.svg)", ""]
     for table in report.tables:
-        lines += [f"**{table.title}**", "", "| " + " | ".join(table.columns) + " |"]
-        lines.append("|" + "---|" + "---:|" * (len(table.columns) - 1))
-        lines += ["| " + " | ".join(map(number, row)) + " |" for row in table.rows]
-        lines.append("")
+        lines += [f"**{table.title}**", "", *_table(table.columns, [tuple(map(number, row)) for row in table.rows]), ""]
     return lines + [f"* {said}" for said in (*(aim.sentence for aim in report.aims), *report.notes)]

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import sys
 import time
-from collections.abc import Callable
-from itertools import cycle
+from collections.abc import Callable, Iterator
+from itertools import count, cycle
 from typing import Any
 
 Judge = Callable[[str, str], bool]
+_CUSTOMER = re.compile('"customer_id": [0-9]+')
 
 
 def serve(prepare: Callable[[dict[str, Any]], Judge]) -> None:
@@ -27,24 +29,32 @@ def serve(prepare: Callable[[dict[str, Any]], Judge]) -> None:
     loading = time.process_time() - began
     _answer(answers, {"seconds": loading, "decisions": [judge(call["tool"], call["arguments"]) for call in work["calls"]]})
     calls = [(call["tool"], call["arguments"]) for call in work["timed"]]
+    numbers = count(1_000_000)
     for line in sys.stdin:
-        _answer(answers, measured(judge, calls, json.loads(line)["seconds"]))
+        question = json.loads(line)
+        around = fresh(calls, numbers) if question.get("fresh") else cycle(calls)
+        _answer(answers, measured(judge, around, len(calls), question["seconds"]))
 
 
-def measured(judge: Judge, calls: list[tuple[str, str]], seconds: float) -> dict[str, Any]:
+def fresh(calls: list[tuple[str, str]], numbers: Iterator[int]) -> Iterator[tuple[str, str]]:
+    """The calls again and again, each time about another customer, so that no arguments ever come twice."""
+    for tool, arguments in cycle(calls):
+        yield tool, _CUSTOMER.sub(f'"customer_id": {next(numbers)}', arguments)
+
+
+def measured(judge: Judge, around: Iterator[tuple[str, str]], least: int, seconds: float) -> dict[str, Any]:
     """The median and the 99th percentile of one decision's processor time in µs, without what reading the clock takes.
 
-    Processor time, so that whoever judges slowly is not charged for being interrupted. Every call is judged once at least.
+    Processor time, so that whoever judges slowly is not charged for being interrupted. At least so many calls are judged.
     """
     gc.collect()
     gc.freeze()
     gc.disable()
     clock = time.process_time_ns
     taken = []
-    around = cycle(calls)
     own = sorted(-(clock() - clock()) for _ in range(2001))[1000]
     until = clock() + int(seconds * 1e9)
-    while len(taken) < len(calls) or clock() < until:
+    while len(taken) < least or clock() < until:
         tool, arguments = next(around)
         began = clock()
         judge(tool, arguments)
