@@ -175,7 +175,7 @@ class ChatAnswer:
         if said.get("role") != "assistant":
             doubts.add(f"the answer's role is {quoted(said.get('role'))}, not `assistant`")
         look_for_other_calls(choice, doubts, known=("message",))
-        look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
+        look_for_other_calls(said, doubts, known=("content", "tool_calls", "function_call"))
         for key in ("content", "refusal"):
             if not isinstance(said.get(key), str | None):
                 doubts.add(f"the answer's `{key}` is not text")

@@ -136,7 +136,7 @@ def _chat_message(choice: Json, doubts: Doubts) -> dict[str, Json]:
     if present(said.get("function_call")):
         doubts.add("the answer has a call in the old form `function_call`")
     look_for_other_calls(choice, doubts, known=("message",))
-    look_for_other_calls(said, doubts, known=("tool_calls", "function_call"))
+    look_for_other_calls(said, doubts, known=("content", "tool_calls", "function_call"))
     message: dict[str, Json] = {"role": "assistant", "content": _text(said, "content", doubts)}
     refusal = _text(said, "refusal", doubts)
     if refusal is not None:
