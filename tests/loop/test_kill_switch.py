@@ -275,3 +275,16 @@ def test_it_is_looked_at_before_every_request_decision_and_execution(tmp_path: P
     switch = Switch()
     played(tmp_path, switch)
     assert switch.looks >= 8
+
+
+@pytest.mark.parametrize("mode", ["enforce", "observe", "dry-run"])
+def test_what_was_stopped_when_it_was_decided_stays_stopped(tmp_path: Path, mode: str) -> None:
+    """Also where the switch is off again a moment later, and in the mode that executes what the policy refuses."""
+    stops = [Halt("wait", ends_run=False)]
+    play = Play(
+        {**STORY, "mode": mode, "model": [["read", "read"], "done"]}, tmp_path, switch=lambda tool: stops.pop() if tool and stops else None
+    )
+    assert play.run().status == "done"
+    assert play.tools.executed == ([] if mode == "dry-run" else ["call_2"])
+    told = [(event.call_id, event.executed) for event in play.events if isinstance(event, ToolReturned)]
+    assert told == [("call_1", False), ("call_2", mode != "dry-run")]
