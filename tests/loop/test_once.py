@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from agentgate.approvers.port import Answer
 from agentgate.core.events import ToolReturned
 from agentgate.files.state_db import StateDatabase
 from agentgate.files.state_folder import StateFolder
@@ -48,3 +52,37 @@ def test_accounts_that_fail_end_the_run_before_anything_else_happens(tmp_path: P
         assert (ended.status, play.tools.executed) == ("failed", [])
         assert "cannot be used" in ended.reason
         assert [json.loads(event.content)["ok"] for event in play.events if isinstance(event, ToolReturned)] == [False, False]
+
+
+class Meanwhile:
+    """Says yes, after another run has made the same call."""
+
+    def __init__(self, other: Play) -> None:
+        self._other = other
+
+    def ask(self, question: object) -> Answer:
+        self._other.run()
+        assert self._other.tools.executed == ["call_1"]
+        return Answer(approved=True, by="terminal")
+
+    def close(self) -> None:
+        pass
+
+
+SHARED: dict[str, tuple[dict[str, Any], str]] = {
+    "once": ({"once": "fetch"}, "duplicate"),
+    "a limit": ({"limits": {"tools": {"fetch": {"per_day": 1}}}}, "limit"),
+}
+
+
+@pytest.mark.parametrize(("shared", "code"), SHARED.values(), ids=list(SHARED))
+def test_what_another_run_did_while_a_person_was_asked_counts(tmp_path: Path, shared: dict[str, Any], code: str) -> None:
+    """The yes is to a call that may not be made any more."""
+    with StateDatabase(StateFolder(str(tmp_path / "state")), policy="p", scope="s") as database:
+        other = Play({**STORY, "policy": {**shared, "rules": [{"id": "all", "allow": "*"}]}}, tmp_path, accounts=database, run_id="r1")
+        asking = {**STORY, "policy": {**shared, "rules": [{"id": "all", "ask": "*"}]}}
+        play = Play(asking, tmp_path, accounts=database, run_id="r2", approver=Meanwhile(other))
+        play.run()
+    assert play.tools.executed == []
+    (event,) = [event for event in play.events if isinstance(event, ToolReturned)]
+    assert json.loads(event.content)["code"] == code
