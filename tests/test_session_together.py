@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, ModelReplied, Offer, ToolCall, Usage
 from agentgate.core.state import State, evolve
 from agentgate.session import Session
@@ -72,6 +74,18 @@ def test_an_answer_of_a_person_lets_an_asked_call_through() -> None:
     assert gate.propose_together([call("send")], approve=yes)[1]
     assert [type(event).__name__ for event in kept] == ["CallDecided", "ApprovalAnswered"]
     assert gate.state.let_through == 1
+
+
+def test_a_no_of_a_person_withholds_all() -> None:
+    """Like nobody's answer: the calls beside it go out no more than the one that was rejected."""
+    kept: list[Event] = []
+    gate = session(kept)
+    decisions, released = gate.propose_together(
+        [call("read"), call("send", "c2")], approve=lambda call, decided: replace(yes(call, decided), answer="reject")
+    )
+    assert ([decision.effect for decision in decisions], released) == ([Effect.ALLOW, Effect.ASK], False)
+    assert effects(kept) == [("allow", True), ("ask", True)]
+    assert gate.state.let_through == 0
 
 
 def test_an_approval_beside_a_blocked_call_is_not_used() -> None:
