@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json, ToolCall, Trial
+from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json, ToolCall, ToolReturned, Trial
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.schemas import ToolSet
@@ -158,7 +158,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def decisions(
     wanted: Policy, setting: dict[str, Any], known: CompiledPolicy | None = None, remembered: Remembered | None = None
 ) -> list[Decision]:
-    """Tools called with each of the texts, a moment apart; what is asked is approved. With nothing `known`, each is new to the policy."""
+    """Tools called with each of the texts, a moment apart; what is asked is approved, what is allowed returns.
+
+    With nothing `known`, each call is new to the policy.
+    """
     clock = Clock()
     session = Session(known or prepare(wanted), clock=clock, resolve=normpath, remembered=remembered, **setting)
     said = []
@@ -170,6 +173,8 @@ def decisions(
             clock.wait(0.25)
             if said[-1].effect is Effect.ASK:
                 session.record(ApprovalAnswered(at=clock(), call_id=call.id, args_hash="", answer="approve", by="ann"))
+            elif said[-1].effect is Effect.ALLOW:
+                session.record(ToolReturned(at=clock(), call_id=call.id, executed=True, ok=True, content='{"ok": true, "result": "x"}'))
     return said
 
 
