@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Event, ModelReplied, Offer, ToolCall, Usage
@@ -28,14 +29,16 @@ def yes(call: ToolCall, decided: CallDecided) -> ApprovalAnswered:
     return ApprovalAnswered(at=START, call_id=call.id, args_hash=decided.args_hash, answer="approve", by="anna")
 
 
-def test_one_refused_call_withholds_all() -> None:
-    """The allowed call beside a blocked one is recorded as withheld, and uses up nothing."""
+@pytest.mark.parametrize("names", [("read", "delete"), ("delete", "read"), ("read", "delete", "read")], ids="-".join)
+def test_one_refused_call_withholds_all(names: tuple[str, ...]) -> None:
+    """Wherever it stands: the allowed calls beside a blocked one are recorded as withheld, and use up nothing."""
     kept: list[Event] = []
     gate = session(kept)
-    decisions, released = gate.propose_together([call("read"), call("delete", "c2")])
-    assert ([decision.effect for decision in decisions], released) == ([Effect.ALLOW, Effect.BLOCK], False)
-    assert effects(kept) == [("allow", True), ("block", True)]
-    assert (gate.state.let_through, gate.state.calls, gate.state.blocked, gate.state.refusals) == (0, 2, 1, 1)
+    decisions, released = gate.propose_together([call(name, f"c{number}", f'{{"n": {number}}}') for number, name in enumerate(names)])
+    expected = ["block" if name == "delete" else "allow" for name in names]
+    assert ([decision.effect for decision in decisions], released) == (expected, False)
+    assert effects(kept) == [(effect, True) for effect in expected]
+    assert (gate.state.let_through, gate.state.calls, gate.state.blocked) == (0, len(names), 1)
 
 
 def test_the_ids_of_withheld_calls_stay_free() -> None:
