@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from agentgate.core.arguments import digest
 from agentgate.core.events import (
     ApprovalAnswered,
     Code,
@@ -347,6 +348,22 @@ def test_a_retry_of_the_same_call_is_its_own(database: StateDatabase) -> None:
     again = runs.start(run_id="r1")
     assert again.executable(call, decision) is None
     assert again.idempotency_key(call, decision) == first.idempotency_key(call, decision)
+
+
+def test_what_other_runs_get_of_a_result_holds_no_secret(database: StateDatabase) -> None:
+    """Also where the run's own model gets results as they are: what is kept is redacted like a record."""
+    session = Session(
+        policy(rule("allow", "pay"), once=("pay",)), accounts=database, clock=Clock(), secrets={"TOKEN": "s3cret-t0ken-value"}
+    )
+    session.record(RunStarted(at=session.now(), run_id="r1"))
+    call = ToolCall("c", "pay", "{}")
+    assert session.executable(call, session.propose(call)) is None
+    said = json.dumps({"ok": True, "result": "s3cret-t0ken-value"})
+    session.record(ToolReturned(at=session.now(), call_id="c", executed=True, ok=True, content=said))
+    with database.turn():
+        kept = database.earlier("pay", digest({}))
+    assert kept is not None
+    assert json.loads(kept.content or "") == {"ok": True, "result": "[redacted:$TOKEN]"}
 
 
 def test_keys_of_effects(database: StateDatabase) -> None:
