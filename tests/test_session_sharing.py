@@ -352,13 +352,11 @@ def test_a_retry_of_the_same_call_is_its_own(database: StateDatabase) -> None:
 
 def test_what_other_runs_get_of_a_result_holds_no_secret(database: StateDatabase) -> None:
     """Also where the run's own model gets results as they are: what is kept is redacted like a record."""
-    session = Session(
-        policy(rule("allow", "pay"), once=("pay",)), accounts=database, clock=Clock(), secrets={"TOKEN": "s3cret-t0ken-value"}
-    )
+    session = Session(policy(rule("allow", "pay"), once=("pay",)), accounts=database, clock=Clock(), secrets={"TOKEN": "s3cret-t0ken"})
     session.record(RunStarted(at=session.now(), run_id="r1"))
     call = ToolCall("c", "pay", "{}")
     assert session.executable(call, session.propose(call)) is None
-    said = json.dumps({"ok": True, "result": "s3cret-t0ken-value"})
+    said = json.dumps({"ok": True, "result": "s3cret-t0ken"})
     session.record(ToolReturned(at=session.now(), call_id="c", executed=True, ok=True, content=said))
     with database.turn():
         kept = database.earlier("pay", digest({}))
