@@ -12,6 +12,7 @@ from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.schemas import ToolSet
+from agentgate.core.stops import Halt
 from agentgate.session import CompiledPolicy, Session, prepare
 from tests.core.building import Clock, limit, policy, rule, tool
 
@@ -131,7 +132,7 @@ READ = rule("allow", "read", hint="go on")
 ROLES = {"viewer": (), "operator": ("viewer",)}
 POLICIES: dict[str, Policy] = {
     "rules": policy(READ, rule("ask", "pay"), rule("block", "read", when={"n": 1}, message="not one", hint="two")),
-    "roles": policy(READ, rule("allow", "pay", roles=("operator",)), roles=ROLES),
+    "roles": policy(READ, rule("allow", "pay", roles=("operator",)), rule("block", "read", id="no", roles=("operator",)), roles=ROLES),
     "trials": policy(READ, rule("ask", "pay"), rule("block", "*", id="trial", observe=True), limit("tool_calls", 2)),
     "links": policy(rule("allow", "read", when={"path": {"path": ["docs"]}}), rule("allow", "read", id="any", when={"n": 1})),
     "history": policy(READ, rule("block", "pay", after=("read",)), rule("allow", "pay", id="pay")),
@@ -185,6 +186,19 @@ def test_what_was_met_before_changes_no_decision(name: str, live: bool) -> None:
     known, remembered = prepare(POLICIES[name]), None if live else Remembered()
     for setting in (*SETTINGS.values(), *SETTINGS.values()):
         assert decisions(POLICIES[name], setting, known, remembered) == decisions(POLICIES[name], setting)
+
+
+@pytest.mark.parametrize("arguments", ["{}", "{"], ids=["allowed", "malformed"])
+def test_the_kill_switch_stops_what_is_remembered(arguments: str) -> None:
+    """A call that was let through a hundred times is stopped like any other."""
+    stops: list[Halt] = []
+    session = Session(prepare(policy(READ)), switch=lambda tool: stops[0] if stops else None)
+    before = [session.propose(ToolCall(f"c{number}", "read", arguments)).code for number in range(3)]
+    assert Code.KILLED not in before
+    stops.append(Halt("stopped by Ann", ends_run=False))
+    for number in range(3):
+        said = session.propose(ToolCall(f"d{number}", "read", arguments))
+        assert (said.effect, said.code, said.reason) == (Effect.BLOCK, Code.KILLED, "stopped by Ann")
 
 
 def test_each_policy_above_decides_something_of_its_own() -> None:

@@ -12,7 +12,7 @@ from agentgate.core.engine import MAX_ID, decide
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelReplied, ModelRequest, ToolCall, Trial, Usage
 from agentgate.core.policy import Limit, Policy, Rule
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State
+from agentgate.core.state import State, after_decision
 from agentgate.session import Session
 
 from .building import limit, policy, rule, tool
@@ -51,6 +51,10 @@ LOOKED_AT: dict[str, tuple[Policy, Decision]] = {
         parts(rule("allow", "read", when={"path": "x"})),
         block(Code.DEFAULT, "path 'docs/a' is not allowed for tool 'read'", **SAID),
     ),
+    "default block, not said": (
+        parts(rule("allow", "read", when={"path": {"seen_in": "prompt"}})),
+        block(Code.DEFAULT, "path 'docs/a' is not allowed for tool 'read'", **SAID),
+    ),
     "default allow": (
         parts(default="allow"), Decision(Effect.ALLOW, Code.DEFAULT, None, "no rule matches, and the default allows", **SAID),
     ),
@@ -81,6 +85,7 @@ TOOLS = ToolSet([tool("read", {"type": "object", "properties": {"n": {"type": "i
 OPEN = policy(rule("allow", "*"))
 NAMELESS = "the call names no tool: a name is 1 to 64 letters, digits, `_`, `.` or `-`"
 UNUSABLE = "the schema of tool 'bad' cannot be used: `$ref` to `elsewhere`: only references within the schema itself are followed"
+USED = after_decision(State(), None, "c", "read", "", Effect.BLOCK)
 EARLIER: list[tuple[Policy, State, Json, str | None, Decision]] = [
     (OPEN, State(), ToolCall("", "read", "{}"), None, block(Code.MALFORMED_CALL, "the call has no usable id")),
     (OPEN, State(), ToolCall(5, "read", "{}"), None, block(Code.MALFORMED_CALL, "the call has no usable id")),
@@ -88,6 +93,8 @@ EARLIER: list[tuple[Policy, State, Json, str | None, Decision]] = [
         OPEN, State(), ToolCall("x" * (MAX_ID + 1), "read", "{}"), None,
         block(Code.MALFORMED_CALL, "the call's id is longer than 256 characters"),
     ),
+    (OPEN, USED, ToolCall("c", "read", "{}"), "stopped", block(Code.MALFORMED_CALL, "the call's id was used before in this run")),
+    (OPEN, State(max_steps=0), ModelRequest(), None, block(Code.LIMIT, "limit of 0 steps reached", "max_steps")),
     (OPEN, State(), ToolCall("c", "re ad", "{}"), None, block(Code.MALFORMED_CALL, NAMELESS)),
     (OPEN, State(), ToolCall("c", 5, "{}"), "stopped", block(Code.MALFORMED_CALL, NAMELESS)),
     (OPEN, State(unusable="it was cut off"), CALL, "stopped", block(Code.MALFORMED_CALL, "it was cut off")),
@@ -119,11 +126,39 @@ def test_what_is_refused_before_that_says_why(wanted: Policy, state: State, acti
     assert decide(wanted, state, cast(Action, action), killed=killed) == expected
 
 
-def test_requests_say_why() -> None:
+WISH = ModelRequest(input_tokens=100, input_usd=0.5, output_usd=0.01)
+HOUR = "limits.cost_usd"
+REQUESTS: dict[str, tuple[Policy, dict[str, str] | None, Decision]] = {
+    "room": (
+        policy(limit("tokens", 1000), limit("cost_usd", 2.0, window="per_hour")), {HOUR: "0.5"},
+        Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits", facts={HOUR: "0.5"}, room=100),
+    ),
+    "this run alone": (
+        policy(limit("cost_usd", 2.0, window="per_hour")), None,
+        Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits", room=100),
+    ),
+    "reached": (
+        policy(limit("cost_usd", 2.0, window="per_hour")), {HOUR: "2"},
+        block(Code.LIMIT, "limit of $2.00 per hour reached: $2.00 spent", HOUR, facts={HOUR: "2"}),
+    ),
+    "not understood": (
+        policy(limit("cost_usd", 2.0, window="per_hour")), {HOUR: "much"},
+        block(
+            Code.LIMIT, f"what was used of the limit `{HOUR}` is recorded in a way that cannot be understood", HOUR, facts={HOUR: "much"}
+        ),
+    ),
+    "no room": (
+        policy(limit("cost_usd", 2.0, window="per_hour")), {HOUR: "1.5"},
+        block(
+            Code.LIMIT, "the next request may cost $0.50, and of the limit of $2.00 $1.50 are spent", HOUR, facts={HOUR: "1.5"}
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "facts", "expected"), REQUESTS.values(), ids=list(REQUESTS))
+def test_requests_say_why(wanted: Policy, facts: dict[str, str] | None, expected: Decision) -> None:
     """What was known about limits over time goes with it, and how long the answer may be."""
-    wanted = policy(limit("tokens", 1000), limit("cost_usd", 2.0, window="per_hour"))
     session = Session(wanted)
     session.record(ModelReplied(step=1, message={}, usage=Usage(100, 0), cost_usd=0.5))
-    wish = ModelRequest(input_tokens=100, input_usd=0.5, output_usd=0.01)
-    facts = {"limits.cost_usd": "0.5"}
-    assert session.request(wish, facts=facts) == Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits", facts=facts, room=100)
+    assert session.request(WISH, facts=facts) == expected

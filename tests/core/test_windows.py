@@ -156,3 +156,10 @@ def test_a_request_must_fit_into_what_is_left_of_a_window() -> None:
 def test_facts_read_back(used: Used) -> None:
     """What was recorded is what a replay judges by."""
     assert parse_used(used.fact) == used
+
+
+def test_a_limit_over_time_may_be_about_a_group() -> None:
+    """All its tools use it up together, and no other."""
+    grouped = Limit("calls", 1, "@slow", id="limits.tools.@slow.per_hour", window="per_hour")
+    session = Session(policy(rule("allow", "*"), grouped, groups={"slow": ("crawl", "index")}))
+    assert [propose(session, name).effect.value for name in ("read", "crawl", "index", "read")] == ["allow", "allow", "block", "allow"]
