@@ -5,10 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentgate.core.arguments import InvalidJson, canonical, digest, digest_text, is_plain, parse_arguments, parse_json
+from agentgate.core.arguments import (
+    InvalidJson,
+    canonical,
+    digest,
+    digest_arguments,
+    digest_text,
+    is_plain,
+    is_usual,
+    parse_arguments,
+    parse_json,
+)
 from agentgate.core.events import Json
 
 GREATEST = int(1.7976931348623157e308)
@@ -37,6 +47,49 @@ def test_what_no_json_holds_has_no_canonical_form(value: Json) -> None:
             made(value)
     with pytest.raises(TypeError):
         canonical({"a": object()})
+
+
+FLOATS = [0.0, -0.0, 1.0, 0.5, 1e-4, 9.999e-5, 1e-5, -1e-7, 5e-324, 123456.789, 9999999999999998.0, 1e16, -1e16, 1e17, 1e22, 1.5e300]
+
+
+def written(value: Json) -> bytes:
+    """As Python's own JSON writes it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+@given(st.sampled_from(FLOATS) | st.floats(allow_nan=False, allow_infinity=False))
+@example(1e16)
+@example(9.999e-5)
+def test_a_float_that_is_usual_is_written_alike_by_the_quick_way(number: float) -> None:
+    """So a record has one hash, whichever way it was written."""
+    assert canonical({"a": number}) == written({"a": number})
+    if is_usual(number):
+        assert canonical({"a": number}, usual=True) == written({"a": number})
+
+
+def test_most_floats_are_usual() -> None:
+    """The quick way is taken at all."""
+    assert [number for number in FLOATS if is_usual(number)] == [0.0, -0.0, 1.0, 0.5, 1e-4, 123456.789, 9999999999999998.0]
+
+
+@given(st.dictionaries(st.text(), st.none() | st.booleans() | st.integers() | st.text()))
+def test_plain_arguments_have_the_same_form_by_the_quick_way(value: dict[str, Json]) -> None:
+    """Whatever is in their keys and texts."""
+    for usual in (True, False):
+        assert canonical(value, usual=usual) == written(value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": NaN}', "\ud800", None, 5])
+def test_arguments_that_do_not_parse_have_the_digest_of_their_text(text: Json) -> None:
+    """Those that do have the one of what they parse to."""
+    assert digest_arguments(text) == digest_text(text)
+    assert digest_arguments(' {"b": 1, "a": 2.0} ') == digest({"a": 2.0, "b": 1})
+
+
+def test_a_lone_surrogate_is_told() -> None:
+    """By its name."""
+    with pytest.raises(InvalidJson, match=r"^lone surrogate$"):
+        parse_json('"\ud800"')
 
 
 def test_whatever_a_model_writes_has_a_digest() -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import product
 from posixpath import normpath
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json, ToolCall, ToolReturned, Trial
+from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, Json, RunStarted, ToolCall, ToolReturned, Trial
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.schemas import ToolSet
 from agentgate.core.stops import Halt
+from agentgate.errors import UsageError
 from agentgate.session import CompiledPolicy, Session, prepare
 from tests.core.building import Clock, limit, policy, rule, tool
 
@@ -186,6 +188,30 @@ def test_what_was_met_before_changes_no_decision(name: str, live: bool) -> None:
     known, remembered = prepare(POLICIES[name]), None if live else Remembered()
     for setting in (*SETTINGS.values(), *SETTINGS.values()):
         assert decisions(POLICIES[name], setting, known, remembered) == decisions(POLICIES[name], setting)
+
+
+OF_CALLS_ALONE = ("rules", "roles", "default")
+"""The policies above that look at nothing but calls."""
+STARTED = RunStarted(at=Clock()(), run_id="r")
+
+
+@pytest.mark.parametrize("name", OF_CALLS_ALONE)
+def test_a_run_of_nothing_but_calls_is_decided_as_call_by_call(name: str) -> None:
+    """In all settings, also where ids were used before."""
+    calls = [ToolCall(f"c{number % 30}", tool, text) for number, (tool, text) in enumerate(product(("read", "pay", "no", "n o"), TEXTS))]
+    known, remembered = prepare(POLICIES[name]), Remembered()
+    for setting, length in product(SETTINGS.values(), (20, 30, 36, 36)):
+        one_by_one = Session(prepare(POLICIES[name]), clock=Clock(), **setting)
+        one_by_one.record(STARTED)
+        session = Session(known, clock=Clock(), remembered=remembered, **setting)
+        assert session.decide_run(STARTED, calls[:length]) == [one_by_one.propose(call) for call in calls[:length]]
+
+
+@pytest.mark.parametrize("name", [name for name in POLICIES if name not in OF_CALLS_ALONE])
+def test_a_policy_that_looks_at_more_than_calls_decides_about_no_whole_run(name: str) -> None:
+    """It counts, or asks what returned, or where paths lead."""
+    with pytest.raises(UsageError):
+        Session(prepare(POLICIES[name]), remembered=Remembered()).decide_run(STARTED, [CALL])
 
 
 @pytest.mark.parametrize("arguments", ["{}", "{"], ids=["allowed", "malformed"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agentgate.core.events import Code, Decision, Effect, Json
+from agentgate.core.schemas import tool_set
 
 from .building import decision, policy, rule, tool
 
@@ -13,7 +16,8 @@ OPEN = policy(rule("allow", "*"))
 
 def against(parameters: Json, arguments: Json) -> Decision:
     """The decision on a call of a tool with these parameters."""
-    return decision(OPEN, "read", arguments, tools=[tool("read", parameters)])
+    offered = tool("read", parameters) if parameters is not None else {"type": "function", "function": {"name": "read"}}
+    return decision(OPEN, "read", arguments, tools=[offered])
 
 
 def typed(schema: Json) -> Json:
@@ -21,6 +25,8 @@ def typed(schema: Json) -> Json:
     return {"type": "object", "properties": {"a": schema}, "required": ["a"]}
 
 
+LIKE_A_SCHEMA = {"type": "integer"}
+OTHERS: dict[str, Json] = {"type": "object", "additionalProperties": True}
 CENTS = {"type": "number", "multipleOf": 0.01}
 VALID: list[tuple[str, Json, Json]] = [
     ("no arguments", {"type": "object", "properties": {}}, {}),
@@ -42,6 +48,18 @@ VALID: list[tuple[str, Json, Json]] = [
     ("null where it may be", typed({"type": ["string", "null"]}), {"a": None}),
     ("pattern", typed({"type": "string", "pattern": "^[a-z]+$"}), {"a": "abc"}),
     ("enum", typed({"enum": ["x", 1]}), {"a": 1}),
+    (
+        "a constant that looks like a schema",
+        OTHERS | {"properties": {"a": {"const": {"type": "integer"}}}},
+        '{"a":{"type":"integer"},"b":1.0}',
+    ),
+    (
+        "an enum that looks like schemas",
+        OTHERS | {"properties": {"a": {"enum": [{"type": "integer"}]}}},
+        '{"a":{"type":"integer"},"b":1.0}',
+    ),
+    ("unknown format", typed({"type": "string", "format": "phone"}), {"a": "x"}),
+    ("no parameters", None, {}),
 ]
 
 INVALID: list[tuple[str, Json, Json]] = [
@@ -78,6 +96,7 @@ INVALID: list[tuple[str, Json, Json]] = [
     ("digits of another script", typed({"type": "string", "pattern": "^[0-9]+$"}), {"a": "\u0661"}),
     ("too long by characters", typed({"type": "string", "maxLength": 1}), {"a": "\U0001f600\U0001f600"}),
     ("equal items", typed({"type": "array", "uniqueItems": True}), {"a": [{"b": 1}, {"b": 1}]}),
+    ("unknown argument without parameters", None, {"a": 1}),
 ]
 
 
@@ -93,6 +112,85 @@ def test_invalid_arguments_are_refused(parameters: Json, arguments: Json) -> Non
     said = against(parameters, arguments)
     assert (said.effect, said.code, said.rule) == (Effect.BLOCK, Code.INVALID_ARGUMENTS, None)
     assert said.reason.startswith("invalid arguments: ")
+
+
+INNER: dict[str, Json] = {"type": "object", "properties": {"b": {}}}
+DRAFT_7 = {"$schema": "http://json-schema.org/draft-07/schema#"}
+DRAFT_2019 = {"$schema": "https://json-schema.org/draft/2019-09/schema"}
+BASED = {"allOf": [{"$ref": "#/$defs/inner"}, {"properties": {"d": {}}}]}
+PLACES: list[tuple[str, Any, Any]] = [
+    ("properties", lambda inner: typed(inner), lambda value: {"a": value}),
+    ("patternProperties", lambda inner: {"patternProperties": {"^a": inner}}, lambda value: {"abc": value}),
+    ("additionalProperties", lambda inner: {"additionalProperties": inner}, lambda value: {"x": value}),
+    ("unevaluatedProperties", lambda inner: {"properties": {"a": {}}, "unevaluatedProperties": inner}, lambda value: {"x": value}),
+    ("items", lambda inner: typed({"items": inner}), lambda value: {"a": [{"b": 1}, value]}),
+    ("list of items", lambda inner: DRAFT_7 | typed({"items": [{}, inner]}), lambda value: {"a": [1, value]}),
+    ("prefixItems", lambda inner: typed({"prefixItems": [{}, inner]}), lambda value: {"a": [1, value]}),
+    ("additionalItems", lambda inner: DRAFT_7 | typed({"items": [{}], "additionalItems": inner}), lambda value: {"a": [1, value]}),
+    ("unevaluatedItems", lambda inner: typed({"prefixItems": [{}], "unevaluatedItems": inner}), lambda value: {"a": [1, value]}),
+    ("anyOf", lambda inner: typed({"anyOf": [{"type": "null"}, inner]}), lambda value: {"a": value}),
+    ("oneOf", lambda inner: typed({"oneOf": [{"type": "null"}, inner]}), lambda value: {"a": value}),
+    ("allOf", lambda inner: typed({"allOf": [inner, {"required": ["b"]}]}), lambda value: {"a": value}),
+    ("$defs", lambda inner: {**typed({"$ref": "#/$defs/o"}), "$defs": {"o": inner}}, lambda value: {"a": value}),
+    (
+        "definitions",
+        lambda inner: DRAFT_7 | {**typed({"$ref": "#/definitions/o"}), "definitions": {"o": inner}},
+        lambda value: {"a": value},
+    ),
+    ("the whole again", lambda inner: {**INNER, "properties": {"b": {}, "more": {"$ref": "#"}}}, lambda value: {"more": {"more": value}}),
+]
+
+
+@pytest.mark.parametrize("inner", [INNER, {"allOf": [INNER]}], ids=["listed", "combined"])
+@pytest.mark.parametrize(("around", "argument"), [case[1:] for case in PLACES], ids=[case[0] for case in PLACES])
+def test_unknown_keys_are_refused_wherever_an_object_is_described(around: Any, argument: Any, inner: Json) -> None:
+    """The object's own keys pass, in every place where a schema can stand."""
+    if "$schema" in around(inner) and inner is not INNER:
+        inner = INNER  # those dialects cannot say of parts what all of them leave over
+    assert against(around(inner), argument({"b": 1})).effect is Effect.ALLOW
+    said = against(around(inner), argument({"b": 1, "c": 2}))
+    assert (said.effect, said.code) == (Effect.BLOCK, Code.INVALID_ARGUMENTS)
+
+
+@pytest.mark.parametrize("dialect", [{}, DRAFT_2019], ids=["2020-12", "2019-09"])
+def test_parts_of_an_object_are_closed_as_a_whole(dialect: dict[str, Json]) -> None:
+    """What one part does not know, another may; what none of them knows is refused."""
+    parameters = {**dialect, **typed(BASED), "$defs": {"inner": INNER}}
+    assert against(parameters, {"a": {"b": 1, "d": 2}}).effect is Effect.ALLOW
+    assert against(parameters, {"a": {"b": 1, "c": 2}}).code is Code.INVALID_ARGUMENTS
+
+
+def test_an_object_that_lists_nothing_stays_open_behind_a_reference() -> None:
+    """Its schema says that anything may be in it."""
+    assert against({**typed({"$ref": "#/$defs/free"}), "$defs": {"free": {"type": "object"}}}, {"a": {"x": 1}}).effect is Effect.ALLOW
+
+
+REASONS: list[tuple[str, Json, Json, str]] = [
+    ("float", typed({"type": "integer"}), '{"a":1.0}', "invalid arguments: a: 1.0 is not an integer"),
+    ("place", {"properties": {"X1": {"items": {"type": "null"}}}}, {"X1": [None, 5]}, 'invalid arguments: X1[1]: 5 is not of type "null"'),
+    ("length", typed({"maxLength": -1}), {}, "the schema of tool 'read' cannot be used: -1 is less than the minimum of 0"),
+    (
+        "keyword",
+        typed({"items": {"maxlen": 5}}),
+        {},
+        "the schema of tool 'read' cannot be used: unknown keyword `maxlen` in properties.a.items",
+    ),
+]
+
+
+@pytest.mark.parametrize(("parameters", "arguments", "reason"), [case[1:] for case in REASONS], ids=[case[0] for case in REASONS])
+def test_the_reason_says_what_and_where(parameters: Json, arguments: Json, reason: str) -> None:
+    """For the model, and for whoever wrote the tool."""
+    assert against(parameters, arguments).reason == reason
+
+
+def test_equal_definitions_are_one_set_of_tools() -> None:
+    """Also where there are many; and no other set is taken for it."""
+    definitions = (tool("x", INNER),)
+    for _ in range(2):
+        assert tool_set(definitions) is tool_set((tool("x", INNER),))
+        for number in range(200):
+            assert set(tool_set((tool(f"t{number}"),)).names) == {f"t{number}"}
 
 
 UNUSABLE: list[tuple[str, Json]] = [
