@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, ModelReplied, ToolReturned, Usage
+from agentgate.core.events import ApprovalAnswered, Code, Decision, Effect, ModelReplied, ToolCall, ToolReturned, Usage
 from agentgate.core.limits import CompiledLimit
 from agentgate.session import Session
 
@@ -307,3 +307,17 @@ def test_tool_names_that_a_model_makes_up_are_not_remembered_by_a_limit_for_ever
         assert len(compiled._known) <= 4096
     assert compiled.counts("read_0")
     assert not compiled.counts("send_0")
+
+
+@pytest.mark.parametrize(
+    ("to_come", "reached"),
+    [(("read", "pay"), None), (("pay",), None), (("read",), "limits.tools.pay"), ((), "limits.tools.pay"), (("pay", "pay"), None)],
+)
+def test_a_call_that_was_let_through_earlier_has_its_own_room(to_come: tuple[str, ...], reached: str | None) -> None:
+    """What was counted for those that are still to come leaves room for them, and for no others."""
+    session = Session(policy(READ, rule("allow", "pay"), limit("tool_calls", 2), limit("calls", 1, "pay")))
+    assert effects(session, "read", "pay") == ["allow", "allow"]
+    held = session.exceeded(ToolCall("call_1", "pay", "{}"), to_come)
+    assert (held and (held.effect, held.code, held.rule)) == (reached and (Effect.BLOCK, Code.LIMIT, reached))
+    held = session.exceeded(ToolCall("call_0", "read", "{}"), to_come)
+    assert (held and held.rule) == (None if to_come else "limits.tool_calls")

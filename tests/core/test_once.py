@@ -176,3 +176,18 @@ def test_explain_tells_of_the_earlier_call_and_of_the_way_out() -> None:
     assert ("without once", Effect.ALLOW) in [(change.change, change.effect) for change in changes]
     _, considered, _ = session.explain(ToolCall("c", "pay", '{"n": 1}'))
     assert (considered[0].rule, considered[0].matched) == ("once", False)
+
+
+@pytest.mark.parametrize("effect", ["allow", "ask"])
+def test_what_came_of_a_call_is_known_however_it_was_let_through(effect: str) -> None:
+    """By the policy or by a person: its repeat gets the result."""
+    session = Session(policy(rule(effect, "pay"), once=("pay",)))
+    call = ToolCall("c", "pay", "{}")
+    assert session.propose(call).effect.value == effect
+    if effect == "ask":
+        session.record(ApprovalAnswered(call_id="c", args_hash="", answer="approve", by="ann"))
+    session.record(ToolReturned(call_id="c", executed=True, ok=True, content="paid"))
+    again = ToolCall("d", "pay", "{}")
+    said = session.propose(again)
+    earlier = session.earlier(again, said)
+    assert (said.code, earlier and (earlier.call_id, earlier.ok, earlier.content)) == (Code.DUPLICATE, ("c", True, "paid"))

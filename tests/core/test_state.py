@@ -6,8 +6,23 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
+from rpds import HashTrieMap
 
-from agentgate.core.events import ApprovalAnswered, Json, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
+from agentgate.core.events import (
+    ApprovalAnswered,
+    CallDecided,
+    Code,
+    Effect,
+    Json,
+    ModelReplied,
+    PolicyDigest,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    ToolReturned,
+    Usage,
+)
+from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve
 from agentgate.session import Session
 
@@ -39,6 +54,86 @@ def test_a_run_starts_with_nothing_and_its_setting() -> None:
     )
     assert (state.role, state.calls, state.steps, state.started) == ("viewer", 0, 0, START)
     assert "hello" in state.prompt
+
+
+BEGUN = RunStarted(
+    at=START,
+    run_id="r",
+    policy=PolicyDigest("p", "1" * 64),
+    role="viewer",
+    tools=(tool("read"),),
+    tool_choice={"mode": "auto", "allowed_tools": ["read"]},
+    max_steps=3,
+    workdir="/w",
+    imported=True,
+    messages=({"role": "user", "content": "hello"},),
+)
+SET = State(
+    run_id="r",
+    policy="1" * 64,
+    role="viewer",
+    tools=ToolSet([tool("read")]),
+    allowed_tools=frozenset({"read"}),
+    max_steps=3,
+    workdir="/w",
+    imported=True,
+    prompt=("hello",),
+    started=START,
+    now=START,
+)
+LATER = START + timedelta(seconds=10)
+
+
+def test_the_whole_setting_is_in_the_state() -> None:
+    """And nothing of what was before."""
+    assert evolve(State(calls=5), BEGUN) == SET
+
+
+STOOD = HashTrieMap({"key": "call_1"})
+GONE_ON: dict[str, tuple[State, RunResumed, State]] = {
+    "killed": (replace(SET, standing=STOOD), RunResumed(at=LATER), replace(SET, standing=STOOD, now=LATER, idle=timedelta(seconds=10))),
+    "ended": (replace(SET, ended=START), RunResumed(at=LATER), replace(SET, now=LATER, idle=timedelta(seconds=10))),
+    "ended before the last event": (
+        replace(SET, now=LATER, ended=START), RunResumed(at=LATER), replace(SET, now=LATER, idle=timedelta(seconds=10)),
+    ),
+    "paused before": (
+        replace(SET, idle=timedelta(seconds=5)), RunResumed(at=LATER), replace(SET, now=LATER, idle=timedelta(seconds=15)),
+    ),
+    "a clock that was set back": (replace(SET, now=LATER), RunResumed(at=START), replace(SET, now=LATER)),
+    "nothing known": (State(), RunResumed(at=LATER), State(started=LATER, now=LATER)),
+    "another policy": (
+        replace(SET, standing=STOOD), RunResumed(at=START, policy=PolicyDigest("q", "2" * 64)), replace(SET, policy="2" * 64),
+    ),
+    "the same policy": (
+        replace(SET, standing=STOOD), RunResumed(at=START, policy=PolicyDigest("q", "1" * 64)), replace(SET, standing=STOOD),
+    ),
+    "other tools": (SET, RunResumed(at=START, tools=(tool("send"),)), replace(SET, tools=ToolSet([tool("send")]))),
+    "no more steps": (SET, RunResumed(at=START, max_steps=0), replace(SET, max_steps=0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "event", "after"), GONE_ON.values(), ids=list(GONE_ON))
+def test_a_run_goes_on_as_it_was_but_for_what_was_changed(before: State, event: RunResumed, after: State) -> None:
+    """The time in between does not count; what was approved for the run was approved under its policy."""
+    assert evolve(before, event) == after
+
+
+@pytest.mark.parametrize("withheld", [False, True])
+@pytest.mark.parametrize("effect", list(Effect))
+def test_each_decision_is_counted_as_what_it_is(effect: Effect, withheld: bool) -> None:
+    """And the time of it is known. What nobody saw was let through no more than it was refused to anybody."""
+    before = State(refusals=2, started=START, now=START)
+    decided = CallDecided(
+        at=LATER, step=1, call_id="c", tool="read", arguments="{}", args_hash="", effect=effect, code=Code.RULE, rule="r", reason="",
+        withheld=withheld,
+    )  # fmt: skip
+    after = evolve(before, decided)
+    allow, ask, block = (effect is one for one in (Effect.ALLOW, Effect.ASK, Effect.BLOCK))
+    assert (after.started, after.now, after.calls) == (START, LATER, 1)
+    assert (after.allowed, after.asked, after.blocked) == (allow, ask, block)
+    assert after.let_through == (allow and not withheld)
+    assert ("c" in after.proposed) is not withheld
+    assert after.refusals == (0 if allow and not withheld else 3 if block else 2)
 
 
 def test_a_state_is_never_changed_by_what_follows() -> None:
