@@ -224,6 +224,57 @@ def test_calls_judged_together_and_withheld_use_nothing_up(database: StateDataba
     assert runs.used() == 2
 
 
+def test_a_call_that_ran_and_failed_has_used_up_its_place(database: StateDatabase) -> None:
+    """Only one that never ran gives it back."""
+    runs = Runs(database, policy(rule("allow", "pay"), hour(1)))
+    session = runs.start()
+    call = ToolCall("c", "pay", "{}")
+    assert session.executable(call, session.propose(call)) is None
+    returned(session, "c", ok=False)
+    assert runs.used() == 1
+
+
+def test_a_run_that_is_judged_again_does_not_count_its_own_call_twice(database: StateDatabase) -> None:
+    """It was killed after the call was counted, and before the decision was on record."""
+    runs = Runs(database, policy(rule("allow", "pay"), hour(1)))
+    call = ToolCall("c", "pay", "{}")
+    for _ in range(2):
+        assert runs.start(run_id="r1").propose(call).effect is Effect.ALLOW
+    assert runs.used() == 1
+    assert runs.start(run_id="r2").propose(call).effect is Effect.BLOCK
+
+
+def test_a_refused_namesake_gives_back_nothing(database: StateDatabase) -> None:
+    """A second call by the same id is malformed; what is told about it is not about the first."""
+    runs = Runs(database, policy(rule("allow", "pay"), hour(5)))
+    session = runs.start()
+    call = ToolCall("c", "pay", "{}")
+    assert [session.propose(call).code for _ in range(2)] == [Code.RULE, Code.MALFORMED_CALL]
+    returned(session, "c", executed=False, ok=False)
+    assert runs.used() == 1
+    returned(session, "c", executed=False, ok=False)
+    assert runs.used() == 0
+
+
+def test_an_allowed_call_that_was_held_needs_room_when_the_run_goes_on(database: StateDatabase) -> None:
+    """What it had taken an hour ago was free again in the meantime."""
+    wanted, clock, kept = policy(rule("allow", "pay"), hour(1)), Clock(), list[Event]()
+    first = Session(wanted, clock=clock, accounts=database, recorder=kept.append)
+    first.record(RunStarted(at=clock(), run_id="r1"))
+    call = ToolCall("c", "pay", "{}")
+    decision = first.propose(call)
+    assert decision.effect is Effect.ALLOW
+    clock.wait(7200)
+    other = Session(wanted, clock=clock, accounts=database)
+    other.record(RunStarted(at=clock(), run_id="r2"))
+    assert other.propose(call).effect is Effect.ALLOW
+    again = Session(wanted, clock=clock, accounts=database)
+    again.remember(kept)
+    held = again.executable(call, decision)
+    assert held is not None
+    assert (held.effect, held.code, held.rule) == (Effect.BLOCK, Code.LIMIT, "limits.per_hour.tool_calls")
+
+
 # Cost over time
 
 
@@ -348,6 +399,31 @@ def test_a_retry_of_the_same_call_is_its_own(database: StateDatabase) -> None:
     again = runs.start(run_id="r1")
     assert again.executable(call, decision) is None
     assert again.idempotency_key(call, decision) == first.idempotency_key(call, decision)
+
+
+def test_what_nobody_knows_the_end_of_is_no_result(database: StateDatabase) -> None:
+    """Other runs are told that it may have run, and neither execute it nor take its last words for a result."""
+    runs = Runs(database, policy(rule("allow", "pay"), once=("pay",)))
+    session = runs.start()
+    call = ToolCall("c", "pay", "{}")
+    assert session.executable(call, session.propose(call)) is None
+    returned(session, "c", ok=False, unknown=True)
+    with database.turn():
+        kept = database.earlier("pay", digest({}))
+    assert kept is not None
+    assert (kept.call_id, kept.content) == ("c", None)
+    refused = execute(runs.start())
+    assert refused is not None
+    assert refused.code is Code.DUPLICATE
+
+
+def test_a_run_knows_of_its_own_calls_by_itself(database: StateDatabase) -> None:
+    """So nothing about them is recorded as a fact from elsewhere."""
+    session = Runs(database, policy(rule("allow", "pay"), once=("pay",))).start()
+    assert execute(session) is None
+    refused = execute(session)
+    assert refused is not None
+    assert (refused.code, refused.facts) == (Code.DUPLICATE, {})
 
 
 def test_what_other_runs_get_of_a_result_holds_no_secret(database: StateDatabase) -> None:

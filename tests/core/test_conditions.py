@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from posixpath import normpath
+from typing import Any
+
 import pytest
 
-from agentgate.core.events import Json
+from agentgate.core.events import Json, ToolReturned
+from agentgate.session import Session
 
-from .building import decision, policy, rule
+from .building import decision, policy, propose, rule
 
 Y, N, U = "holds", "does not hold", "cannot be judged"
 
@@ -161,3 +165,72 @@ INVISIBLE = ["\u034f", "\ufe0f", "\u3164", "\u115f", "\u180e", "\U000e0061", "\u
 def test_no_invisible_character_hides_a_word(character: str) -> None:
     """Format characters, fillers, variation selectors and tags alike."""
     assert outcomes({"a": {"search": "drop"}}, {"a": f"dr{character}op"}) == EXPECTED[Y]
+
+
+HOSTS = {"url": {"hosts": ["example.com"]}}
+SITE, OTHER_SITE, NO_SITE = "https://example.com/", "https://example.org/", "no url"
+BY_HOST: list[tuple[list[str], str, str, str, str]] = [
+    ([SITE], "allow", "block", "block", "allow"),
+    ([OTHER_SITE], "block", "allow", "allow", "block"),
+    ([SITE, OTHER_SITE], "block", "block", "block", "block"),
+    ([NO_SITE], "block", "block", "block", "block"),
+    ([SITE, NO_SITE], "block", "block", "block", "block"),
+    ([OTHER_SITE, NO_SITE], "block", "block", "block", "block"),
+]
+"""Texts anywhere in the arguments, and what becomes of the call by each of the four rules below, beside a milder one."""
+
+
+@pytest.mark.parametrize(("texts", "allow_when", "block_when", "allow_unless", "block_unless"), BY_HOST)
+def test_what_cannot_be_judged_anywhere_loosens_nothing(
+    texts: list[str], allow_when: str, block_when: str, allow_unless: str, block_unless: str
+) -> None:
+    """To be allowed, every text must pass; to be blocked, one is enough, and one that cannot be judged is."""
+    arguments: Json = {texts[0]: [{texts[0]: text} for text in texts]}  # keys are strings, too
+    mild = rule("allow", "read", id="mild")
+    for wanted, expected in (
+        (policy(rule("allow", "read", when={"*": HOSTS})), allow_when),
+        (policy(mild, rule("block", "read", when={"*": HOSTS})), block_when),
+        (policy(rule("allow", "read", unless={"*": HOSTS})), allow_unless),
+        (policy(mild, rule("block", "read", unless={"*": HOSTS})), block_unless),
+    ):
+        assert decision(wanted, "read", arguments).effect.value == expected
+
+
+@pytest.mark.parametrize("beside", [{}, {"max_length": 50}], ids=["alone", "beside another"])
+@pytest.mark.parametrize("argument", ["a", "o.a", "*"])
+@pytest.mark.parametrize(
+    ("operator", "inside", "outside"),
+    [({"path": ["docs"]}, "docs/a", "etc/a"), ({"seen_in": "prompt"}, "hello", "goodbye"), ({"seen_in": "@files"}, "notes", "hello")],
+    ids=["path", "prompt", "group"],
+)
+def test_what_a_condition_asks_is_answered_wherever_it_stands(
+    operator: dict[str, Json], inside: str, outside: str, argument: str, beside: dict[str, Json]
+) -> None:
+    """About links and about the run: in `when` and in `unless`, at any place, alone and beside other operators."""
+    condition = {argument: {**operator, **beside}}
+    mild = rule("allow", "read", id="mild")
+    for wanted, of_inside, of_outside in (
+        (policy(rule("allow", "read", when=condition), rule("allow", "ls"), groups=FILES), "allow", "block"),
+        (policy(mild, rule("block", "read", unless=condition), rule("allow", "ls"), groups=FILES), "allow", "block"),
+    ):
+        for text, expected in ((inside, of_inside), (outside, of_outside)):
+            session = Session(wanted, resolve=normpath, prompt="hello")
+            propose(session, "ls", id="first")
+            session.record(ToolReturned(call_id="first", executed=True, ok=True, content='{"ok": true, "result": "notes"}'))
+            arguments = {"o": {"a": text}} if argument == "o.a" else {"a": text}
+            assert propose(session, "read", arguments).effect.value == expected
+
+
+FILES = {"files": ("ls", "find")}
+
+
+@pytest.mark.parametrize(("key", "first"), [("after", "block"), ("before", "allow")])
+def test_a_group_stands_for_its_tools_in_what_came_before(key: str, first: str) -> None:
+    """One of them is enough."""
+    more: dict[str, Any] = {key: ("@files",)}
+    wanted = policy(rule("allow", "ls"), rule("allow", "read", **more), groups=FILES)
+    session = Session(wanted)
+    assert propose(session, "read").effect.value == first
+    propose(session, "ls", id="first")
+    session.record(ToolReturned(call_id="first", executed=True, ok=True, content="{}"))
+    assert propose(session, "read").effect.value != first

@@ -191,3 +191,13 @@ def test_what_came_of_a_call_is_known_however_it_was_let_through(effect: str) ->
     said = session.propose(again)
     earlier = session.earlier(again, said)
     assert (said.code, earlier and (earlier.call_id, earlier.ok, earlier.content)) == (Code.DUPLICATE, ("c", True, "paid"))
+
+
+def test_a_repeat_that_was_refused_takes_nothing_back() -> None:
+    """What came of the first call is still known when the second one was told so."""
+    session = Session(policy(rule("allow", "pay"), once=("pay",)))
+    session.propose(ToolCall("c", "pay", "{}"))
+    session.record(ToolReturned(call_id="c", executed=True, ok=True, content="paid"))
+    for id in ("d", "e", "f"):
+        assert session.propose(ToolCall(id, "pay", "{}")).code is Code.DUPLICATE
+        session.record(ToolReturned(call_id=id, executed=False, ok=False, content="{}"))

@@ -193,18 +193,32 @@ def test_what_was_met_before_changes_no_decision(name: str, live: bool) -> None:
 OF_CALLS_ALONE = ("rules", "roles", "default")
 """The policies above that look at nothing but calls."""
 STARTED = RunStarted(at=Clock()(), run_id="r")
+STARTS = [
+    STARTED,
+    replace(STARTED, role="operator"),
+    replace(STARTED, tools=(tool("read", {"type": "object", "properties": {"n": {"type": "integer"}}}), tool("pay"))),
+    replace(STARTED, tools=(tool("pay"),)),
+    replace(STARTED, tool_choice={"mode": "auto", "allowed_tools": ["pay"]}),
+    replace(STARTED, tool_choice="none"),
+]
+CALLS = [ToolCall(f"c{number}", tool, text) for number, (tool, text) in enumerate(product(("read", "pay", "no", "n o"), TEXTS))]
+ODD: list[ToolCall | None] = [
+    None, ToolCall("c1", "read", "{}"), ToolCall("", "read", "{}"), ToolCall(5, "read", "{}"), ToolCall("x" * 256, "read", "{}"),
+    ToolCall("x" * 257, "read", "{}"), ToolCall("x", "read", "{}"), ToolCall("odd", 5, "{}"), ToolCall("odd", "read", {"n": 1}),
+    ToolCall("odd", None, None),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", OF_CALLS_ALONE)
 def test_a_run_of_nothing_but_calls_is_decided_as_call_by_call(name: str) -> None:
-    """In all settings, also where ids were used before."""
-    calls = [ToolCall(f"c{number % 30}", tool, text) for number, (tool, text) in enumerate(product(("read", "pay", "no", "n o"), TEXTS))]
+    """However it was started, and whatever stands among them: ids that are none or were used before, and no names, and no texts."""
     known, remembered = prepare(POLICIES[name]), Remembered()
-    for setting, length in product(SETTINGS.values(), (20, 30, 36, 36)):
-        one_by_one = Session(prepare(POLICIES[name]), clock=Clock(), **setting)
-        one_by_one.record(STARTED)
-        session = Session(known, clock=Clock(), remembered=remembered, **setting)
-        assert session.decide_run(STARTED, calls[:length]) == [one_by_one.propose(call) for call in calls[:length]]
+    session = Session(known, clock=Clock(), remembered=remembered)
+    for started, odd in product((*STARTS, *STARTS), ODD):
+        calls = CALLS if odd is None else [*CALLS[:9], odd, *CALLS[9:]]
+        one_by_one = Session(prepare(POLICIES[name]), clock=Clock())
+        one_by_one.record(started)
+        assert session.decide_run(started, calls) == [one_by_one.propose(call) for call in calls]
 
 
 @pytest.mark.parametrize("name", [name for name in POLICIES if name not in OF_CALLS_ALONE])

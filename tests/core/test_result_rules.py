@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from posixpath import normpath
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentgate.core.admission import admitted
-from agentgate.core.events import Code, Json, ResultEffect, Verdict
+from agentgate.core.conditions import World
+from agentgate.core.events import Code, Json, ResultEffect, ResultTrial, Verdict
 from agentgate.core.policy import Policy, Redaction, ResultRule
 from agentgate.core.redaction.redactor import Redactor
-from agentgate.core.results import ResultRules, judge_result
+from agentgate.core.results import ResultRules, judge_result, verdict_by
 from agentgate.core.state import State
 from tests.core.building import policy, rule
 
@@ -182,3 +184,65 @@ def test_any_number_of_tools_is_judged() -> None:
     for number in range(5000):
         assert rules.plan(f"t{number}", None) == ()
     assert [rule.id for rule in rules.plan("x", None)] == ["b"]
+
+
+TRIED = (ResultTrial("trial", ResultEffect.BLOCK),)
+TRIAL = block("trial", observe=True)
+SAID = json.dumps({"ok": True, "tool": "x", "result": {"path": "docs/a"}})
+WITHIN: dict[str, Any] = {"when": {"result.path": {"path": ["docs"]}}}
+VERDICTS: dict[str, tuple[list[ResultRule], str, Verdict]] = {
+    "passes": ([TRIAL], SAID, Verdict(ResultEffect.ALLOW, trials=TRIED)),
+    "nothing about it": ([block(tools="y")], SAID, Verdict(ResultEffect.ALLOW)),
+    "blocked": (
+        [TRIAL, block(hint="ask Ann", **WITHIN)], SAID,
+        Verdict(ResultEffect.BLOCK, "b", "the result was blocked by rule 'b'", "ask Ann", Code.RESULT_BLOCKED, trials=TRIED),
+    ),
+    "blocked by its size": (
+        [block(max_bytes=3)], SAID, Verdict(ResultEffect.BLOCK, "b", "the result was blocked by rule 'b'", None, Code.RESULT_BLOCKED),
+    ),
+    "cut": (
+        [TRIAL, cut(3, **WITHIN)], SAID,
+        Verdict(ResultEffect.CUT, "c", "the result was cut by rule 'c'", None, Code.RESULT_CUT, 3, TRIED),
+    ),
+    "blocks of one strictness": (
+        [block("z", max_bytes=1), block("a", max_bytes=9)], SAID,
+        Verdict(ResultEffect.BLOCK, "a", "the result was blocked by rule 'a'", None, Code.RESULT_BLOCKED),
+    ),
+    "no result": (
+        [block()], "{}",
+        Verdict(ResultEffect.BLOCK, None, "the result cannot be judged: neither a result nor an error", None, Code.RESULT_BLOCKED),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rules", "content", "verdict"), VERDICTS.values(), ids=list(VERDICTS))
+def test_whole_verdicts(rules: list[ResultRule], content: str, verdict: Verdict) -> None:
+    """All that one carries, by each way of coming to it; links are followed in results, too."""
+    compiled = ResultRules(policy(results=rules))
+    for _ in range(2):
+        assert judge_result(compiled, State(), "x", content, World(resolve=normpath)) == verdict
+
+
+def test_a_bug_in_what_a_verdict_asks_is_a_block() -> None:
+    """The reason names the kind of error, and nothing that only its author should read."""
+
+    def broken(path: str) -> str:
+        raise RuntimeError(path)
+
+    said = judge_result(ResultRules(policy(results=[block(**WITHIN)])), State(), "x", SAID, World(resolve=broken))
+    assert said == Verdict(ResultEffect.BLOCK, None, "internal error while judging the result: RuntimeError", None, Code.INTERNAL_ERROR)
+
+
+def test_a_verdict_can_be_told_from_its_rule_alone() -> None:
+    """As a replay does; none means that it passed."""
+    rules = ResultRules(policy(results=[block(), cut(3)]))
+    assert verdict_by(rules, None) == Verdict(ResultEffect.ALLOW)
+    assert (verdict_by(rules, "b").effect, verdict_by(rules, "c").max_bytes) == (ResultEffect.BLOCK, 3)
+    with pytest.raises(KeyError):
+        verdict_by(rules, "d")
+
+
+def test_a_large_result_is_read_whole() -> None:
+    """Larger than arguments may be."""
+    said = judge_result(ResultRules(policy(results=[cut(10)])), State(), "x", json.dumps({"ok": True, "result": "x" * 2**21}))
+    assert (said.effect, said.rule) == (ResultEffect.CUT, "c")

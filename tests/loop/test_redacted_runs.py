@@ -226,3 +226,11 @@ def _file(folder: Path, **more: Any) -> str:
     path = folder / "again.yaml"
     path.write_text(json.dumps({"version": 1, **POLICY, **more}))
     return str(path)
+
+
+def test_what_a_model_wants_the_user_to_know_holds_no_secret(tmp_path: Path) -> None:
+    """Notes go to the screen as redacted as the rest."""
+    story = {"policy": {"rules": []}, "model": [{"text": "done", "notes": ["the key is s3cret-t0ken"]}]}
+    play = Play(story, tmp_path, secrets={"TOKEN": "s3cret-t0ken"})
+    play.run()
+    assert play.notes.heard == ["the key is [redacted:$TOKEN]"]
