@@ -13,10 +13,9 @@ from agentgate.core.policy import Policy
 from agentgate.files.transcript import Transcript
 from agentgate.learning.observing import Observations, observe
 from agentgate.learning.proposing import Proposed, propose
-from agentgate.learning.scoring import Bad, HeldOut, held_out, kept_out
+from agentgate.learning.scoring import Bad, HeldOut, held_out, judge_by, kept_out
 from agentgate.learning.writing import bad_lines, policy_text, score_lines
 from agentgate.output.summary import plural
-from agentgate.replay import Replay
 
 
 class Learned(Struct, frozen=True):
@@ -106,7 +105,7 @@ def _apart(good: Iterable[Transcript], bad: Iterable[Transcript]) -> tuple[list[
 
 def _missing(seen: Observations, policy: Policy) -> tuple[Observations, tuple[str, ...]]:
     """The runs with only those calls that a policy does not allow and a further rule could, and what stops the others."""
-    judging = Replay(policy)
+    judging = judge_by(policy)
     barred: dict[str, None] = {}
     runs = []
     for run in seen.runs:

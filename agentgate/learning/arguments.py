@@ -13,7 +13,7 @@ from agentgate.core.conditions.seen_in import PROMPT
 from agentgate.core.events import Json
 from agentgate.core.policy import Condition
 from agentgate.learning.observing import Leaf, Sample, is_key
-from agentgate.learning.sources import PROSE, cover, exposure, safely, words
+from agentgate.learning.sources import PROSE, cover, exposure, is_command, safely, words
 
 MOST_VALUES = 6
 """A list of more values than these is no small enumeration."""
@@ -60,7 +60,7 @@ class Shape(Struct, frozen=True):
         """Whether every call must name something that was named before, or that the recordings named."""
         if self.condition is None or self.condition.optional:
             return False
-        return self.condition.operators[0][0] in ("seen_in", "in", "equals", "email", "url", "path")
+        return self.condition.operators[0][0] in ("seen_in", "in", "equals", "email", "url", "path", "command")
 
 
 class Evidence(Struct, frozen=True):
@@ -148,11 +148,17 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     form = _of_simple_form(argument, values, optional=optional)
     if form is not None:
         return form
+    if is_command(evidence.samples[0].tool, argument) and not all(leaf.sources for leaf in leaves):
+        return Shape(None, "any command", steered=False)
     if _is_prose(argument, [*leaves, *evidence.pool.get(argument, ())]):
         return _of_prose(argument, leaves, bad, optional)
     needed = [leaf.sources for leaf in leaves]
     if evidence.runs < evidence.enough or not all(needed):
         needed = [leaf.sources for leaf in evidence.pool.get(argument, ()) if isinstance(leaf.value, str)]
+    if not all(leaf.sources for leaf in leaves) and not bad and evidence.runs >= evidence.enough:
+        folders = _in_folders(argument, values, optional)
+        if folders is not None:
+            return folders
     anywhere = evidence.looks_up and not leads_out(argument, values)
     found = _cover(evidence, needed, [leaf.sources for leaf in bad], anywhere=anywhere)
     if found is not None:
@@ -221,11 +227,16 @@ def _of_form(argument: str, values: Counter[str], optional: bool) -> Shape:
         if len(hosts) <= MOST_VALUES and all("." in host for host in hosts):
             operand = {"hosts": hosts, "schemes": schemes}
             return _held(argument, "url", operand, optional, f"an address at {', '.join(hosts)}")
-    if all(_PATH.fullmatch(value) and ".." not in value for value in values):
-        folders = sorted({value.removeprefix("./").split("/", 1)[0] for value in values})
-        if len(folders) <= MOST_VALUES:
-            return _held(argument, "path", folders, optional, f"a path in {', '.join(folders)}")
-    return Shape(None, "any text", steered=False)
+    return _in_folders(argument, values, optional) or Shape(None, "any text", steered=False)
+
+
+def _in_folders(argument: str, values: Iterable[str], optional: bool) -> Shape | None:
+    """Paths in a few folders below the one where the run works."""
+    values = list(values)
+    if not all(_PATH.fullmatch(value) and ".." not in value for value in values):
+        return None
+    folders = sorted({value.removeprefix("./").split("/", 1)[0] for value in values})
+    return _held(argument, "path", folders, optional, f"a path in {', '.join(folders)}") if len(folders) <= MOST_VALUES else None
 
 
 def _of_numbers(evidence: Evidence, argument: str, leaves: list[Leaf], optional: bool) -> Shape:

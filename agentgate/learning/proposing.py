@@ -14,8 +14,9 @@ from agentgate.core.events import Effect
 from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.learning.arguments import Evidence, Shape, leads_out, shape, unused
 from agentgate.learning.arguments import untried as untried_argument
+from agentgate.learning.holding import hold
 from agentgate.learning.observing import Leaf, Observations, Sample
-from agentgate.learning.sources import exposure, is_reading
+from agentgate.learning.sources import exposure, is_inward, is_reading
 
 _CHOOSING = frozenset(
     {
@@ -124,7 +125,7 @@ def _of_tool(tool: str, evidence: Evidence, seen: Observations) -> Iterator[Prop
     """A rule for a tool, or one for each of its actions."""
     choosing = _choosing(evidence)
     if choosing is None:
-        yield _proposal(tool, evidence, None, seen)
+        yield from _proposals(tool, evidence, None, seen)
         return
     for value in sorted({sample.arguments[choosing] for sample in evidence.samples}):
         chosen = replace(
@@ -132,7 +133,7 @@ def _of_tool(tool: str, evidence: Evidence, seen: Observations) -> Iterator[Prop
             samples=[sample for sample in evidence.samples if sample.arguments[choosing] == value],
             bad=[sample for sample in evidence.bad if sample.arguments.get(choosing) == value],
         )
-        yield _proposal(tool, chosen, (choosing, value), seen)
+        yield from _proposals(tool, chosen, (choosing, value), seen)
 
 
 def _choosing(evidence: Evidence) -> str | None:
@@ -146,7 +147,27 @@ def _choosing(evidence: Evidence) -> str | None:
     return None
 
 
-def _proposal(tool: str, evidence: Evidence, action: tuple[str, str] | None, seen: Observations) -> Proposal:
+def _proposals(tool: str, evidence: Evidence, action: tuple[str, str] | None, seen: Observations) -> Iterator[Proposal]:
+    """A rule; or two where a person would be asked and something holds most calls: those are allowed, and the others asked about."""
+    whole = _proposal(tool, evidence, action, seen)
+    found = hold(evidence.samples, whole.shapes, evidence.enough) if whole.why_ask is not None else None
+    if found is None:
+        yield whole
+        return
+    held = _proposal(tool, replace(evidence, samples=found.covered), action, seen, {found.argument: found.shape})
+    if held.why_ask is not None:
+        yield whole
+        return
+    yield replace(held, rule=replace(held.rule, unless=found.unless))
+    rest = tuple(sample for sample in evidence.samples if sample not in found.covered)
+    if rest and found.shape.condition is not None:
+        rule = replace(whole.rule, id=_kebab(f"{whole.rule.id}-other"), unless=(found.shape.condition,), after=None, before=None)
+        yield replace(whole, rule=rule, samples=rest)
+
+
+def _proposal(
+    tool: str, evidence: Evidence, action: tuple[str, str] | None, seen: Observations, known: Mapping[str, Shape] | None = None
+) -> Proposal:
     used = sorted({leaf.argument for sample in evidence.samples for leaf in sample.leaves})
     shapes: dict[str, Shape] = {}
     conditions: list[Condition] = []
@@ -154,7 +175,7 @@ def _proposal(tool: str, evidence: Evidence, action: tuple[str, str] | None, see
         conditions.append(Condition(action[0], (("equals", action[1]),)))
         used = [argument for argument in used if argument != action[0]]
     for argument in used:
-        shapes[argument] = shape(evidence, argument)
+        shapes[argument] = (known or {}).get(argument) or shape(evidence, argument)
     tops = {argument.partition(".")[0] for argument in used} | ({action[0]} if action else set())
     if not is_reading(tool):
         nested = {key for sample in evidence.samples for key, value in sample.arguments.items() if isinstance(value, dict | list)}
@@ -189,7 +210,8 @@ def _why_ask(tool: str, evidence: Evidence, shapes: Mapping[str, Shape], action:
     if free and not reads:
         return f"it has effects, and nothing holds {', '.join(free)}"
     texts = sorted(argument for argument, found in shapes.items() if found.prose)
-    if texts and not reads and action is None and not any(found.anchored for found in shapes.values()):
+    inward = is_inward(tool) and evidence.runs >= _ORDERED
+    if texts and not reads and not inward and action is None and not any(found.anchored for found in shapes.values()):
         return f"it has effects, and all that says about what is {', '.join(texts)}, which may be any text"
     leading = sorted(filter(leads_out, free))
     return f"nothing holds {', '.join(leading)}" if leading else None

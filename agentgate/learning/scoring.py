@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from posixpath import normpath
 
 from msgspec import Struct
 
@@ -48,7 +49,7 @@ def held_out(seen: Observations, learn: Callable[[Observations], Policy]) -> Hel
     calls = allowed = asked = whole = 0
     for fold in range(FOLDS):
         out = range(fold, len(seen.runs), FOLDS)
-        judging = Replay(learn(seen.without(out)))
+        judging = judge_by(learn(seen.without(out)))
         for number in out:
             effects = [call.effect for call in _executed(judging, seen.runs[number])]
             calls += len(effects)
@@ -60,7 +61,7 @@ def held_out(seen: Observations, learn: Callable[[Observations], Policy]) -> Hel
 
 def kept_out(bad: Observations, policy: Policy) -> Bad:
     """What a policy makes of bad runs."""
-    judging = Replay(policy)
+    judging = judge_by(policy)
     by: Counter[str] = Counter()
     through: list[str] = []
     for run in bad.runs:
@@ -70,6 +71,11 @@ def kept_out(bad: Observations, policy: Policy) -> Bad:
         else:
             by[_cause(refused)] += 1
     return Bad(len(bad.runs), len(bad.runs) - len(through), tuple(by.most_common()), tuple(through))
+
+
+def judge_by(policy: Policy) -> Replay:
+    """A policy, ready to judge recordings: paths lead where they say, for nobody knows what links there were."""
+    return Replay(policy, resolve=normpath)
 
 
 def _executed(judging: Replay, run: Run) -> list[Judged]:

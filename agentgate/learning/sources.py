@@ -89,6 +89,12 @@ _READING = frozenset(
 """First words of the names of tools that only look."""
 
 
+_COMMANDS = frozenset({"bash", "cmd", "command", "commands", "exec", "shell", "terminal"})
+"""Words in the names of tools and arguments that tell of shell commands."""
+_INWARD = frozenset({"commit", "draft", "log", "memo", "memory", "note", "plan", "remember", "scratchpad", "todo"})
+"""Words in the names of tools that write where nobody else reads."""
+
+
 def words(name: str) -> list[str]:
     """The words that a name is made of, in small letters."""
     return [word.lower() for word in _WORD.findall(name)]
@@ -97,6 +103,17 @@ def words(name: str) -> list[str]:
 def is_reading(tool: str) -> bool:
     """Whether a tool only looks, as far as its name tells."""
     return bool(words(tool)) and words(tool)[0] in _READING
+
+
+def is_inward(tool: str) -> bool:
+    """Whether what a tool writes stays with those who work here, as far as its name tells."""
+    return bool(_INWARD & set(words(tool)))
+
+
+def is_command(tool: str, argument: str) -> bool:
+    """Whether an argument is a shell command, as far as the names tell."""
+    named = set(words(argument))
+    return bool(_COMMANDS & named) or (bool(_COMMANDS & set(words(tool))) and not PROSE & named)
 
 
 def exposure(source: str) -> int:
