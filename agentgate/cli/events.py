@@ -118,7 +118,7 @@ def _json(event: Mapping[str, Any]) -> str:
 
 
 def _table(event: Mapping[str, Any]) -> str:
-    """A line for the answer, and one for each of its calls."""
+    """A line for the answer, one for each of its calls, and one for each result that was kept back before it."""
     from agentgate.output.safe import safe
 
     fate = "released" if event.get("released") else "withheld"
@@ -130,4 +130,7 @@ def _table(event: Mapping[str, Any]) -> str:
         shown.append(f"  {word:<8} {call.get('name')} {call.get('arguments')}")
         if not allowed:
             shown.append(f"           {decision.get('policy')}: {decision.get('reason')}")
+    for result in event.get("tool_results") or ():
+        kept_back = "" if result.get("enforced") else "would be "
+        shown.append(f"  {kept_back}{result.get('code')}  {result.get('tool_call_id')} ({result.get('rule') or 'cannot be judged'})")
     return "".join(f"{safe(line)}\n" for line in shown)
