@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -51,6 +53,11 @@ class _Connection(RequestHandler):
     """One connection."""
 
     __slots__ = ()
+
+    def log_exception(self, *args: Any, **more: Any) -> None:
+        """Tells of a connection that broke, not what came over it; what goes wrong in an answer is told where it is made."""
+        kind, _, _ = sys.exc_info()
+        log.info("a connection ended in an error: %s", "unknown" if kind is None else kind.__name__)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

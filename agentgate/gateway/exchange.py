@@ -109,8 +109,9 @@ class Exchange:
         Raises:
             Refused: with an error, before anything of an answer went out.
         """
-        if self._session is not None and _SESSION.fullmatch(self._session) is None:
-            raise Refused(invalid(f"`{SESSION_HEADER}` is not 1 to 128 letters, digits or any of `_.:@-`"))
+        named = () if self._session is None else self._request.headers.getall(SESSION_HEADER)
+        if len(named) > 1 or any(_SESSION.fullmatch(name) is None for name in named):
+            raise Refused(invalid(f"`{SESSION_HEADER}` is not, once, 1 to 128 letters, digits or any of `_.:@-`"))
         try:
             asked = self._api.read_request(raw, self._tools.settings.max_body)
             await self._permit(asked)

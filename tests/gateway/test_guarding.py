@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from agentgate.core.events import Json
 from agentgate.errors import UsageError
 from agentgate.gateway.settings import settings
+from tests.gateway.processes import Process
 from tests.gateway.serving import KEY, Served
 from tests.scripted_server import Answer, ScriptedServer, call, chat
 
@@ -288,3 +290,25 @@ def test_events_are_asked_for_soundly(tmp_path: Path) -> None:
             assert got.status == 400, query
         assert gateway.events("?since=2026-01-01T00:00:00Z&limit=5") == []
         assert gateway.events("?") == []
+
+
+def test_what_comes_packed_wrongly_is_no_traceback(tmp_path: Path) -> None:
+    """The client is told, and the operator reads one line."""
+    with ScriptedServer() as upstream, Process(tmp_path, upstream.url, policy="version: 1\nrules: [{id: r, allow: read}]\n") as gateway:
+        got = gateway.send("POST", "/v1/chat/completions", b"this is not packed at all", {"content-encoding": "gzip"})
+        assert got.status == 400
+    assert "Traceback" not in gateway.said
+    assert not upstream.requests
+
+
+def test_a_session_is_named_once(tmp_path: Path) -> None:
+    """Of two names nobody could tell which one counts."""
+    with ScriptedServer() as upstream, Served(tmp_path, upstream) as gateway:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        body = json.dumps(ASKED).encode()
+        connection.putrequest("POST", "/v1/chat/completions")
+        for name, value in (("content-length", str(len(body))), ("x-agentgate-session", "a"), ("x-agentgate-session", "b")):
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        assert connection.getresponse().status == 400
+        connection.close()
