@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+import msgspec
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson
@@ -75,6 +76,16 @@ def lines_with_text(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, b
         text = line.removeprefix(_BOM) if number == 1 else line
         if not text.isspace() and text:
             yield number, text
+
+
+def is_list_of_runs(value: Json) -> bool:
+    """Whether a document is a list, each item of which could be a line of its own."""
+    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and importer_of(item) is not None for item in value)
+
+
+def each_run(value: Json) -> Iterator[tuple[int, bytes]]:
+    """The items of such a list as lines; each has its place in the list for a number."""
+    yield from enumerate(map(msgspec.json.encode, value), 1)
 
 
 def imported_lines(lines: Iterable[tuple[int, bytes]], aside: Aside, importer: Importer | None = None) -> Iterator[Transcript | Damage]:

@@ -22,7 +22,7 @@ from agentgate.files.importers.chat import calls_of
 from agentgate.files.remote import find_at, is_url
 from agentgate.files.transcript import Damage, Item, Proposed, Transcript, Wanted, proposed
 from agentgate.files.transcript_chain import HEADLESS, MAX_LINE, Chain, is_event, not_json, parse_line
-from agentgate.files.transcript_lines import UNKNOWN, Aside, imported_lines, lines_with_text
+from agentgate.files.transcript_lines import UNKNOWN, Aside, each_run, imported_lines, is_list_of_runs, lines_with_text
 from agentgate.files.transcript_lines import Source as Source  # whoever reads transcripts names it
 from agentgate.files.transcript_streams import STDIN, SUFFIXES, Kept, open_transcript
 
@@ -194,6 +194,8 @@ def _read_form(
         yield from _native(lines, source)
     elif form in FILE_IMPORTERS:
         yield from FILE_IMPORTERS[form].read_lines(lines, source.file)
+    elif whole is not None and is_list_of_runs(runs := parse_line(whole)):
+        yield from imported_lines(each_run(runs), aside, IMPORTERS[form])
     else:
         yield from imported_lines(lines, aside, IMPORTERS[form])
 
@@ -225,6 +227,9 @@ def _read_lines(lines: Iterator[tuple[int, bytes]], aside: Aside, document: Call
         if importer_of(value) is not None:
             yield from unknown
             yield from imported_lines(chain([(number, line)], lines), aside)
+            return
+        if not unknown and is_list_of_runs(value):
+            yield from imported_lines(each_run(value), aside)
             return
         unknown.append(Damage(source.file, number, UNKNOWN))
         if len(unknown) == _PATIENCE:

@@ -20,7 +20,7 @@ _SAYS_NOTHING = ("reasoning", "item_reference", "compaction", "mcp_list_tools")
 def recognises(value: Json) -> bool:
     """Whether a value holds items of the Responses API."""
     if isinstance(value, dict):
-        lists = [value.get(key) for key in ("items", "output")]
+        lists = [value.get(key) for key in ("items", "input", "output")]
         return "messages" not in value and any(_known(_kind(item)) for items in lists if isinstance(items, list) for item in items)
     return isinstance(value, list) and any(_known(kind) and kind != "message" for kind in map(_kind, value))
 
