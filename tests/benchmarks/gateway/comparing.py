@@ -177,5 +177,12 @@ def _first_aims(streamed: Mapping[str, list[float]], whole: Mapping[str, list[fl
     ]
 
 
-_ADDED = ""
-_RATE = ""
+_ADDED = (
+    "One after the other, each answer waits for a durable write of its own (below), and nothing of the code is in the processor's caches "
+    "when it comes: the same work in a row takes half the time"
+)
+_RATE = (
+    "Of the processor time, 15 % is the kernel's (sockets, disk), 30 % aiohttp's (server, parser, connections to the upstream), 16 % goes "
+    "into events, limits and the kill switch, 10 % into encoding, hashing and storing the record, 8 % into reading both bodies strictly, 8 "
+    "% into taking them apart, 5 % into the decision; the pass-through on the same library takes a third of the time all by itself"
+)
