@@ -107,7 +107,7 @@ _MOST_GROUPS = 1_000
 """More than these are told apart by their effects alone: a model can make up any number of tools."""
 
 
-_MOST_UNCOUNTED = 8_192
+_MOST_UNCOUNTED = 16_384
 
 
 class Tally:
@@ -180,7 +180,7 @@ class Tally:
 
     def _count_all(self) -> None:
         counted = Counter(map(id, self._uncounted))
-        for decision in {id(decision): decision for decision in self._uncounted}.values():
+        for decision in dict(zip(map(id, self._uncounted), self._uncounted, strict=True)).values():
             calls = counted[id(decision)]
             self._effects[decision.effect.value] += calls
             self._rules[decision.rule or decision.code] += calls
