@@ -210,11 +210,22 @@ def run(options: Options) -> Report:
     )
 
 
+_WHY_ONE = (
+    "By the profile, for a line of 10.6 kB with 6.3 calls: 30 % is decoding it by its types, 20 % writing it again to compare, which shows "
+    "that it holds nothing else, 14 % reading `meta` as strict JSON, 7 % the file, 13 % making calls and handing them on, 17 % judging and "
+    "counting. The first four are native code, and would take two thirds of the time without any Python."
+)
+_WHY_TWO = (
+    "Each process makes the policy ready and meets every call for a first time (0.05 s), a third one looks for the ends of lines, so that "
+    "each line has its number (0.17 s of a gigabyte), and caches and processors are shared with whatever else runs."
+)
+
+
 def _aims(one: tuple[Any, ...], two: tuple[Any, ...], plain: tuple[Any, ...]) -> tuple[Aim, ...]:
     return (
-        Aim("one process", one[1], least=150_000, unit="decisions a CPU second"),
-        Aim("one process", one[2], least=300, unit="MB a CPU second"),
-        Aim("two processes against one, by the clock", two[3] / one[3], least=1.9),
+        Aim("one process", one[1], least=150_000, unit="decisions a CPU second", missed=_WHY_ONE),
+        Aim("one process", one[2], least=300, unit="MB a CPU second", missed=_WHY_ONE),
+        Aim("two processes against one, by the clock", two[3] / one[3], least=1.9, missed=_WHY_TWO),
         Aim("two processes against one, by processor time (2 × where dividing costs nothing)", 2 * two[1] / one[1], least=1.9),
         Aim("agentgate, one process, against json + fnmatch", one[1] / plain[1], least=50),
         Aim("the most memory of a process", max(one[5], two[5]), most=200, unit="MB"),
