@@ -76,7 +76,7 @@ def run(options: Options) -> Report:
     names = [name for name in ENGINES if any(found[size][name].p50 for size in SIZES)]
     p50 = {name: [_median(found[size][name].p50) for size in SIZES] for name in names}
     columns = ("engine", *(f"{size:,} rules" for size in SIZES))
-    ratios = {name: [_ratio(found[size][name], found[size][OWN]) for size in SIZES] for name in names}
+    ratios = {name: [_ratio(found[size][name].p50, found[size][OWN].p50) for size in SIZES] for name in names}
     early, late = length(options)
     flat = Table("by length of the run, 1,000 rules, µs", ("at call 10", "at call 10,000", "ratio"), [(early, late, late / early)])
     return Report(
@@ -107,7 +107,7 @@ def run(options: Options) -> Report:
             ),
             flat,
         ],
-        _aims(p50[OWN], [_median(found[size][OWN].again) for size in SIZES], ratios, late / early),
+        _aims(found, ratios, late / early),
         list(notes),
         [
             Chart(
@@ -174,9 +174,9 @@ def _median(values: list[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _ratio(peer: Measured, own: Measured) -> float | None:
+def _ratio(peers: list[float], own: list[float]) -> float | None:
     """How many times as long the peer took, in the same round."""
-    return _median([theirs / ours for theirs, ours in zip(peer.p50, own.p50, strict=False)])
+    return _median([theirs / ours for theirs, ours in zip(peers, own, strict=False)])
 
 
 _WHY = (
@@ -186,9 +186,10 @@ _WHY = (
 )
 
 
-def _aims(own: list[float | None], again: list[float | None], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
-    at = dict(zip(SIZES, own, strict=True))
-    worst, worst_again = (max(value for value in found if value is not None) for found in (own, again))
+def _aims(found: dict[int, dict[str, Measured]], ratios: dict[str, list[float | None]], flat: float) -> list[Aim]:
+    at = {size: _median(found[size][OWN].p50) for size in SIZES}
+    worst = max(value for value in at.values() if value is not None)
+    worst_again = max(statistics.median(found[size][OWN].again) for size in SIZES)
     aims = [
         Aim("one decision, arguments that never come twice, the slowest size", worst, most=5.0, unit="µs", missed=_WHY),
         Aim("one decision, arguments that come again, the slowest size", worst_again, most=5.0, unit="µs"),
@@ -200,6 +201,9 @@ def _aims(own: list[float | None], again: list[float | None], ratios: dict[str, 
             ratio = ratios[name][SIZES.index(size)] if name in ratios else None
             if ratio is not None:
                 aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least, missed="The peer judges rules alone."))
+            again = _ratio(found[size][name].again, found[size][OWN].again)
+            if again is not None:
+                aims.append(Aim(f"faster than {name} at {size:,} rules, arguments that come again", again, least=least))
     return aims
 
 
