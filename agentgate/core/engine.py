@@ -177,10 +177,9 @@ def _judge_call(
     if malformed is not None:
         return malformed
     memory = policy.recent if remembered is None else remembered
-    if killed is None:
-        known = _known(policy, state, call, world, memory)
-        if known is not None:
-            return known
+    known = memory.recall(call, state.role, state.tools) if killed is None else None
+    if known is not None and (state.allowed_tools is None or call.name in state.allowed_tools):
+        return _within_limits(policy, state, call, world, known)
     plan = policy.index.known.get((call.name, state.role)) if type(call.name) is str else None
     if plan is None:
         malformed = _bad_name(call)
@@ -201,14 +200,8 @@ def _judge_call(
     return decision
 
 
-def _known(policy: CompiledPolicy, state: State, call: ToolCall, world: World, memory: Recent | Remembered) -> Decision | None:
-    """What was decided about the same call, and holds again; None where that has to be judged.
-
-    Only what a remembered judgement leaves open is looked at: what was offered, and the limits of the run.
-    """
-    known = memory.recall(call, state.role, state.tools)
-    if known is None or (state.allowed_tools is not None and call.name not in state.allowed_tools):
-        return None
+def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: World, known: Decision) -> Decision:
+    """What was decided about the same call, unless a limit of this run is reached, which is all that a remembered judgement leaves open."""
     if not policy.call_limits or known.arguments is None:
         return known
     repeat = repeat_key(call.name, call.args_hash or digest(known.arguments)) if policy.needs_hash else ""

@@ -57,11 +57,11 @@ class Recent:
         """Keeps a judgement once the same call has come a second time, without the arguments that its caller has."""
         if type(call.arguments) is not str or len(call.arguments) > _LONGEST_RECENT:
             return
-        key = (call.name, call.arguments, role)
-        if key not in self._known:
-            if len(self._known) >= _MOST_RECENT:
-                self._known.clear()
-            self._known[key] = None
+        known, key = self._known, (call.name, call.arguments, role)
+        if key not in known:
+            if len(known) >= _MOST_RECENT:
+                known.clear()
+            known[key] = None
             return
         if decision.arguments is None or is_plain(decision.arguments):
             arguments = None if decision.arguments is None else dict(decision.arguments)

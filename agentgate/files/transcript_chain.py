@@ -167,7 +167,8 @@ def _unsound(event: Event) -> str | None:
             return "`usage` is negative"
         if event.cost_usd is not None and event.cost_usd < 0:
             return "`cost_usd` is negative"
-    if isinstance(event, RunStarted | RunResumed | ModelReplied):
+    told = isinstance(event, ModelReplied) and (event.offered is not None or event.messages)
+    if told or isinstance(event, RunStarted | RunResumed):
         try:
             evolve(State(), event)
         except (AttributeError, TypeError, ValueError) as error:

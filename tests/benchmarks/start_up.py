@@ -80,8 +80,8 @@ def run(options: Options) -> Report:
 
 _WHY = (
     "Nothing but imports takes as much as the aim already (`check` of a normal policy): typer 5 ×, and as much again for YAML, RE2, JSON "
-    "Schema, msgspec, operators and audits, some 350 modules, each no more than 5 ms. Of the rest, reading the rules is a third, and making "
-    "and judging a call for each two thirds."
+    "Schema, msgspec, operators and audits, some 350 modules, each no more than 5 ms. Of the rest, reading the rules is a third, and "
+    "making and judging a call for each two thirds."
 )
 
 
