@@ -14,6 +14,7 @@ from agentgate.core.events import Json
 from agentgate.core.policy import Condition
 from agentgate.learning.observing import Leaf, Sample, is_key
 from agentgate.learning.sources import PROSE, cover, exposure, is_command, safely, words
+from agentgate.learning.statements import is_sql
 
 MOST_VALUES = 6
 """A list of more values than these is no small enumeration."""
@@ -49,6 +50,8 @@ class Shape(Struct, frozen=True):
     """What the recordings showed, for people."""
     steered: bool = True
     """Whether nobody but the user, the task's own tools or the recordings decides its value."""
+    code: bool = False
+    """Whether it is a command or a statement that may do anything, so that the name of its tool says nothing."""
 
     @property
     def prose(self) -> bool:
@@ -60,7 +63,7 @@ class Shape(Struct, frozen=True):
         """Whether every call must name something that was named before, or that the recordings named."""
         if self.condition is None or self.condition.optional:
             return False
-        return self.condition.operators[0][0] in ("seen_in", "in", "equals", "email", "url", "path", "command")
+        return self.condition.operators[0][0] in ("seen_in", "in", "equals", "email", "url", "path", "command", "sql")
 
 
 class Evidence(Struct, frozen=True):
@@ -149,7 +152,9 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     if form is not None:
         return form
     if is_command(evidence.samples[0].tool, argument) and not all(leaf.sources for leaf in leaves):
-        return Shape(None, "any command", steered=False)
+        return Shape(None, "any command", steered=False, code=True)
+    if is_sql(values):
+        return Shape(None, "any statement", steered=False, code=True)
     if _is_prose(argument, [*leaves, *evidence.pool.get(argument, ())]):
         return _of_prose(argument, leaves, bad, optional)
     needed = [leaf.sources for leaf in leaves]

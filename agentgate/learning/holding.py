@@ -1,4 +1,4 @@
-"""What holds most calls of a tool that nothing holds in all of them: shell commands of a kind, texts that the user had named."""
+"""What holds most calls of a tool that nothing holds in all of them: shell commands of a kind, queries, texts that the user had named."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from agentgate.core.policy import Condition
 from agentgate.learning.arguments import Shape
 from agentgate.learning.observing import Sample
 from agentgate.learning.sources import MOSTLY, is_command
+from agentgate.learning.statements import statement
 
 _SUBCOMMAND = re.compile(r"[a-z][a-z-]*")
 _CUT = re.compile(r".*[/_.=:-]", re.DOTALL)
@@ -49,7 +50,8 @@ def hold(samples: Sequence[Sample], shapes: Mapping[str, Shape], enough: int) ->
         shapes: what is said about their arguments.
         enough: in so many runs something must have been seen.
     """
-    found = [_commands(samples, argument, enough) for argument, shape in sorted(shapes.items()) if not shape.steered]
+    free = [argument for argument, shape in sorted(shapes.items()) if not shape.steered]
+    found = [kind(samples, argument, enough) for argument in free for kind in (_commands, _queries)]
     if all(shape.steered for shape in shapes.values()):
         found = [_named(samples, argument) for argument, shape in sorted(shapes.items()) if shape.prose]
         found += [_present(samples, argument, shape) for argument, shape in sorted(shapes.items())]
@@ -93,6 +95,26 @@ def _commands(samples: Sequence[Sample], argument: str, enough: int) -> Hold | N
         return None
     shape = Shape(Condition(argument, (("command", list(texts)),)), f"commands like {', '.join(f'`{text}`' for text in texts)}")
     return Hold(argument, shape, covered, (Condition(argument, (("search", _CLIMBING),)),))
+
+
+def _queries(samples: Sequence[Sample], argument: str, enough: int) -> Hold | None:
+    """Statements that only look, at the tables that were usual."""
+    looking: list[tuple[Sample, frozenset[str]]] = []
+    for sample in samples:
+        said = [statement(leaf.value) for leaf in sample.named(argument) if isinstance(leaf.value, str)]
+        looking += [(sample, one.tables) for one in said if one is not None and one.kinds == {"select"}]
+    runs: dict[str, set[int]] = defaultdict(set)
+    for sample, read in looking:
+        for table in read:
+            runs[table].add(sample.run)
+    tables = sorted(table for table, seen in runs.items() if len(seen) >= enough)
+    covered = tuple(sample for sample, read in looking if read <= set(tables))
+    if not covered:
+        return None
+    shape = Shape(
+        Condition(argument, (("sql", {"statements": ["select"], "tables": tables}),)), f"queries of {', '.join(tables) or 'no table'}"
+    )
+    return Hold(argument, shape, covered)
 
 
 def _patterns(commands: Sequence[tuple[Sample, tuple[str, ...]]], enough: int) -> Iterator[str]:

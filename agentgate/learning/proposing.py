@@ -209,6 +209,9 @@ def _why_ask(tool: str, evidence: Evidence, shapes: Mapping[str, Shape], action:
     reads = is_reading(tool if action is None else action[1])
     if free and not reads:
         return f"it has effects, and nothing holds {', '.join(free)}"
+    code = [argument for argument in free if shapes[argument].code]
+    if code:
+        return f"it may do anything that {', '.join(code)} says"
     texts = sorted(argument for argument, found in shapes.items() if found.prose)
     inward = is_inward(tool) and evidence.runs >= _ORDERED
     if texts and not reads and not inward and action is None and not any(found.anchored for found in shapes.values()):

@@ -54,6 +54,28 @@ def test_a_command_may_be_described() -> None:
     assert effects(learned, *runs) == ["allow"] * 4
 
 
+def query(*statements: str) -> list[Transcript]:
+    """Runs of one statement each, by a tool that only looks by its name."""
+    return [run("Do your work", Call("query_database", {"sql": text})) for text in statements]
+
+
+def test_queries_of_usual_tables_are_allowed_and_other_statements_asked_about() -> None:
+    """Whatever the tool is called: its text says what it does."""
+    usual = query(*(f"SELECT name FROM {table} WHERE id = {n}" for table in ("orders", "customers") for n in range(4)))
+    learned = learn([*usual, *query("SELECT * FROM salaries", "UPDATE orders SET total = 1 WHERE id = 7")])
+    assert rules(learned)["query-database"] == ("allow", {"sql": {"sql": {"statements": ["select"], "tables": ["customers", "orders"]}}})
+    assert rules(learned)["query-database-other"] == ("ask", {})
+    joined = "SELECT o.total FROM orders o JOIN customers c ON o.customer_id = c.id"
+    hostile = ("SELECT * FROM salaries", "DROP TABLE orders", "SELECT 1; DROP TABLE orders", "DELETE FROM orders")
+    assert effects(learned, *query(joined, *hostile)) == ["allow", "ask", "ask", "ask", "ask"]
+
+
+def test_sentences_that_begin_like_statements_are_none() -> None:
+    """They are texts."""
+    runs = [run("Go", Call("add_task", {"list": "home", "title": f"Update the {n}th part of it"})) for n in range(6)]
+    assert rules(learn(runs))["add-task"][1]["title"] == {"links_seen_in": "prompt"}
+
+
 @pytest.mark.parametrize(
     "commands",
     [
