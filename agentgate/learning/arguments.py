@@ -33,6 +33,8 @@ _FORMS = {
     "a date and a time": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?",
 }
 """Forms that say little, so that a value of one can do little harm."""
+_CODES = {"a code of two capitals": r"[A-Z]{2}"}
+"""The same, of what is too short to be looked for: states, countries."""
 _MOMENTS = frozenset({"date", "day", "time"})
 """Words in the names of arguments that say when."""
 _LEADING = frozenset({"address", "domain", "endpoint", "host", "link", "site", "uri", "url", "website"})
@@ -203,7 +205,7 @@ def _told_apart(good: Iterable[Leaf], bad: Iterable[Leaf]) -> list[Leaf]:
 def _of_simple_form(argument: str, values: Iterable[str], *, optional: bool) -> Shape | None:
     """Values of a form that says little."""
     values = list(values)
-    for form, pattern in _FORMS.items():
+    for form, pattern in (_FORMS | _CODES).items():
         if all(re.fullmatch(pattern, value, re.ASCII) for value in values):
             return _held(argument, "matches", pattern, optional, form)
     return None

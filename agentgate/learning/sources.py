@@ -91,7 +91,9 @@ _READING = frozenset(
 
 _COMMANDS = frozenset({"bash", "cmd", "command", "commands", "exec", "shell", "terminal"})
 """Words in the names of tools and arguments that tell of shell commands."""
-_INWARD = frozenset({"commit", "draft", "log", "memo", "memory", "note", "plan", "remember", "scratchpad", "todo"})
+_INWARD = frozenset(
+    {"commit", "draft", "escalate", "handoff", "human", "log", "memo", "memory", "note", "plan", "remember", "scratchpad", "todo"}
+)
 """Words in the names of tools that write where nobody else reads."""
 
 

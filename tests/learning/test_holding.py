@@ -151,6 +151,21 @@ def test_what_stays_among_those_who_work_here_needs_nobody() -> None:
     assert rules(learn(runs[:5]))["git-commit"][0] == "ask"
 
 
+def test_who_takes_over_may_be_told_anything() -> None:
+    """A person who works here decides then."""
+    runs = [run("Help", Call("transfer_to_human_agents", {"summary": f"My own words {n}"})) for n in range(12)]
+    assert rules(learn(runs))["transfer-to-human-agents"][0] == "allow"
+
+
+def test_codes_of_two_capitals_are_held_to_their_form() -> None:
+    """They are too short to be looked for, and say too little to do harm."""
+    runs = [
+        run(f"I moved to town{n}", Call("set_town", {"town": f"town{n}", "state": state}))
+        for n, state in enumerate(("TX", "CA", "NY", "DC"))
+    ]
+    assert rules(learn(runs))["set-town"] == ("allow", {"state": {"matches": "[A-Z]{2}"}, "town": {"seen_in": "prompt"}})
+
+
 def test_paths_that_nobody_named_are_held_to_their_folders() -> None:
     """Half of them stood in the prompt; the others do not become exceptions, and other folders stay closed."""
     paths = [f"src/part{n}.py" for n in range(6)]
