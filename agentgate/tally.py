@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 
 from msgspec import Struct
 
@@ -118,10 +119,10 @@ class Tally:
         self.calls = 0
         self._effects: Counter[str] = Counter()
         self._rules: Counter[str] = Counter()
-        self._uncounted: list[Decision] = []
-        """Of `decided_all`: the same decision is often met again, so that many are counted at once."""
+        self._uncounted: tuple[list[Effect], list[str]] = ([], [])
+        """Effects, and what decided, of `decided_all`: many are counted at once. Decisions would hold arguments of any size."""
         self._matrix: Counter[tuple[Effect, Effect]] = Counter()
-        self._uncompared: list[tuple[Decision, Decision]] = []
+        self._uncompared: list[tuple[Effect, Effect]] = []
         self.flips = 0
         self.redacted = 0
         """Calls that could only be judged by redacted arguments."""
@@ -156,20 +157,31 @@ class Tally:
     def decided_all(self, decisions: list[Decision]) -> None:
         """The same for more than one."""
         self.calls += len(decisions)
-        self._uncounted.extend(decisions)
-        if len(self._uncounted) > _MOST_UNCOUNTED:
+        effects, by = self._uncounted
+        effects.extend([decision.effect for decision in decisions])
+        by.extend([decision.rule or decision.code for decision in decisions])
+        if len(by) > _MOST_UNCOUNTED:
             self._count_all()
 
     def compared_all(self, before: list[Decision], now: list[Decision]) -> None:
         """`compared` for more than one."""
-        self._uncompared.extend(zip(before, now, strict=True))
+        self._uncompared.extend([(one.effect, other.effect) for one, other in zip(before, now, strict=True)])
         if len(self._uncompared) > _MOST_UNCOUNTED:
             self._compare_all()
 
+    def _count_all(self) -> None:
+        effects, by = self._uncounted
+        counted = Counter(map(id, effects))  # which are hashed much faster than effects
+        self._effects.update({effect.value: counted[id(effect)] for effect in Effect if counted[id(effect)]})
+        self._rules.update(by)
+        effects.clear()
+        by.clear()
+
     def _compare_all(self) -> None:
-        counted = Counter((id(before), id(now)) for before, now in self._uncompared)
-        for before, now in {(id(before), id(now)): (before, now) for before, now in self._uncompared}.values():
-            self._matrix[before.effect, now.effect] += counted[id(before), id(now)]
+        counted = Counter([(id(before), id(now)) for before, now in self._uncompared])  # as above
+        self._matrix.update(
+            {pair: counted[id(pair[0]), id(pair[1])] for pair in product(Effect, Effect) if counted[id(pair[0]), id(pair[1])]}
+        )
         self._uncompared.clear()
 
     @property
@@ -177,14 +189,6 @@ class Tally:
         """Effect before, effect now → calls."""
         self._compare_all()
         return self._matrix
-
-    def _count_all(self) -> None:
-        counted = Counter(map(id, self._uncounted))
-        for decision in dict(zip(map(id, self._uncounted), self._uncounted, strict=True)).values():
-            calls = counted[id(decision)]
-            self._effects[decision.effect.value] += calls
-            self._rules[decision.rule or decision.code] += calls
-        self._uncounted.clear()
 
     @property
     def rules(self) -> Counter[str]:

@@ -16,7 +16,7 @@ from agentgate.core.events import NO_FACTS, Decision, Json, ToolCall
 from agentgate.core.schemas import ToolSet
 
 _MOST = 8_192
-"""Judgements of one set of tools. A record can hold any number of different calls; what is remembered is bounded."""
+"""Judgements, whatever the tools. A record can hold any number of different calls; what is remembered is bounded."""
 _LONGEST = 1_024
 """Characters of arguments: longer ones hardly come twice."""
 _MOST_TOOL_SETS = 16
@@ -72,12 +72,13 @@ class Recent:
 class Remembered:
     """What one policy made of calls. When it is full, it begins anew."""
 
-    __slots__ = ("_by_tools", "_latest", "_tools")
+    __slots__ = ("_by_tools", "_kept", "_latest", "_tools")
 
     def __init__(self) -> None:
         self._by_tools: dict[int, tuple[ToolSet | None, Judgements]] = {}
         self._tools: ToolSet | None = None
         self._latest: Judgements = {}
+        self._kept = 0
         self._by_tools[id(None)] = (None, self._latest)
 
     def recall(self, call: ToolCall, role: str | None, tools: ToolSet | None) -> Decision | None:
@@ -98,8 +99,12 @@ class Remembered:
             self._turn_to(tools)
         if type(call.arguments) is not str or len(call.arguments) > _LONGEST:
             return
-        if len(self._latest) >= _MOST:
+        if self._kept >= _MOST:
+            for _, judgements in self._by_tools.values():
+                judgements.clear()
             self._latest.clear()
+            self._kept = 0
+        self._kept += 1
         self._latest[call.name, call.arguments, role] = decision
 
     def _turn_to(self, tools: ToolSet | None) -> None:

@@ -52,6 +52,18 @@ def test_any_number_of_calls_can_be_kept() -> None:
     assert kept.recall(ToolCall("call_1", "x", "8192"), None, None) is ALLOWED
 
 
+def test_all_tools_share_what_is_kept() -> None:
+    """Many sets of tools with many calls each take no more room than one."""
+    kept, sets = Remembered(), [ToolSet([tool("x")]) for _ in range(8)]
+    for number in range(8192):
+        kept.keep(ToolCall("call_1", "x", str(number)), None, sets[number % 8], ALLOWED)
+    assert kept.recall(ToolCall("call_1", "x", "0"), None, sets[0]) is ALLOWED
+    kept.keep(CALL, None, sets[3], ALLOWED)
+    assert kept.recall(CALL, None, sets[3]) is ALLOWED
+    assert kept.recall(ToolCall("call_1", "x", "0"), None, sets[0]) is None
+    assert sum(len(kept.judgements(tools)) for tools in sets) == 1
+
+
 def test_any_number_of_tool_sets_can_be_kept() -> None:
     """The same, and none is taken for another."""
     kept, sets = Remembered(), [ToolSet([tool("x")]) for _ in range(16)]
