@@ -133,6 +133,8 @@ class OtelTraces:
         until = loop.time() + _CLOSING_SECONDS
         while closing.is_alive() and loop.time() < until:
             await asyncio.sleep(0.01)
+        if closing.is_alive():
+            log.warning("traces that were not taken yet are lost")
 
 
 class _Trace:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from random import Random
 from typing import Any
 
 import pytest
 from openai._streaming import SSEDecoder
 
 from agentgate.core.events import Json
-from agentgate.gateway import responses
+from agentgate.gateway import chat, responses
+from agentgate.gateway.shapes import Api
 from tests.core.building import policy, rule
-from tests.gateway.judged import asked, bench, stream
+from tests.gateway.judged import Outcome, asked, bench, stream
 from tests.gateway.serving import function
 
 ON = bench(policy(rule("allow", "good")))
@@ -108,11 +111,18 @@ def written(*events: Json) -> bytes:
     return "".join(f"data: {json.dumps(one, ensure_ascii=False)}\n\n" for one in events).encode()
 
 
-def of_responses(*events: Json) -> Any:
+def of_api(api: Api, pieces: Sequence[bytes]) -> Outcome:
     """The answer to a request that offers both tools."""
+    if api is chat:
+        return stream(ON, asked([function("good"), function("evil")]), pieces)
     tools = [{"type": "function", "name": tool, "parameters": {"type": "object"}} for tool in ("good", "evil")]
     request = responses.read_request(json.dumps({"model": "m", "input": "x", "tools": tools}).encode(), 1 << 20)
-    return stream(ON, request, [written(*events)], api=responses)
+    return stream(ON, request, pieces, api=api)
+
+
+def of_responses(*events: Json) -> Outcome:
+    """The same for these events of the Responses API."""
+    return of_api(responses, [written(*events)])
 
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
@@ -157,6 +167,93 @@ def test_an_error_is_one_event_to_every_client(reader: str) -> None:
     assert got.verdict.failure is not None
     found = read(READERS[reader](got.sent + got.verdict.failure.event))
     assert ["error" in one for one in found] == [False, True]
+
+
+def nodes(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Json]]:
+    """Every value within a value, by its path."""
+    yield path, value
+    for key, part in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from nodes(part, (*path, key))
+
+
+JUNK: tuple[Json, ...] = (
+    None,
+    "",
+    0,
+    -1,
+    True,
+    [],
+    {},
+    "other",
+    [{}],
+    {"tool_calls": [EVIL]},
+    {"function_call": ITEM},
+    [ITEM],
+    ITEM,
+    "0",
+    1.5,
+)
+FIELDS = (
+    "tool_calls",
+    "function_call",
+    "item",
+    "output",
+    "delta",
+    "message",
+    "x",
+    "content",
+    "annotations",
+    "response",
+    "part",
+    "logprobs",
+)
+
+
+def mixed(random: Random, one: Json, pool: Sequence[Json]) -> Json:
+    """A part of a stream with something taken out of it, put into it, or put in place of something else."""
+    made = json.loads(json.dumps(one))
+    for _ in range(random.choice((0, 1, 1, 2))):
+        path = random.choice([path for path, _ in nodes(made) if path] or [()])
+        place = made
+        for key in path[:-1]:
+            place = place[key]
+        new = json.loads(
+            json.dumps(random.choice((random.choice(JUNK), random.choice([value for _, value in nodes(random.choice(pool))]))))
+        )
+        match random.randrange(3) if path else 2:
+            case 0:
+                place[path[-1]] = new
+            case 1:
+                del place[path[-1]]
+            case _ if isinstance(place, dict):
+                place[random.choice(FIELDS)] = new
+    return made
+
+
+def called(datas: list[str]) -> list[str]:
+    """Whatever a client could take for a call that is not let through."""
+    found = []
+    for _, value in (node for one in read(datas) for node in nodes(one)):
+        if isinstance(value, dict) and "error" not in value:
+            named = [value.get(key) for key in ("tool_calls", "function_call")] + [value.get("type") == "function_call" and value]
+            found += [json.dumps(one) for one in named if isinstance(one, dict | list) and '"evil"' in json.dumps(one)]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("api", [chat, responses], ids=["chat", "responses"])
+def test_whatever_is_mixed_no_call_gets_through(api: Api, seed: int) -> None:
+    """Nothing but our own errors comes out, the cut changes nothing, and no client sees a call that is not let through."""
+    random = Random(seed)
+    known = [list(story) for story in (CHAT if api is chat else RESPONSES).values()]
+    pool = [one for story in known for one in story]
+    for _ in range(150):
+        raw = written(*(mixed(random, one, pool) for one in random.choice(known))) + (END if api is chat else b"")
+        whole = of_api(api, [raw])
+        assert [called(reader(whole.sent)) for reader in READERS.values()] == [[], []], raw
+        size = random.randrange(1, 50)
+        pieces = of_api(api, [raw[at : at + size] for at in range(0, len(raw), size)])
+        assert (pieces.kind, pieces.sent) == (whole.kind, whole.sent), raw
 
 
 @pytest.mark.parametrize(
