@@ -180,9 +180,9 @@ def _ratio(peers: list[float], own: list[float]) -> float | None:
 
 
 _WHY = (
-    "Written in one straight piece, without functions, the same steps still take 3.8 of 6.7 µs in a warm loop: finding patterns with RE2 "
-    "0.8, the state's evolution 1.2 (a copied struct, the id kept, the tool counted), strict JSON 0.5, the JSON Schema 0.35, the Decision "
-    "0.3; all of that runs in C. The rest are about twenty-five calls of Python functions."
+    "What is saved when one step is left out (1,000 rules, in a loop, of 7.3 µs): strict JSON 1.7, the state's evolution 1.7, RE2's "
+    "patterns 1.4, the tool's JSON Schema 1.1, the winning rule's own test 1.0, the call's id 0.7, limits 0.6. The same written in one "
+    "straight piece without a function takes 4.3, nearly all of it inside msgspec, jiter, jsonschema-rs and RE2."
 )
 
 
