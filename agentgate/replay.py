@@ -78,8 +78,9 @@ class Replay:
             self._count_alone(transcript, calls, tally)
             return
         flipped = False
+        decisions: list[Decision] = []
         for item, decision, other in self._decided(transcript):
-            tally.decided(decision.effect, decision.rule or decision.code)
+            decisions.append(decision)
             recorded = item.recorded
             if recorded is None and other is None:
                 continue
@@ -92,6 +93,7 @@ class Replay:
                     tally.flip(_judged(transcript, item, decision, other, flipped))
                     tally.flipped_runs += not flipped
                     flipped = True
+        tally.decided_all(decisions)
 
     def _decided(self, transcript: Transcript) -> Iterator[tuple[Proposed, Decision, Decision | None]]:
         """Every call with what is decided about it, and what the other policy decides."""
