@@ -35,7 +35,7 @@ class Incoming:
         self.status = message.code
         self.headers = message.headers
         self.content = content
-        content.on_eof(connection.release)
+        content.on_eof(self.close)
 
     @property
     def content_type(self) -> str:
@@ -44,13 +44,23 @@ class Incoming:
 
     def close(self) -> None:
         """Ends it, and its connection where anything of it was not read yet."""
-        self._connection.release()  # one that is in the midst of an answer is not used again, but closed
+        if _has_more_to_send(self._connection):
+            _break_off(self._connection)  # the answer came before all of the request had gone out
+        else:
+            self._connection.release()  # one that is in the midst of an answer is not used again, but closed
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *failed: object) -> None:
         self.close()
+
+
+class _Writer(StreamWriter):
+    """Does not wait until all has gone out: the body is in memory anyway, and a server may answer before it has taken it."""
+
+    async def drain(self) -> None:
+        """Nothing to wait for."""
 
 
 class Line:
@@ -93,14 +103,14 @@ class Line:
             await self._send(protocol, f"{method} {self._path}{path} HTTP/1.1", headers, body)
             return Incoming(connection, *await _head(protocol))
         except BaseException:
-            connection.close()
+            _break_off(connection)
             raise
 
     async def _send(self, protocol: ResponseHandler, line: str, headers: Mapping[str, str], body: bytes | None) -> None:
         head = CIMultiDict({"Host": self._host, **headers})
         if body is not None:
             head["Content-Length"] = str(len(body))
-        writer = StreamWriter(protocol, self._loop)
+        writer = _Writer(protocol, self._loop)
         await writer.write_headers(line, head)
         await writer.write_eof(body or b"")
 
@@ -114,3 +124,14 @@ async def _head(protocol: ResponseHandler) -> tuple[RawResponseMessage, aiohttp.
                 return message, content
     except HttpProcessingError as error:
         raise aiohttp.ClientPayloadError(error.message) from None
+
+
+def _has_more_to_send(connection: Connection) -> bool:
+    return connection.transport is not None and connection.transport.get_write_buffer_size() > 0
+
+
+def _break_off(connection: Connection) -> None:
+    """Ends it at once: a server that does not read would else keep what was not sent yet, and the connection, for ever."""
+    if connection.transport is not None:
+        connection.transport.abort()
+    connection.close()

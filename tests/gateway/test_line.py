@@ -42,8 +42,12 @@ class Server:
 
 
 def run(check: Callable[[], Coroutine[None, None, None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(20):
+            await check()
+
     with asyncio.Runner(loop_factory=loops()) as runner:
-        runner.run(check())
+        runner.run(bounded())
 
 
 async def with_line(server: Server, check: Callable[[Line], Coroutine[None, None, None]], context: ssl.SSLContext | None = None) -> None:
@@ -51,8 +55,7 @@ async def with_line(server: Server, check: Callable[[Line], Coroutine[None, None
     port = listening.sockets[0].getsockname()[1]
     line = Line(f"http{'s' if context else ''}://127.0.0.1:{port}/v1")
     try:
-        async with asyncio.timeout(10):
-            await check(line)
+        await check(line)
     finally:
         await line.close()
         listening.close()
@@ -138,6 +141,45 @@ def test_an_answer_that_comes_while_nobody_waits_is_refused() -> None:
                 await read(line)
 
         await with_line(server, twice)
+
+    run(check)
+
+
+@pytest.mark.parametrize("answer", [b"", OK], ids=["silent", "answers-at-once"])
+def test_what_a_server_does_not_read_is_not_kept_for_it(answer: bytes) -> None:
+    """A request that is given up, or answered before it was read, takes its connection with it, however much of it is still to be sent."""
+
+    async def check() -> None:
+        body = bytes(64 * 1024 * 1024)
+        came, ended = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            taken = len(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer)
+            came.set()
+            with suppress(ConnectionError):
+                await given_up.wait()
+                while piece := await reader.read(1 << 20):
+                    taken += len(piece)
+            ended.set_result(taken)
+            writer.close()
+
+        given_up = asyncio.Event()
+        listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+        line = Line(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+        try:
+            asking = asyncio.create_task(line.ask("POST", "/", {}, body))
+            await came.wait()
+            if answer:
+                async with await asking as incoming:
+                    assert await incoming.content.read() == b"ok"
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            given_up.set()
+            assert await ended < len(body)
+        finally:
+            await line.close()
+            listening.close()
 
     run(check)
 
