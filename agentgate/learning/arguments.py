@@ -162,18 +162,26 @@ def _of_strings(evidence: Evidence, argument: str, leaves: list[Leaf], optional:
     needed = [leaf.sources for leaf in leaves]
     if evidence.runs < evidence.enough or not all(needed):
         needed = [leaf.sources for leaf in evidence.pool.get(argument, ()) if isinstance(leaf.value, str)]
-    if not all(leaf.sources for leaf in leaves) and not bad and evidence.runs >= evidence.enough:
+    if not all(leaf.sources for leaf in leaves) and evidence.runs >= evidence.enough:
         folders = _in_folders(argument, values, optional)
-        if folders is not None:
+        apart = not bad or any(_in_folders(argument, [*values, str(leaf.value)], optional) != folders for leaf in bad)
+        if folders is not None and apart:
             return folders
     anywhere = evidence.looks_up and not leads_out(argument, values)
     found = _cover(evidence, needed, [leaf.sources for leaf in bad], anywhere=anywhere)
     if found is not None:
-        words = f"{_places(found)}" if len(values) > 1 else f"{_quoted(values)}, {_places(found)}"
-        return _held(argument, "seen_in", _one_or_many(found), optional, words)
+        return _seen(argument, values, found, optional)
     if len(values) <= MOST_VALUES and len(leaves) >= _TIMES * len(values) and evidence.runs >= evidence.enough:
         return _enumeration(argument, values, optional)
-    return _of_form(argument, values, optional)
+    form = _of_form(argument, values, optional)
+    alone = _cover(evidence, needed, [], anywhere=anywhere) if bad and not form.steered else None
+    # Where bad values leave nothing to hold good ones by, those count alone: bad runs did right things from the same places.
+    return form if alone is None else _seen(argument, values, alone, optional)
+
+
+def _seen(argument: str, values: Counter[str], found: tuple[str, ...], optional: bool) -> Shape:
+    words = f"{_places(found)}" if len(values) > 1 else f"{_quoted(values)}, {_places(found)}"
+    return _held(argument, "seen_in", _one_or_many(found), optional, words)
 
 
 def _cover(

@@ -159,12 +159,20 @@ def safely(needed: Sequence[frozenset[str]], against: Sequence[frozenset[str]]) 
         if sum(source in sources for sources in against) > sum(source in sources and PROMPT not in sources for sources in needed)
     }
     clean = [sources - tainted for sources in needed]
-    closed = [frozenset(source for source in sources if exposure(source) == 0) for sources in clean]
-    for kept in (closed, clean):
+    closed, suspect = _closed(clean), _closed(needed)
+    for kept in (
+        closed,
+        suspect,
+        clean,
+    ):  # what strangers write is believed last: runs that went wrong did right things from closed sources
         left = [sources for sources in kept if sources]
         if len(left) >= MOSTLY * len(kept):
             return left
     return list(needed)
+
+
+def _closed(needed: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    return [frozenset(source for source in sources if exposure(source) == 0) for sources in needed]
 
 
 def _greedy(needed: list[frozenset[str]], against: Sequence[frozenset[str]]) -> list[str] | None:

@@ -166,6 +166,30 @@ def test_codes_of_two_capitals_are_held_to_their_form() -> None:
     assert rules(learn(runs))["set-town"] == ("allow", {"state": {"matches": "[A-Z]{2}"}, "town": {"seen_in": "prompt"}})
 
 
+def booked(n: int, *more: Call, attacked: bool = False) -> Transcript:
+    """A run that books one of the places of a town, whose names stand under the town's."""
+    found = Call("list_places", {"town": f"town{n}"}, {f"Places in town{n}": [f"place{n}a", f"place{n}b"]})
+    return run(f"Book something in town{n}", found, *more, Call("book", {"place": f"place{n}a"}), name=f"run-{n}", attacked=attacked)
+
+
+def test_what_was_right_in_bad_runs_takes_nothing_from_good_ones() -> None:
+    """Bad runs did the same right thing beside a wrong one; only the wrong one is kept out."""
+    good = [booked(n) for n in range(12)]
+    bad = [booked(n, Call("book", {"place": "evil inn"}), attacked=True) for n in range(20, 40)]
+    learned = learn([*good, *bad])
+    assert learned.bad is not None
+    assert learned.bad.stopped == len(bad)
+    assert set(effects(learned, *good, booked(50))) == {"allow"}
+
+
+def test_folders_are_believed_where_they_keep_bad_paths_out() -> None:
+    """Bad runs wrote where good ones did, too."""
+    write = [Call("write_file", {"path": f"src/part{n}.py", "content": "x\ny"}) for n in range(9)]
+    bad = [run("Write", write[8], Call("write_file", {"path": "/home/me/.profile", "content": "x\ny"}), attacked=True) for _ in range(3)]
+    learned = learn([*(run("Write", call) for call in write[:6]), *bad])
+    assert rules(learned)["write-file"][1]["path"] == {"path": ["src"]}
+
+
 def test_paths_that_nobody_named_are_held_to_their_folders() -> None:
     """Half of them stood in the prompt; the others do not become exceptions, and other folders stay closed."""
     paths = [f"src/part{n}.py" for n in range(6)]
