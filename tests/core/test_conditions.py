@@ -196,6 +196,7 @@ def test_what_cannot_be_judged_anywhere_loosens_nothing(
         assert decision(wanted, "read", arguments).effect.value == expected
 
 
+@pytest.mark.parametrize("also", [{}, {"z": {"exists": False}}], ids=["one condition", "two"])
 @pytest.mark.parametrize("beside", [{}, {"max_length": 50}], ids=["alone", "beside another"])
 @pytest.mark.parametrize("argument", ["a", "o.a", "*"])
 @pytest.mark.parametrize(
@@ -204,10 +205,10 @@ def test_what_cannot_be_judged_anywhere_loosens_nothing(
     ids=["path", "prompt", "group"],
 )
 def test_what_a_condition_asks_is_answered_wherever_it_stands(
-    operator: dict[str, Json], inside: str, outside: str, argument: str, beside: dict[str, Json]
+    operator: dict[str, Json], inside: str, outside: str, argument: str, beside: dict[str, Json], also: dict[str, Json]
 ) -> None:
     """About links and about the run: in `when` and in `unless`, at any place, alone and beside other operators."""
-    condition = {argument: {**operator, **beside}}
+    condition = {**also, argument: {**operator, **beside}}
     mild = rule("allow", "read", id="mild")
     for wanted, of_inside, of_outside in (
         (policy(rule("allow", "read", when=condition), rule("allow", "ls"), groups=FILES), "allow", "block"),

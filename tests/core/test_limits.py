@@ -157,6 +157,7 @@ def test_refusals_are_counted_in_a_row(value: int) -> None:
     """So many refused calls in a row, for whatever reason, and nothing more is let through."""
     session = Session(policy(READ, limit("refusals", value)))
     assert effects(session, *["bad name", "nobody"][:value], "read") == ["block"] * (value + 1)
+    assert session.request().rule == "limits.refusals"
     assert session.state.refusals == value + 1
 
 

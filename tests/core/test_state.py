@@ -23,7 +23,7 @@ from agentgate.core.events import (
     Usage,
 )
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, at_time, evolve
+from agentgate.core.state import State, at_time, evolve, unspent
 from agentgate.session import Session
 
 from .building import START, limit, policy, propose, rule, tool
@@ -134,6 +134,43 @@ def test_each_decision_is_counted_as_what_it_is(effect: Effect, withheld: bool) 
     assert after.let_through == (allow and not withheld)
     assert ("c" in after.proposed) is not withheld
     assert after.refusals == (0 if allow and not withheld else 3 if block else 2)
+
+
+@pytest.mark.parametrize("code", [None, Code.RESULT_CUT, Code.RESULT_BLOCKED, Code.INTERNAL_ERROR])
+@pytest.mark.parametrize("enforced", [True, False])
+def test_a_result_that_was_kept_back_was_heard_by_nobody(code: Code | None, enforced: bool) -> None:
+    """Its tool has returned, and was executed; but nothing is seen in what it said."""
+    session = Session(STORY)
+    propose(session, "read", id="c")
+    session.record(ToolReturned(call_id="c", executed=True, ok=True, content="said", code=code, enforced=enforced))
+    kept_back = enforced and code in (Code.RESULT_BLOCKED, Code.INTERNAL_ERROR)
+    state = session.state
+    assert (state.executed, list(state.returned)) == (1, ["read"])
+    assert {tool: list(said) for tool, said in state.results.items()} == ({} if kept_back else {"read": ["said"]})
+
+
+def test_what_is_still_to_come_can_be_taken_off() -> None:
+    """One call of each tool named, and no more."""
+    state = State(let_through=5, calls_by_tool={"read": 3, "pay": 2})
+    taken = unspent(state, ["read", "pay", "read"])
+    assert (taken.let_through, taken.calls_by_tool) == (2, {"read": 1, "pay": 1})
+    assert unspent(state, []) == state
+
+
+def test_a_no_is_one_refusal() -> None:
+    """In the row of refusals."""
+    session = Session(STORY)
+    propose(session, "send")
+    session.record(ApprovalAnswered(call_id="call_0", args_hash="", answer="reject", by="ann"))
+    assert session.state.refusals == 1
+
+
+def test_a_question_stays_open_whoever_takes_its_id() -> None:
+    """A second call by the same id is malformed; the answer is to the first."""
+    session = Session(STORY)
+    assert [propose(session, name, id="c").code for name in ("send", "read")] == [Code.RULE, Code.MALFORMED_CALL]
+    session.record(ApprovalAnswered(call_id="c", args_hash="", tool="send", answer="approve", by="ann"))
+    assert (session.state.let_through, session.state.calls_by_tool) == (1, {"send": 1})
 
 
 def test_a_state_is_never_changed_by_what_follows() -> None:

@@ -137,6 +137,12 @@ PLACES: list[tuple[str, Any, Any]] = [
         lambda inner: DRAFT_7 | {**typed({"$ref": "#/definitions/o"}), "definitions": {"o": inner}},
         lambda value: {"a": value},
     ),
+    (
+        "below a reference",
+        lambda inner: {**typed({"$ref": "#/$defs/o"}), "$defs": {"o": {"properties": {"deep": inner}}}},
+        lambda value: {"a": {"deep": value}},
+    ),
+    ("below a part", lambda inner: typed({"allOf": [{"properties": {"deep": inner}}]}), lambda value: {"a": {"deep": value}}),
     ("the whole again", lambda inner: {**INNER, "properties": {"b": {}, "more": {"$ref": "#"}}}, lambda value: {"more": {"more": value}}),
 ]
 
