@@ -55,6 +55,9 @@ class Ledger(Struct, Generic[V], eq=False, gc=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ledger) and {key: self.get(key) for key in self} == {key: other.get(key) for key in other}
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct's own would go by identity
+
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

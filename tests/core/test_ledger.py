@@ -66,7 +66,8 @@ def test_every_version_behaves_like_a_copied_dictionary(seed: int) -> None:
 
 def test_ledgers_are_equal_by_what_is_in_them() -> None:
     """However they came to it; and to nothing else. An empty one is false."""
-    assert ledger(a=1, b=2) == ledger(b=2, a=0).insert("a", 1)
+    same = ledger(b=2, a=0).insert("a", 1)
+    assert (ledger(a=1, b=2) == same, ledger(a=1, b=2) != same) == (True, False)
     for other in (ledger(a=2), ledger(b=1), ledger(), {}, {"a": 1}):
-        assert (ledger(a=1) == other) is False
+        assert (ledger(a=1) == other, ledger(a=1) != other) == (False, True)
     assert [bool(one) for one in (ledger(), ledger(a=1), ledger(a=1, b=2))] == [False, True, True]
