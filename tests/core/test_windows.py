@@ -55,6 +55,7 @@ def test_what_cannot_be_understood_is_no_room(fact: str) -> None:
         (timedelta(minutes=12), "12 min"),
         (timedelta(minutes=119, seconds=1), "2 h"),
         (timedelta(hours=3, minutes=20), "3 h 20 min"),
+        (timedelta(hours=23, minutes=30), "23 h 30 min"),
         (timedelta(hours=24), "24 h"),
     ],
 )
@@ -72,6 +73,7 @@ def test_the_reason_says_when_there_is_room_again(wait: timedelta, text: str) ->
         (window("calls", 5, "send"), "7", "limit of 5 calls of 'send' per hour reached"),
         (window("calls", 1, "s*"), "1", "limit of 1 call of 's*' per hour reached"),
         (window("cost_usd", 2.0), "2.0000004", "limit of $2.00 per hour reached: $2.00 spent"),
+        (window("cost_usd", 2.0), "2.2500004", "limit of $2.00 per hour reached: $2.25 spent"),
         (window("tool_calls", 3, message="enough"), "3", "enough"),
     ],
 )
