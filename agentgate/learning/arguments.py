@@ -204,7 +204,7 @@ def _told_apart(good: Iterable[Leaf], bad: Iterable[Leaf]) -> list[Leaf]:
     """Bad values without those that a good call took from the same place: runs that went wrong did right things, too."""
     places: dict[Json, set[str]] = defaultdict(set)
     for leaf in good:
-        places[leaf.value].update(leaf.sources)
+        places[leaf.value].update({PROMPT} if PROMPT in leaf.sources else leaf.sources)  # what the user named was taken from nowhere else
     return [
         leaf for leaf in bad if leaf.value not in places or not (places[leaf.value] & leaf.sources or places[leaf.value] == leaf.sources)
     ]
