@@ -141,11 +141,24 @@ def test_what_does_not_start_says_why(program: Program, arguments: tuple[str, ..
     assert "Traceback" not in done.err
 
 
-def test_what_the_gateway_cannot_keep_is_refused(tmp_path: Path) -> None:
-    """Rules about results bind who hands results to the model, which is the application; nothing is enforced half."""
+def test_rules_about_results_are_kept(tmp_path: Path) -> None:
+    """By a gateway as it is started: the model gets what is left of a result."""
     program = Program(tmp_path, policy={**POLICY, "results": [{"id": "big", "cut": "read", "max_bytes": 10}]})
-    done = program.agentgate("serve", "--policy", "policy.yaml", "--upstream", "http://localhost:1/v1")
-    assert (done.code, "results" in done.err) == (2, True), done.err
+    program.environ.pop("OPENAI_API_KEY")
+    said = [
+        {"role": "user", "content": "read it"},
+        {"role": "assistant", "content": None, "tool_calls": [call("read")]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "x" * 100},
+    ]
+    with ScriptedServer(chat("done")) as upstream, serving(program, upstream) as gateway:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        connection.request(
+            "POST", "/v1/chat/completions", json.dumps({"model": "m", "messages": said}), {"content-type": "application/json"}
+        )
+        assert connection.getresponse().status == 200
+        connection.close()
+        sent = json.loads(upstream.requests[0].body["messages"][2]["content"])
+    assert (sent["result"], sent["truncated"]) == ("x" * 10, True)
 
 
 def test_limits_per_hour_and_once_are_kept(tmp_path: Path) -> None:
