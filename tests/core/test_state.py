@@ -22,6 +22,7 @@ from agentgate.core.events import (
     ToolReturned,
     Usage,
 )
+from agentgate.core.needs import counted_only
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, at_time, evolve, unspent
 from agentgate.session import Session
@@ -356,3 +357,16 @@ def test_a_foreign_record_is_not_blamed_for_what_it_never_tells() -> None:
     state = evolve(State(), RunStarted(at=START, run_id="r", imported=True))
     state = evolve(state, ModelReplied(step=1, message={}))
     assert (state.usage_missing, state.cost_missing) == (False, False)
+
+
+def test_totals_need_nothing_that_grows_with_the_calls() -> None:
+    """They are the same of the rest of a state, and after further events."""
+    session = Session(STORY, prompt="hello")
+    for name in ("read", "send", "read", "nobody"):
+        propose(session, name)
+    session.record(ToolReturned(call_id="call_0", executed=True, ok=True, content="said"))
+    slim = counted_only(session.state)
+    assert slim.totals == session.state.totals
+    assert not any((slim.proposed, slim.repeats, slim.made, slim.returned, slim.prompt, slim.results, slim.standing))
+    more = ModelReplied(at=session.now(), step=1, message={}, usage=Usage(10, 3))
+    assert evolve(slim, more).totals == evolve(session.state, more).totals
