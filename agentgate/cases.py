@@ -16,10 +16,11 @@ from msgspec.structs import replace
 from agentgate.core.arguments import canonical
 from agentgate.core.conditions import World
 from agentgate.core.coverage import Coverage
-from agentgate.core.events import Decision, Json, ToolCall, Verdict
+from agentgate.core.events import Decision, Json, ToolCall
 from agentgate.core.past import MOMENT, refused, returned
 from agentgate.core.policy import Policy
 from agentgate.core.state import State
+from agentgate.core.verdict import Verdict
 from agentgate.core.windows import Used as WindowUsed
 from agentgate.files.examples import state_before, world_of_examples
 from agentgate.policy_tests import Case, Expected, Given, PolicyTest, PolicyTests, Setting, Suite, Used

@@ -33,6 +33,7 @@ from agentgate.core.events import (
     ToolReturned,
 )
 from agentgate.core.needs import noted
+from agentgate.core.offers import name_set
 from agentgate.core.once import Earlier
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.records import for_approver, redacting
@@ -40,8 +41,8 @@ from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
 from agentgate.core.remembered import Remembered
 from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, after_decision, at_time, evolve, name_set, repeat_key
-from agentgate.core.stops import Halt, Switch
+from agentgate.core.state import State, after_decision, at_time, evolve, repeat_key
+from agentgate.core.stops import Halt, Stops, Switch
 from agentgate.core.telling import told
 from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
@@ -120,8 +121,7 @@ class Session:
         self._clock = clock or steady_clock()
         self._workdir = workdir
         self._resolve = resolve
-        self._switch = switch
-        self._ended_by: Halt | None = None
+        self._stops = None if switch is None else Stops(switch)
         self._dealings = Dealings(accounts, self.policy.windows, self.policy.once, self.mode)
         self._shared = self._dealings.shared
         # Who is told of decisions, and whether anybody asks when they fell.
@@ -281,18 +281,9 @@ class Session:
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.
 
-        To be asked once more immediately before each execution. A run that it has ended stays ended, also when it is switched off again.
-        A switch that fails stops everything.
+        To be asked once more immediately before each execution. See `Stops`.
         """
-        if self._ended_by is not None or self._switch is None:
-            return self._ended_by
-        try:
-            halt = self._switch(None if call is None else call.name)
-        except Exception as error:
-            halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
-        if halt is not None and halt.ends_run:
-            self._ended_by = halt
-        return halt
+        return None if self._stops is None else self._stops.halt(None if call is None else call.name)
 
     def executable(self, call: ToolCall, decision: Decision) -> Decision | None:
         """What keeps a call, which was let through, from being executed after all; None where nothing does.
@@ -376,7 +367,7 @@ class Session:
             raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
         if moment is not None and self.policy.needs_time:
             self.state = at_time(self.state, moment)
-        state, halt = self.state, None if self._switch is None else self.halt(call)
+        state, halt = self.state, None if self._stops is None else self.halt(call)
         if facts is None and self._shared and self._dealings.concern(call):
             decision = self._dealings.judged(state, call, moment or self._clock(), lambda known: self._decide(state, call, known, halt))
         else:

@@ -8,9 +8,10 @@ from hashlib import sha256
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson, parse_json
-from agentgate.core.events import Original, ResultEffect, Verdict
+from agentgate.core.events import Original, ResultEffect
 from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.results import MAX_CONTENT, what_was_said, whole_text
+from agentgate.core.verdict import Verdict
 
 
 class Admitted(Struct, frozen=True):

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.core.conditions import World
-from agentgate.core.events import PASSES, Code, Json, ResultEffect, ResultTrial, Verdict
+from agentgate.core.events import Code, Json, ResultEffect, ResultTrial
 from agentgate.core.policy import Policy, ResultRule
 from agentgate.core.rules import CompiledRule
 from agentgate.core.state import State
+from agentgate.core.verdict import PASSES, Verdict
 
 RESULT, ERROR = "result", "error"
 """What conditions of such rules are about: what the tool returned, or the text that it failed with."""

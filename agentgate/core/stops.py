@@ -62,3 +62,23 @@ class Switch(Protocol):
     def __call__(self, tool: Json, /) -> Halt | None:
         """What stops a call of this tool right now; with None, what stops the run. None where nothing does."""
         ...
+
+
+class Stops:
+    """The kill switch over the whole of one run."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self._ended_by: Halt | None = None
+
+    def halt(self, tool: Json) -> Halt | None:
+        """What the switch says right now. A run that it has ended stays ended; a switch that fails stops everything."""
+        if self._ended_by is not None:
+            return self._ended_by
+        try:
+            halt = self._switch(tool)
+        except Exception as error:
+            halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
+        if halt is not None and halt.ends_run:
+            self._ended_by = halt
+        return halt

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from msgspec import Struct
 
 from agentgate.files.gateway_records import Record
-from agentgate.gateway.judging import Past
+from agentgate.gateway.past import Past
 
 T = TypeVar("T")
 

@@ -32,14 +32,16 @@ from agentgate.core.events import (
     ToolReturned,
     Usage,
 )
+from agentgate.core.offers import names_offered
 from agentgate.core.redaction.redactor import Redactor
-from agentgate.core.state import State, names_offered, user_texts
+from agentgate.core.state import State, user_texts
 from agentgate.core.stops import Halt, Switch
 from agentgate.core.windows import Used
 from agentgate.files.transcript import Item, Proposed, Unanswered
 from agentgate.gateway.asking import Approvals, Asking
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, violation
+from agentgate.gateway.past import Past
 from agentgate.gateway.results import SEEN, Heard, Result, admit, heard, passed, ruled
 from agentgate.gateway.shapes import Answer, Asked, no_longer_offered
 from agentgate.models.prices import Pricing
@@ -122,16 +124,6 @@ class Bench(Struct, frozen=True, kw_only=True):
         if halt is None:
             return None
         return violation(effect=Effect.BLOCK, code=Code.KILLED, rule=None, tool=None, reason=halt.reason)
-
-
-class Past(Struct, frozen=True):
-    """What a session has come to."""
-
-    run: str
-    """What the run is called that it is."""
-    state: State
-    returned: HashTrieMap[str, Heard] = HashTrieMap()
-    """The ids of calls whose results have been seen, and what was made of them."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -377,25 +369,3 @@ class Sitting:
         )
         self._new, self._offer = [], None
         return event
-
-
-def fold(events: Sequence[Event], past: Past | None, policy: str) -> Past | None:
-    """A session as its recorded events tell it; a `run_started` among them begins anew.
-
-    Args:
-        events: what was recorded.
-        past: what it had come to before.
-        policy: the SHA-256 of the policy that judged.
-    """
-    from agentgate.core.state import evolve
-
-    for event in events:
-        if isinstance(event, RunStarted):
-            past = Past(event.run_id, State())
-        if past is None:
-            continue
-        known = past.returned
-        if isinstance(event, ToolReturned) and type(event.call_id) is str:
-            known = known.insert(event.call_id, heard(event, policy))
-        past = Past(past.run, evolve(past.state, event), known)
-    return past

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from agentgate.files.gateway_records import FIRST, RESULTS, Record, decode, new_id, seal
 from agentgate.gateway.books import Keeping, Question, Wanted
-from agentgate.gateway.judging import Past, fold
+from agentgate.gateway.past import Past, fold
 
 _MOST_SESSIONS = 10_000
 """Sessions that are kept in memory; others are read again when they come back."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from agentgate.core.events import Decision, Json, Verdict
+from agentgate.core.events import Decision, Json
 from agentgate.core.findings import Place
+from agentgate.core.verdict import Verdict
 from agentgate.output.calls import call_text
 from agentgate.output.marks import marks
 from agentgate.output.safe import safe

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from agentgate.core.events import PASSES, Decision, Json, Original, ToolCall, Verdict
+from agentgate.core.events import Decision, Json, Original, ToolCall
+from agentgate.core.verdict import PASSES, Verdict
 from agentgate.task import ToolEffect
 
 IDEMPOTENCY_VARIABLE = "AGENTGATE_IDEMPOTENCY_KEY"

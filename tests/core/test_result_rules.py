@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from agentgate.core.admission import admitted
 from agentgate.core.conditions import World
-from agentgate.core.events import Code, Json, ResultEffect, ResultTrial, Verdict
+from agentgate.core.events import Code, Json, ResultEffect, ResultTrial
 from agentgate.core.policy import Policy, Redaction, ResultRule
 from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.results import ResultRules, judge_result, verdict_by
 from agentgate.core.state import State
+from agentgate.core.verdict import Verdict
 from tests.core.building import policy, rule
 
 

@@ -12,7 +12,8 @@ from msgspec import Struct
 from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode, PolicyDigest
 from agentgate.core.policy import Policy
 from agentgate.gateway import chat
-from agentgate.gateway.judging import Bench, Past, Sitting, Verdict
+from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.past import Past
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken
 from agentgate.session import prepare
 from tests.core.building import Clock

@@ -14,7 +14,7 @@ from agentgate.files.gateway_verify import verify_store
 from agentgate.files.transcript import Damage
 from agentgate.files.transcript_reader import read_file
 from agentgate.gateway.books import Keeping, Question, Wanted
-from agentgate.gateway.judging import Past
+from agentgate.gateway.past import Past
 from agentgate.gateway.sql_books import SqlBooks
 from agentgate.gateway.sqlite import SqliteDatabase
 from tests.gateway.test_tail import NOON, record

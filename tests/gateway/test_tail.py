@@ -17,7 +17,7 @@ from agentgate.core.state import State
 from agentgate.errors import OutsideError, UsageError
 from agentgate.files.gateway_records import Record
 from agentgate.gateway.books import Wanted
-from agentgate.gateway.judging import Past
+from agentgate.gateway.past import Past
 from agentgate.gateway.sql_books import SqlBooks
 from agentgate.gateway.sqlite import SqliteDatabase
 from agentgate.gateway.tail import of_gateway, of_store, tail
