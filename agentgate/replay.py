@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import count
 
 from msgspec.structs import replace
 
-from agentgate.core.events import EPOCH, CallDecided, Code, Decision, RunStarted
+from agentgate.core.events import EPOCH, CallDecided, Code, Decision, RunStarted, ToolCall
 from agentgate.core.policy import Policy
 from agentgate.core.remembered import Remembered
 from agentgate.files.transcript import Item, Proposed, Transcript, Unanswered, Wanted
@@ -101,11 +102,11 @@ class Replay:
         if calls is not None:
             decisions, others = self._of_alone(transcript, calls)
             compared: Sequence[Decision | None] = [None] * len(calls) if others is None else others
-            yield from zip(calls, decisions, compared, strict=True)
+            yield from zip(map(Proposed, calls, count()), decisions, compared, strict=True)
             return
         session = self._session(self.policy, remembered=self._remembered)
         other = None if self.against is None else self._session(self.against, remembered=self._remembered_against)
-        for item in transcript.items if transcript.imported else _answers(transcript.items):
+        for item in transcript.everything() if transcript.imported else _answers(transcript.items):
             if isinstance(item, Proposed):
                 facts = None if item.recorded is None else item.recorded.facts
                 decision = session.propose(item.call, at=item.at, facts=facts)
@@ -124,29 +125,28 @@ class Replay:
             if other is not None:
                 other.record(item)
 
-    def _calls_alone(self, transcript: Transcript) -> Sequence[Proposed] | None:
+    def _calls_alone(self, transcript: Transcript) -> Sequence[ToolCall] | None:
         """The calls of a transcript, where nothing else in it makes a difference to any of the policies."""
         if self._by_runs is None or (self.against is not None and self._by_runs_against is None):
             return None
         return transcript.calls_alone()
 
-    def _of_alone(self, transcript: Transcript, proposed: Sequence[Proposed]) -> tuple[list[Decision], list[Decision] | None]:
+    def _of_alone(self, transcript: Transcript, calls: Sequence[ToolCall]) -> tuple[list[Decision], list[Decision] | None]:
         """What is decided about such calls, and what the other policy decides."""
         assert self._by_runs is not None
-        begun, calls = self._begun(transcript), [item.call for item in proposed]
-        against = self._by_runs_against
+        begun, against = self._begun(transcript), self._by_runs_against
         return self._by_runs.decide_run(begun, calls), None if against is None else against.decide_run(begun, calls)
 
-    def _count_alone(self, transcript: Transcript, proposed: Sequence[Proposed], tally: Tally) -> None:
-        decisions, others = self._of_alone(transcript, proposed)
+    def _count_alone(self, transcript: Transcript, calls: Sequence[ToolCall], tally: Tally) -> None:
+        decisions, others = self._of_alone(transcript, calls)
         tally.decided_all(decisions)
         if others is None:
             return
         tally.compared_all(others, decisions)
         flipped = False
-        for item, decision, other in zip(proposed, decisions, others, strict=True):
+        for index, (call, decision, other) in enumerate(zip(calls, decisions, others, strict=True)):
             if other.effect is not decision.effect:
-                tally.flip(_judged(transcript, item, decision, other, flipped))
+                tally.flip(_judged(transcript, Proposed(call, index), decision, other, flipped))
                 tally.flipped_runs += not flipped
                 flipped = True
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import count
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -61,7 +62,7 @@ class Transcript(Struct, frozen=True):
     id: str
     """The run's id, the `id` of an imported line, else FILE:LINE. Anybody can have written it: never a path, never shown as it stands."""
     items: tuple[Item, ...]
-    """The first one is always a RunStarted."""
+    """The first one is always a RunStarted. Where only the calls are known, there is no other: see `everything`."""
     file: str
     line: int = 1
     """Where it begins."""
@@ -69,8 +70,8 @@ class Transcript(Struct, frozen=True):
     """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
     meta: Json = None
     """What the line of others says about the run beside its messages, as it stands."""
-    abridged: bool = False
-    """Whether after the first item only calls were read, of which nothing else is known, because nobody wanted more."""
+    alone: Sequence[ToolCall] | None = None
+    """Its calls, where nothing else was read after the first item, because nobody wanted more."""
     imported: bool = False
     """Whether somebody else recorded it: then nobody decided anything, and there are no hashes."""
     hashed: bool = False
@@ -87,16 +88,20 @@ class Transcript(Struct, frozen=True):
         assert isinstance(first, RunStarted)
         return first
 
-    def calls_alone(self) -> Sequence[Proposed] | None:
+    def everything(self) -> Sequence[Item]:
+        """All items, those that were not needed until now among them."""
+        return self.items if self.alone is None else (*self.items, *map(Proposed, self.alone, count()))
+
+    def calls_alone(self) -> Sequence[ToolCall] | None:
         """Its calls, where for a judgement that asks for no history nothing else in it makes a difference; None where something may."""
-        if self.abridged:
-            return self.items[1:]  # type: ignore[return-value]
+        if self.alone is not None:
+            return self.alone
         if not self.imported:
             return None
-        calls: list[Proposed] = []
+        calls: list[ToolCall] = []
         for item in self.items[1:]:
             if type(item) is Proposed and item.recorded is None:
-                calls.append(item)
+                calls.append(item.call)
             elif not isinstance(item, ToolReturned | Unanswered) and not (isinstance(item, ModelReplied) and _only_said(item)):
                 return None
         return calls

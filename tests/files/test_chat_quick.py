@@ -58,7 +58,7 @@ def told(found: Sequence[Transcript | Damage], *, history: bool) -> list[Any]:
             seen.append(one)
         else:
             seen.append((one.id, one.file, one.line, one.attacked, one.imported))
-            seen.extend(looked for item in one.items if (looked := looked_at(item, history=history)) is not None)
+            seen.extend(looked for item in one.everything() if (looked := looked_at(item, history=history)) is not None)
     return seen
 
 

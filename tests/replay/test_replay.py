@@ -322,7 +322,7 @@ def test_what_stands_between_calls_counts(between: Item, alone: bool) -> None:
     """Calls of others are judged at once only where nothing between them can matter; either way the count is that of the rows."""
     call = Proposed(ToolCall("c1", "read", "{}"), 0)
     run = Transcript("r", (SAID, between, call), "some.jsonl", imported=True)
-    assert (run.calls_alone() == [call]) is alone
+    assert (run.calls_alone() == [call.call]) is alone
     assert replace(run, imported=False).calls_alone() is None
     for against in (None, policy(rule("ask", "read"))):
         replay = Replay(policy(rule("allow", "read")), against)

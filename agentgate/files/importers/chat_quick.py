@@ -7,9 +7,8 @@ here (another key) makes the line longer than that: so a line of the same length
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import count
 from typing import Any
 
 import msgspec
@@ -86,16 +85,13 @@ class QuickLines:
         except (UnicodeError, InvalidJson, InvalidTranscript):
             return None
         run_id = found.id or f"{self._file}:{number}"
-        spoken: tuple[dict[str, Json], ...] = ()
-        items: Iterable[Item]
-        if self._history:
-            spoken, items = _told(found.messages)
-        else:
-            items = map(Proposed, _calls(found.messages), count())
+        if not self._history:
+            begun = RunStarted(run_id=run_id, tools=functions, imported=True)
+            calls = _calls(found.messages)
+            return Transcript(run_id, (begun,), self._file, line=number, attacked=attacked, alone=calls, imported=True)
+        spoken, items = _told(found.messages)
         begun = RunStarted(run_id=run_id, messages=spoken, tools=functions, imported=True)
-        return Transcript(
-            id=run_id, items=(begun, *items), file=self._file, line=number, attacked=attacked, abridged=not self._history, imported=True
-        )
+        return Transcript(run_id, (begun, *items), self._file, line=number, attacked=attacked, imported=True)
 
     def _otherwise(self, line: bytes) -> Any:
         """The line decoded, if it is written in another way than those before it."""
