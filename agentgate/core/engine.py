@@ -79,10 +79,6 @@ class CompiledPolicy:
         self.judges_calls_alone = not (counts or self.needs.history or self.asks_world)
         """Whether a judgement looks at nothing but the call, the role and the tools, and at ids that were used before."""
 
-    def without_limits(self) -> CompiledPolicy:
-        """The same rules, and nothing that counts calls."""
-        return CompiledPolicy(replace(self.policy, limits=()), self.rules)
-
 
 def _limit_order(limit: Limit) -> tuple[str, float, str]:
     return (limit.kind, limit.value, limit.id)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice, product
 
+from msgspec.structs import replace
 from rpds import HashTrieSet
 
 from agentgate.core.conditions import World
@@ -37,7 +38,7 @@ class Calls:
         self.policy = policy
         self.tools = tools
         self.compiled: CompiledPolicy = compile(policy)
-        self._by_rules_alone = self.compiled.without_limits()
+        self._by_rules_alone = CompiledPolicy(replace(policy, limits=()), self.compiled.rules)
         by_id = {rule.rule.id: rule for rule in self.compiled.rules}
         self.rules: tuple[CompiledRule, ...] = tuple(by_id[rule.id] for rule in policy.rules)
         """In the order of the file."""
