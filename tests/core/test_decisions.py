@@ -41,6 +41,23 @@ def test_the_argument_that_no_allow_rule_takes_is_named(arguments: Json, expecte
     assert decision(policy(rule("allow", "db", when={"new_tier": ["free", "pro"]})), "db", arguments).reason == expected
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"action": "move", "to": "x"}, "to 'x'"),
+        ({"action": "wipe", "to": "x"}, "action 'wipe'"),
+        ({"action": "wipe", "to": "b"}, "action 'wipe'"),
+        ({"to": "x"}, "a missing action"),
+    ],
+)
+def test_the_rule_that_comes_nearest_says_what_it_lacks(arguments: Json, named: str) -> None:
+    """The one that lacks the least; of those that lack as much, the one with more that holds, whatever their order."""
+    two = {"action": "move", "to": ["a", "b"]}
+    for ids in (("one", "two"), ("two", "one")):
+        rules = policy(rule("allow", "db", id=ids[0], when={"action": "read"}), rule("allow", "db", id=ids[1], when=two))
+        assert decision(rules, "db", arguments).reason == f"{named} is not allowed for tool 'db'"
+
+
 def test_a_reason_stays_short_whatever_a_model_writes() -> None:
     """Values, names and ids of any length are not carried back whole."""
     huge = "x" * 200_000

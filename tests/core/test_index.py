@@ -114,6 +114,7 @@ def test_among_many_rules_the_strictest_wins() -> None:
         ({"*": {"search": "x"}}, {"b": "ｘ"}, True),
         ({"a": {"search": "x"}}, {"a": ["y", "axb"]}, True),
         ({"a": {"search": "x"}}, {"a": {"x": 1}}, True),
+        ({"a": {"search": "x"}}, {"a": "ｘ"}, True),
         ({"a": {"search": "x"}}, {"a": "\u200bx"}, True),
         ({"a": {"search": "x"}}, {"a": "a\nx"}, True),
         ({"a": {"search": "x"}}, {"a": 1}, False),
@@ -139,3 +140,29 @@ def test_among_many_rules_the_one_that_allows_is_found(when: Json, arguments: Js
     others = [replace(other, id=f"other-{number}") for number, other in enumerate(others)]
     for beside in ([], others):
         assert (decision(policy(rule("allow", "t", when=when), *beside), "t", arguments).effect is Effect.ALLOW) is found
+
+
+@pytest.mark.parametrize(
+    ("when", "arguments", "blocked"),
+    [
+        ({"a": {"matches": "x+"}}, {"a": 5}, True),
+        ({"a": {"matches": "x+"}}, {"a": ["y"]}, True),
+        ({"a": {"matches": "x+"}}, {"a": "y"}, False),
+        ({"a": {"matches": "x+"}}, {"b": 5}, False),
+        ({"a": {"search": "x"}}, {"a": 5}, True),
+        ({"a": {"search": "x"}}, {"a": None}, True),
+        ({"a": {"search": "x"}}, {"a": ["y"]}, False),
+        ({"a.b": {"matches": "x+"}}, {"a": {"b": ["y"]}}, True),
+        ({"a.b": {"matches": "x+"}}, {"a": "y"}, True),
+        ({"a.b": {"search": "x"}}, {"a": "y"}, True),
+        ({"a.b": {"search": "x"}}, {"a": {"c": "x"}}, False),
+        ({"a.b": "x"}, {"a": "y"}, True),
+        ({"a.b": "x"}, {"a": {"b": "y"}}, False),
+    ],
+)
+def test_among_many_rules_the_one_that_cannot_be_judged_still_blocks(when: Json, arguments: Json, blocked: bool) -> None:
+    """Looking rules up never leaves out one that blocks in doubt."""
+    others = [rule("block", "t", when={"a": {"matches": f"v{number}"}, "b": f"v{number}"}, id=f"other-{number}") for number in range(3)]
+    for beside in ([], others):
+        judged = decision(policy(rule("block", "t", when=when), *beside, rule("allow", "t")), "t", arguments)
+        assert (judged.effect is Effect.BLOCK) is blocked

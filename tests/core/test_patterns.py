@@ -27,6 +27,18 @@ class Speechless(PatternSet):
         return silent
 
 
+class HalfSpoken(PatternSet):
+    """A set whose answer is not whole: what always matches is missing from it."""
+
+    __slots__ = ()
+
+    def _compiled(self, options: re2.Options) -> re2.Set:
+        made = re2.Set.FullMatchSet(options)
+        made.Add("(?s:.*)")
+        made.Compile()
+        return made
+
+
 def alone(patterns: tuple[str, ...], kind: Kind, text: str) -> list[int]:
     """What each pattern says by itself."""
     asked = re2.search if kind == "search" else re2.fullmatch
@@ -36,14 +48,22 @@ def alone(patterns: tuple[str, ...], kind: Kind, text: str) -> list[int]:
 @pytest.mark.parametrize("text", TEXTS, ids=lambda text: ascii(text)[:20])
 @pytest.mark.parametrize("kind", ["search", "full"])
 def test_together_they_say_what_each_says_alone(kind: Kind, text: str) -> None:
-    """With enough memory, with too little to compile the set, and with a set that gives up while it matches."""
+    """With enough memory, with too little to compile the set, and with a set that gives up while it matches, or half-way."""
     expected = alone(PATTERNS, kind, text)
     for patterns in (
         PatternSet(PATTERNS, kind),
         PatternSet(PATTERNS, kind, memory=TOO_LITTLE),
         Speechless(PATTERNS, kind),
+        HalfSpoken(PATTERNS, kind),
     ):
         assert sorted(patterns.matches(text)) == expected
+
+
+@pytest.mark.parametrize("kind", ["search", "full"])
+def test_they_are_matched_together_where_memory_allows(kind: Kind) -> None:
+    """And no more memory is taken than was given."""
+    assert PatternSet(PATTERNS, kind)._set is not None
+    assert PatternSet(PATTERNS, kind, memory=TOO_LITTLE)._set is None
 
 
 @given(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentgate.core.policy import Limit, expand, holders, tighten
+from agentgate.core.policy import Limit, expand, expand_sources, holders, tighten
 
 from .building import limit, policy
 
@@ -27,6 +27,23 @@ ROLES = {"viewer": (), "operator": ("viewer",), "admin": ("operator",), "other":
 def test_a_group_stands_for_its_tools(written: tuple[str, ...], names: tuple[str, ...]) -> None:
     """Through other groups too, each name once, in the order in which it is first met."""
     assert expand(policy(groups=GROUPS), written) == names
+
+
+@pytest.mark.parametrize(
+    ("operand", "sources"),
+    [
+        ("prompt", ["prompt"]),
+        ("@reads#id", ["read#id", "list_*#id"]),
+        (["prompt", "@reads", "read"], ["prompt", "read", "list_*"]),
+        (["@all#a", "send#a", "send"], ["read#a", "list_*#a", "send#a", "send"]),
+        (["read#a#b", "read#"], ["read#a#b", "read#"]),
+        (["@none#a"], []),
+        ([], []),
+    ],
+)
+def test_a_field_belongs_to_each_tool_of_its_group(operand: str | list[str], sources: list[str]) -> None:
+    """A text stands for a list of one; what comes after the first `#` stays with every tool; each source comes once."""
+    assert expand_sources(policy(groups=GROUPS), operand) == sources
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ def test_what_cannot_be_understood_is_no_room(fact: str) -> None:
         (timedelta(seconds=90), "2 min"),
         (timedelta(minutes=12), "12 min"),
         (timedelta(minutes=119, seconds=1), "2 h"),
+        (timedelta(hours=3, minutes=1), "3 h 1 min"),
         (timedelta(hours=3, minutes=20), "3 h 20 min"),
         (timedelta(hours=23, minutes=30), "23 h 30 min"),
         (timedelta(hours=24), "24 h"),
