@@ -1,11 +1,13 @@
 """What stands under a name in a result, and what only pretends to."""
 
 import json
+from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentgate.core.conditions.fields import LONGEST, field_values, structure
+from agentgate.core.conditions.fields import LONGEST, field_values, fields_of, named_values, structure
 from agentgate.core.conditions.links_seen_in import links
 
 _TEXT = st.text(max_size=40)
@@ -50,3 +52,25 @@ def test_a_result_in_its_envelope_is_what_the_tool_returned() -> None:
 def test_links_of_any_text_are_parts_of_it(text: str) -> None:
     """Whatever the text, finding links ends, and finds nothing that is not there."""
     assert all(link in text for link in links(text))
+
+
+@pytest.mark.parametrize(
+    ("result", "values"),
+    [
+        ('{"a": [1, "2", 2.5, "x", true, null]}', {Decimal(1), "2", Decimal(2), Decimal("2.5"), "x"}),
+        (' \n{"a": 1}', {Decimal(1)}),
+        ("a: 1", {"1", Decimal(1)}),
+        ('{"a": [["x"]]}', set()),
+        ('{"b": {"a": "x"}, "a": "y"}', {"x", "y"}),
+    ],
+)
+def test_a_value_counts_as_it_is_written_and_as_the_number_that_it_writes(result: str, values: set[str | Decimal]) -> None:
+    """The items of a list one by one; JSON with space before it is JSON."""
+    assert field_values(result, "a") == values
+    assert named_values(result).get("a") == (values or frozenset())
+
+
+@pytest.mark.parametrize(("value", "names"), [("1", {"b"}), (1, {"a", "b"}), (1.0, {"a", "b"}), ("x", {"c"}), ("y", set())])
+def test_the_names_under_which_a_value_stands(value: str | float, names: set[str]) -> None:
+    """A number also where a text writes it, a text only as it is written."""
+    assert fields_of('{"a": 1, "b": "1", "c": ["x", 2]}', value) == names

@@ -1,6 +1,7 @@
 """What `min`, `max`, `min_length` and `max_length` share: a measure of the argument, compared with a bound."""
 
 from collections.abc import Callable
+from functools import partial
 
 from agentgate.core.conditions.test import Operator, Test, Unjudgeable, World, kind_of
 from agentgate.core.events import Json
@@ -33,14 +34,14 @@ def length(value: Json) -> float:
 
 def bound(key: str, summary: str, operand: dict[str, Json], measure: Measure, *, lower: bool, words: str, example: float) -> Operator:
     """An operator that compares `measure` of the argument with a bound, which itself is within."""
+    return Operator(key=key, summary=summary, operand=operand, compile=partial(_compile, measure, lower, words), example=example)
 
-    def compile(limit: Json) -> Test:
-        def at_least(value: Json, world: World, state: State) -> bool:
-            return bool(measure(value) >= limit)
 
-        def at_most(value: Json, world: World, state: State) -> bool:
-            return bool(measure(value) <= limit)
+def _compile(measure: Measure, lower: bool, words: str, limit: Json) -> Test:
+    def at_least(value: Json, world: World, state: State) -> bool:
+        return bool(measure(value) >= limit)
 
-        return Test(holds=at_least if lower else at_most, wanted=words.format(limit))
+    def at_most(value: Json, world: World, state: State) -> bool:
+        return bool(measure(value) <= limit)
 
-    return Operator(key=key, summary=summary, operand=operand, compile=compile, example=example)
+    return Test(holds=at_least if lower else at_most, wanted=words.format(limit))
