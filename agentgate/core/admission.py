@@ -52,7 +52,7 @@ def _cut(content: str, size: int, redactor: Redactor | None) -> str:
     """The content with a shorter result, which is a text then: half a structure would mean something else."""
     said = what_was_said(content)
     whole = whole_text(said)
-    part = whole.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+    part = whole.encode()[:size].decode(errors="ignore")
     if len(part) == len(whole):
         return content
     if redactor:

@@ -70,7 +70,7 @@ def test_a_value_counts_as_it_is_written_and_as_the_number_that_it_writes(result
     assert named_values(result).get("a") == (values or frozenset())
 
 
-@pytest.mark.parametrize(("value", "names"), [("1", {"b"}), (1, {"a", "b"}), (1.0, {"a", "b"}), ("x", {"c"}), ("y", set())])
+@pytest.mark.parametrize(("value", "names"), [("1", {"b"}), (1, {"a", "b"}), (1.0, {"a", "b"}), (2.1, {"c"}), ("x", {"c"}), ("y", set())])
 def test_the_names_under_which_a_value_stands(value: str | float, names: set[str]) -> None:
     """A number also where a text writes it, a text only as it is written."""
-    assert fields_of('{"a": 1, "b": "1", "c": ["x", 2]}', value) == names
+    assert fields_of('{"a": 1, "b": "1", "c": ["x", 2.1]}', value) == names

@@ -33,6 +33,8 @@ SENSELESS: list[tuple[str, Json, str]] = [
     ("url", {"hosts": ["::7f00:1"]}, "IPv4 inside IPv6, the old way"),
     ("url", {"hosts": ["64:ff9b::7f00:1"]}, "IPv4 inside IPv6, translated"),
     ("url", {"hosts": ["2002:7f00:1::"]}, "IPv4 inside IPv6, tunnelled"),
+    ("url", {"hosts": ["[::1"]}, "half of the brackets"),
+    ("url", {"hosts": ["::1]"]}, "the other half"),
     ("url", {"hosts": ["a.com"], "schemes": ["gopher"]}, "an unknown scheme"),
     ("email", ["bob@example.com"], "an address is not a domain"),
     ("email", ["127.0.0.1"], "an address of a machine"),

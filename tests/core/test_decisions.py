@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
+import pytest
+from rpds import HashTrieSet
+
+from agentgate.core.conditions import World
+from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, Json, ToolCall, ToolReturned, Trial
-from agentgate.core.policy import Policy
+from agentgate.core.policy import Policy, Rule
+from agentgate.core.state import State
 from agentgate.session import Session
 
 from .building import decision, policy, propose, rule, tool
@@ -56,6 +62,32 @@ def test_the_rule_that_comes_nearest_says_what_it_lacks(arguments: Json, named: 
     for ids in (("one", "two"), ("two", "one")):
         rules = policy(rule("allow", "db", id=ids[0], when={"action": "read"}), rule("allow", "db", id=ids[1], when=two))
         assert decision(rules, "db", arguments).reason == f"{named} is not allowed for tool 'db'"
+
+
+@pytest.mark.parametrize(
+    ("rules", "arguments", "reason"),
+    [
+        ([rule("allow", "t", after=("@reads", "list"))], {}, "tool 't' is not allowed before one of these has returned: reads, list"),
+        ([rule("allow", "t", before=("other", "seen"))], {}, "tool 't' is not allowed after one of these has returned: other, seen"),
+        ([rule("allow", "t", unless={"a": 1})], {"a": 1}, "tool 't' is not allowed here"),
+        ([rule("allow", "t", when={"*": "x"})], {"a": "y"}, "an argument is not allowed for tool 't'"),
+        ([rule("allow", "t", when={"a.b": "x"})], {"a": "y"}, "a.b is not allowed for tool 't'"),
+        ([rule("allow", "t", when={"a": "x"})], {"a": "y" * 80}, f"a '{'y' * 80}' is not allowed for tool 't'"),
+        ([rule("allow", "t", when={"a": {"path": ["/src"]}})], {"a": "/etc/x"}, "a '/etc/x' is not allowed for tool 't'"),
+    ],
+)
+def test_the_reason_says_what_is_missing(rules: list[Rule], arguments: Json, reason: str) -> None:
+    """A value, a place that cannot be looked up, a moment; and where it is none of them, nothing more."""
+    story = policy(*rules, rule("allow", "seen"), groups={"reads": ("read",)})
+    state = State(returned=HashTrieSet(["seen"]))
+    world = World(resolve=lambda path: path)
+    assert decide(story, state, ToolCall("c", "t", json.dumps(arguments)), world).reason == reason
+
+
+def test_a_long_value_that_is_no_text_is_cut_in_a_reason() -> None:
+    """To eighty characters, like any value."""
+    said = decision(policy(rule("allow", "t", when={"a": 1})), "t", {"a": list(range(500))}).reason
+    assert len(said) < 120
 
 
 def test_a_reason_stays_short_whatever_a_model_writes() -> None:

@@ -322,3 +322,10 @@ def test_a_call_that_was_let_through_earlier_has_its_own_room(to_come: tuple[str
     assert (held and (held.effect, held.code, held.rule)) == (reached and (Effect.BLOCK, Code.LIMIT, reached))
     held = session.exceeded(ToolCall("call_0", "read", "{}"), to_come)
     assert (held and held.rule) == (None if to_come else "limits.tool_calls")
+
+
+def test_a_limit_of_all_tools_counts_every_tool() -> None:
+    """One of some tools counts those."""
+    assert CompiledLimit(limit("tool_calls", 1), policy()).counts("send")
+    some = CompiledLimit(limit("calls", 1, "read_*"), policy())
+    assert [some.counts(name) for name in ("read_a", "send", "read_a")] == [True, False, True]

@@ -201,3 +201,23 @@ def test_a_repeat_that_was_refused_takes_nothing_back() -> None:
     for id in ("d", "e", "f"):
         assert session.propose(ToolCall(id, "pay", "{}")).code is Code.DUPLICATE
         session.record(ToolReturned(call_id=id, executed=False, ok=False, content="{}"))
+
+
+def test_what_the_default_refuses_by_now_gets_no_earlier_result() -> None:
+    """Whoever may not make a call may not read what came of it either."""
+    session = Session(policy(rule("allow", "pay", before=("read",)), rule("allow", "read"), once=("pay",)))
+    propose(session, "pay", {"to": "X"}, id="first")
+    returned(session, "first")
+    assert propose(session, "pay", {"to": "X"}).code is Code.DUPLICATE
+    propose(session, "read", id="second")
+    returned(session, "second")
+    assert propose(session, "pay", {"to": "X"}).code is Code.DEFAULT
+
+
+def test_what_the_default_allows_is_a_repeat_like_any_other() -> None:
+    """Among many rules, none of which matches."""
+    others = [rule("block", "pay", id=f"never-{number}", when={"to": f"nobody-{number}"}) for number in range(4)]
+    session = Session(policy(*others, default="allow", once=("pay",)))
+    propose(session, "pay", {"to": "X"}, id="first")
+    returned(session, "first")
+    assert propose(session, "pay", {"to": "X"}).code is Code.DUPLICATE

@@ -263,3 +263,14 @@ def test_each_policy_above_decides_something_of_its_own() -> None:
     for name in ("trials", "repeats"):
         assert any(one.code is Code.LIMIT and one.trials == (Trial("trial", Effect.BLOCK),) and one.arguments for one in said[name])
     assert any(one.facts for one in said["links"])
+
+
+@pytest.mark.parametrize("operator", ["seen_in", "links_seen_in"])
+def test_what_looks_at_the_run_is_judged_anew(operator: str) -> None:
+    """The same call, before and after a tool has said what it is about."""
+    session = Session(policy(rule("allow", "read"), rule("allow", "open", when={"page": {operator: ["read"]}})))
+    again = ToolCall("call_1", "open", '{"page": "https://a.example/x"}')
+    assert session.propose(again).effect is Effect.BLOCK
+    session.propose(ToolCall("call_2", "read", "{}"))
+    session.record(ToolReturned(call_id="call_2", executed=True, ok=True, content="see https://a.example/x"))
+    assert session.propose(ToolCall("call_3", "open", again.arguments)).effect is Effect.ALLOW

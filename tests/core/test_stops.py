@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from agentgate.core.engine import decide
-from agentgate.core.events import Code, Decision, Effect, ModelRequest, ToolCall
+from agentgate.core.events import Code, Decision, Effect, Json, ModelRequest, ToolCall
 from agentgate.core.state import State
-from agentgate.core.stops import Stop
+from agentgate.core.stops import Halt, Stop, Stops
 from tests.core.building import policy, rule
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -61,3 +61,42 @@ def test_not_killed() -> None:
     """Without a word from the switch nothing changes, and a malformed call stays one."""
     assert decide(ANYTHING, State(), SEND).effect is Effect.ALLOW
     assert decide(ANYTHING, State(), ToolCall("", "send", "{}"), killed="incident").code is Code.MALFORMED_CALL
+
+
+class Scripted:
+    """A switch that says what it is told to, one answer a look, and keeps which tools it was asked about."""
+
+    def __init__(self, *answers: Halt | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[Json] = []
+
+    def __call__(self, tool: Json, /) -> Halt | None:
+        self.asked.append(tool)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_a_call_that_is_stopped_leaves_the_run_going() -> None:
+    """The switch is looked at each time, and about the tool in question."""
+    switch = Scripted(one := Halt("not now", ends_run=False), None)
+    stops = Stops(switch)
+    assert stops.halt("send") == one
+    assert stops.halt(None) is None
+    assert switch.asked == ["send", None]
+
+
+def test_a_run_that_is_ended_stays_ended() -> None:
+    """Also when the switch is taken back."""
+    switch = Scripted(end := Halt("enough", ends_run=True), None)
+    stops = Stops(switch)
+    assert [stops.halt("send"), stops.halt("read")] == [end, end]
+    assert switch.asked == ["send"]
+
+
+def test_a_switch_that_fails_stops_everything() -> None:
+    """What cannot be read may say anything."""
+    stops = Stops(Scripted(OSError("gone"), None))
+    failed = Halt("the kill switch cannot be read: OSError", ends_run=True)
+    assert [stops.halt("send"), stops.halt("read")] == [failed, failed]
