@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import groupby, islice
 from multiprocessing import get_context
 from typing import TypeVar
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from agentgate.core.events import Effect, Json
 from agentgate.core.policy import Policy
@@ -23,7 +24,6 @@ from agentgate.files.transcript_reader import Source
 from agentgate.replay import Judged, Replay, Tally
 
 Begun = TypeVar("Begun")
-Result = TypeVar("Result")
 
 WORTH_DIVIDING = 4 * PART
 """Bytes below which starting processes takes longer than what it saves."""
@@ -64,7 +64,18 @@ class Counted(Struct):
     flips: list[tuple[int, Judged]] = field(default_factory=list)
     """Each with the number of its transcript within the part, from 1."""
     damaged: list[Damage] = field(default_factory=list)
-    rows: str = ""
+    rows: list[str | int] = field(default_factory=list)
+    """Text, and in the midst of it numbers of lines."""
+    lines: int = 0
+    """How many it has, where others of the same file come after it."""
+    begun: bool = False
+    """Whether others of the same file came before it."""
+
+    def further_down(self, lines: int) -> None:
+        """Moves what names lines, so many of which come before."""
+        self.flips = [(number, call.further_down(lines)) for number, call in self.flips]
+        self.damaged = [replace(damage, line=damage.line + lines) for damage in self.damaged]
+        self.rows = [chunk if isinstance(chunk, str) else chunk + lines for chunk in self.rows]
 
 
 class _Noting(Tally):
@@ -80,14 +91,15 @@ class _Noting(Tally):
 
 
 def judge_part(task: Task, replay: Replay, part: Part, tool_files: dict[str, Json]) -> Counted:
-    """Reads and judges one part."""
-    tally, rows = _Noting(), list[str]()
+    """Reads and judges one part. Where a file was cut, lines are numbered from the beginning of the part: see `in_order`."""
+    tally, rows, lines = _Noting(), list[str | int](), list[int]()
     for piece in part:
-        for found in read_piece(piece, tool_files, form=task.form, wanted=replay.wanted):
+        for found in read_piece(piece, tool_files, form=task.form, wanted=replay.wanted, ended=lines.append):
             if isinstance(found, Damage):
                 tally.damaged.append(found)
             elif task.rows:
-                rows.extend(call.as_line() for call in tally.run(replay.judge(found)))
+                for call in tally.run(replay.judge(found)):
+                    rows.extend(_row(call) if piece.cut and call.unnamed else (call.as_line(),))
             else:
                 replay.count(found, tally)
     return Counted(
@@ -101,8 +113,24 @@ def judge_part(task: Task, replay: Replay, part: Part, tool_files: dict[str, Jso
         flipped_runs=tally.flipped_runs,
         flips=tally.noted,
         damaged=tally.damaged,
-        rows="".join(rows),
+        rows=list(_together(rows)),
+        lines=sum(lines),
+        begun=any(piece.start for piece in part),
     )
+
+
+def _row(call: Judged) -> tuple[str, int, str]:
+    before, after = call.around_line()
+    return before, call.line, after
+
+
+def _together(rows: list[str | int]) -> Iterator[str | int]:
+    """The same with as few texts as possible."""
+    for number, chunks in groupby(rows, lambda chunk: isinstance(chunk, int)):
+        if number:
+            yield from chunks
+        else:
+            yield "".join(map(str, chunks))
 
 
 def add(tally: Tally, counted: Counted) -> None:
@@ -146,19 +174,23 @@ def judge_divided(task: Task, sources: list[Source], jobs: int, *, size: int = P
                 future.cancel()
 
 
-def in_order(begun: Iterator[Begun], result: Callable[[Begun], Result], most: int, waiting: deque[Begun]) -> Iterator[Result]:
-    """What pieces of work come to, in the order in which they are begun.
+def in_order(begun: Iterator[Begun], result: Callable[[Begun], Counted], most: int, waiting: deque[Begun]) -> Iterator[Counted]:
+    """What parts come to, in their order, with lines that are numbered from the beginning of their file.
 
     Args:
-        begun: begins the next one whenever it is asked.
+        begun: begins to judge the next one whenever it is asked.
         result: waits for one.
         most: how many are begun at once.
         waiting: those that are not waited for yet.
     """
     waiting.extend(islice(begun, most))
+    lines = 0
     while waiting:
         found = result(waiting.popleft())
         waiting.extend(islice(begun, 1))
+        if found.begun:
+            found.further_down(lines)
+        lines = found.lines + (lines if found.begun else 0)
         yield found
 
 

@@ -21,8 +21,8 @@ from agentgate.divided import AHEAD, Counted, Task, in_order, judge_part
 from agentgate.errors import AgentgateError, OutsideError, UsageError
 from agentgate.files.remote import is_url
 from agentgate.files.transcript_lines import Source
-from agentgate.files.transcript_parts import PART, Block, Part, block_of, parts_of
-from agentgate.files.transcript_streams import STDIN, open_regular
+from agentgate.files.transcript_parts import PART, Part, parts_of
+from agentgate.files.transcript_streams import STDIN
 from agentgate.replay import Replay
 
 LOCAL = "local"
@@ -67,15 +67,10 @@ def judge_on_ray(
     with cluster(address or os.environ.get("RAY_ADDRESS") or LOCAL, jobs) as ray:
         most = (jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))) * AHEAD
         told = Told(secrets.token_hex(8), __version__, os.getcwd(), ray.put(task))  # noqa: PTH109
-        measure, judge = ray.remote(_measure), ray.remote(_judge)
-
-        def blocks(source: Source, whole: int, size: int) -> Iterator[Block]:
-            begun = (measure.remote(told, source, place, min(size, whole - place)) for place in range(0, whole, size))
-            return in_order(begun, ray.get, most, deque())
-
-        parts = parts_of(sources, form=task.form, size=size, measure=blocks)
+        judge = ray.remote(_judge)
+        begun = (judge.remote(told, part) for part in parts_of(sources, form=task.form, size=size))
         with _failures(ray):
-            yield from in_order((judge.remote(told, part) for part in parts), ray.get, most, deque())
+            yield from in_order(begun, ray.get, most, deque())
 
 
 @contextmanager
@@ -169,14 +164,6 @@ class _Worker:
     task: Task
     replay: Replay
     tool_files: dict[str, Json]
-
-
-def _measure(told: Told, source: Source, place: int, size: int) -> Block:
-    _arrive(told, [source])
-    with open_regular(source.file) as stream:
-        stream.seek(place)
-        data = stream.read(size)
-    return block_of(data, len(data))
 
 
 def _judge(told: Told, part: Part) -> Counted:

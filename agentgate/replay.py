@@ -172,7 +172,9 @@ def _judged(transcript: Transcript, item: Proposed, decision: Decision, other: D
         flipped=before is not None and before.effect is not decision.effect,
         after_flip=flipped,
         redacted=item.recorded is not None and item.recorded.redacted,
-        run=f"{transcript.file}:{transcript.line}" if transcript.imported else transcript.file,
+        file=transcript.file,
+        line=transcript.line if transcript.imported else 0,
+        unnamed=transcript.unnamed,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from agentgate.core.events import Code, Decision, Effect, Json
 from agentgate.files.transcript import Damage
@@ -26,11 +27,14 @@ class Verdict(Struct, frozen=True):
         return {"effect": self.effect, "rule": self.rule}
 
 
+_NOT_IN_ROWS = frozenset(("file", "line", "unnamed"))
+
+
 class Judged(Struct, frozen=True):
     """One recorded call and what is decided about it now."""
 
     transcript: str
-    """The id of its transcript."""
+    """The id of its transcript; FILE:LINE, where that is `unnamed`."""
     index: int
     """Which call of the transcript, from 0."""
     call_id: Json
@@ -50,8 +54,16 @@ class Judged(Struct, frozen=True):
     """Whether an earlier call of this transcript flipped: from there on a real run might have gone another way."""
     redacted: bool = False
     """Whether its arguments are not the original ones, but what the record has left of them."""
-    run: str = ""
-    """Its transcript as `explain` takes it: FILE, or FILE:LINE."""
+    file: str = ""
+    line: int = 0
+    """Where its transcript begins in the file, from 1; 0 where that is all of the file."""
+    unnamed: bool = False
+    """Whether its transcript has no id of its own."""
+
+    @property
+    def run(self) -> str:
+        """Its transcript as `explain` takes it: FILE, or FILE:LINE."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     @property
     def before(self) -> Verdict | None:
@@ -60,7 +72,7 @@ class Judged(Struct, frozen=True):
 
     def as_object(self) -> dict[str, Json]:
         """The row of `--format jsonl`; it has `against` only where there is another policy."""
-        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__ if name != "run"}
+        row: dict[str, Json] = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _NOT_IN_ROWS}
         if not self.redacted:
             del row["redacted"]
         row["recorded"] = self.recorded and self.recorded.as_object()
@@ -73,6 +85,17 @@ class Judged(Struct, frozen=True):
     def as_line(self) -> str:
         """The same as a line of JSON."""
         return json.dumps(self.as_object()) + "\n"
+
+    def around_line(self) -> tuple[str, str]:
+        """The same where the transcript is unnamed: what stands before, and what after the number of its line."""
+        row = self.as_object()
+        del row["transcript"]  # the first of all
+        return json.dumps({"transcript": f"{self.file}:"})[: -len('"}')], '", ' + json.dumps(row)[len("{") :] + "\n"
+
+    def further_down(self, lines: int) -> Judged:
+        """The same call where its transcript begins so many lines later."""
+        moved = replace(self, line=self.line + lines)
+        return replace(moved, transcript=moved.run) if self.unnamed else moved
 
 
 def judgement(recorded: Verdict | None) -> Verdict | None:

@@ -116,7 +116,7 @@ def judge_parts(divide: Divide, task: Task, tally: Tally, paths: list[str], out:
     ):
         for counted in parts:
             add(tally, counted)
-            out.write(counted.rows)
+            out.write("".join(map(str, counted.rows)))
             err.write("".join(f"damaged: {safe(str(damage))}\n" for damage in counted.damaged))
             if bar:
                 progress.advance(counted.size)

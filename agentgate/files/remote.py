@@ -62,8 +62,12 @@ def find_at(url: str, suffixes: tuple[str, ...]) -> tuple[list[Found], bool]:
         return [Found(url, about.get("size"))], True
 
 
-def open_url(url: str) -> BinaryIO:
+def open_url(url: str, step: int | None = None) -> BinaryIO:
     """Opens a file at a URL for reading. It can be wound back where its server can give parts of it.
+
+    Args:
+        url: of a file.
+        step: bytes that are read at once; many, by default.
 
     Raises:
         OSError: it cannot be opened.
@@ -71,7 +75,7 @@ def open_url(url: str) -> BinaryIO:
     """
     files, path = _opened(url)
     with _failing():
-        return io.BufferedReader(_Raw(files.open(path, "rb")), _BUFFER)
+        return io.BufferedReader(_Raw(files.open(path, "rb", block_size=step)), step or _BUFFER)
 
 
 class _Raw(io.RawIOBase):

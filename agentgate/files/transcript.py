@@ -66,6 +66,8 @@ class Transcript(Struct, frozen=True):
     file: str
     line: int = 1
     """Where it begins."""
+    unnamed: bool = False
+    """Whether its id is FILE:LINE for want of another. Nobody can tell by the id: anybody can have written one that looks so."""
     attacked: bool = False
     """Whether its `meta` says that an attack succeeded in it (`attack_succeeded: true`), so that nothing good can be learned from it."""
     meta: Json = None

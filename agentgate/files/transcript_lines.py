@@ -58,6 +58,7 @@ def read_lines(
     *,
     form: str | None = None,
     wanted: Wanted | None = None,
+    begun: bool = False,
 ) -> Iterator[Transcript | Damage]:
     """Some lines of a file in which every line is a transcript of its own.
 
@@ -67,13 +68,15 @@ def read_lines(
         tool_files: remembers files with tools that transcripts name, by path.
         form: what the lines are, one of `importers.IMPORTERS`; each says it, by default.
         wanted: all that is looked at, where that is not everything.
+        begun: whether other lines of the file come before the first one.
     """
-    return imported_lines(lines_with_text(lines), Aside(source, tool_files, wanted), None if form is None else IMPORTERS[form])
+    texts = lines_with_text(lines, begun=begun)
+    return imported_lines(texts, Aside(source, tool_files, wanted), None if form is None else IMPORTERS[form])
 
 
-def lines_with_text(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def lines_with_text(lines: Iterator[tuple[int, bytes]], *, begun: bool = False) -> Iterator[tuple[int, bytes]]:
     for number, line in lines:
-        text = line.removeprefix(_BOM) if number == 1 else line
+        text = line.removeprefix(_BOM) if number == 1 and not begun else line
         if not text.isspace() and text:
             yield number, text
 
@@ -125,7 +128,7 @@ def _import(value: Json, source: Source, number: int, tool_files: dict[str, Json
     items = importer.read(value, run_id, tools)
     meta = head.get("meta")
     attacked = isinstance(meta, dict) and meta.get("attack_succeeded") is True
-    return Transcript(id=run_id, items=items, file=source.file, line=number, imported=True, attacked=attacked, meta=meta)
+    return Transcript(run_id, items, source.file, number, unnamed=run_id is not named, attacked=attacked, meta=meta, imported=True)
 
 
 def _tools_in_file(file: str, name: str, tool_files: dict[str, Json]) -> Json:

@@ -6,8 +6,9 @@ A file in which every line is a transcript is cut between lines; every other fil
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
-from typing import TypeAlias
+from typing import BinaryIO, cast
 
 from msgspec import Struct
 
@@ -22,10 +23,9 @@ from agentgate.files.transcript_streams import open_regular
 
 PART = 16 * 1024 * 1024
 """Bytes of a part, about."""
+_STEP = 64 * 1024
+"""Bytes that are read at once where only the end of a line is looked for."""
 _FIRST_LINES = 100
-_FAR_APART = 1_000
-_PATIENCE = 100_000
-"""Bytes in which they may be nearer to each other."""
 
 
 class Piece(Struct, frozen=True):
@@ -35,8 +35,6 @@ class Piece(Struct, frozen=True):
     size: int
     start: int = 0
     """Where it begins, in bytes."""
-    line: int = 1
-    """The number of its first line."""
     cut: bool = False
     """Whether it is only some lines of the file."""
 
@@ -45,47 +43,17 @@ Part = tuple[Piece, ...]
 """What is read at once."""
 
 
-class Block(Struct, frozen=True):
-    """What cutting has to know of some bytes of a file."""
-
-    size: int
-    end: int
-    """Bytes up to the end of its last whole line; 0 where no line ends in it."""
-    lines: int
-    """How many lines end in it."""
-
-
-def block_of(data: bytes | bytearray, size: int) -> Block:
-    """Looks for the ends of lines in so many bytes."""
-    end = data.rfind(b"\n", 0, size) + 1
-    return Block(size, end, _line_feeds(data, end))
-
-
-def blocks_of(source: Source, whole: int, size: int) -> Iterator[Block]:
-    """A file from its beginning. What is added to it in the meantime is not read."""
-    buffer = bytearray(min(size, whole))  # the same one for all of the file: memory from the system is not cheap
-    with open_regular(source.file) as stream:
-        while read := stream.readinto(memoryview(buffer)[:whole]):  # type: ignore[attr-defined]
-            yield block_of(buffer, read)
-            whole -= read
-
-
-Measure: TypeAlias = Callable[[Source, int, int], Iterator[Block]]
-"""Looks through a file, of which so many bytes are wanted, in blocks of a size."""
-
-
-def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = PART, measure: Measure = blocks_of) -> Iterator[Part]:
+def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = PART) -> Iterator[Part]:
     """All sources in their order.
 
     Args:
         sources: the files.
         form: what all of them are, where somebody says.
         size: of a part, in bytes, about.
-        measure: looks through those that are cut.
     """
     together: list[Piece] = []
     for source in sources:
-        for piece in _pieces(source, form, size, measure):
+        for piece in _pieces(source, form, size):
             if together and (piece.cut or sum(other.size for other in together) + piece.size > size):
                 yield tuple(together)
                 together = []
@@ -97,13 +65,13 @@ def parts_of(sources: Iterable[Source], *, form: str | None = None, size: int = 
         yield tuple(together)
 
 
-def _pieces(source: Source, form: str | None, size: int, measure: Measure) -> Iterator[Piece]:
+def _pieces(source: Source, form: str | None, size: int) -> Iterator[Piece]:
     try:
         whole = source.measured()
         if whole <= 2 * size or not _line_by_line(source.file, form):
             yield Piece(source, whole)
             return
-        yield from _cut(source, whole, measure(source, whole, size))
+        yield from _cut(source, whole, size)
     except (OSError, ValueError):
         yield Piece(source, 0)  # reading it says why
 
@@ -112,7 +80,7 @@ def _line_by_line(file: str, form: str | None) -> bool:
     """Whether the first line with anything in it says that every line is a transcript of its own."""
     if form is not None and form not in IMPORTERS:
         return False
-    with open_regular(file) as stream:
+    with open_regular(file, step=_STEP) as stream:
         for number, line in islice(lines_of(stream), _FIRST_LINES):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():
@@ -124,51 +92,74 @@ def _line_by_line(file: str, form: str | None) -> bool:
     return False
 
 
-def _cut(source: Source, whole: int, blocks: Iterator[Block]) -> Iterator[Piece]:
-    """Pieces of whole lines."""
-    start = place = 0
-    line = 1
-    try:
-        for block in blocks:
-            if block.end:
-                yield Piece(source, place + block.end - start, start, line, cut=True)
-                start, line = place + block.end, line + block.lines
-            place += block.size
-    except OSError:
-        place = whole  # reading the rest says why
-    if start < place:
-        yield Piece(source, place - start, start, line, cut=True)
+def _cut(source: Source, whole: int, size: int) -> Iterator[Piece]:
+    """Pieces of whole lines. What is added to the file in the meantime is not read."""
+    start = 0
+    with suppress(OSError), open_regular(source.file, step=_STEP) as stream:
+        while start < whole:
+            end = _line_end(stream, start + size, whole)
+            yield Piece(source, end - start, start, cut=True)
+            start = end
+    if start < whole:
+        yield Piece(source, whole - start, start, cut=True)  # reading it says why
 
 
-def _line_feeds(data: bytes | bytearray, end: int) -> int:
-    """How many there are before the end. Looking for each is several times as fast as counting, where they are far apart."""
-    found, place = 0, -1
-    while (place := data.find(b"\n", place + 1, end)) >= 0:
-        found += 1
-        if found * _FAR_APART > place + _PATIENCE:
-            return found + data.count(b"\n", place + 1, end)
-    return found
+def _line_end(stream: BinaryIO, place: int, whole: int) -> int:
+    """Where the line ends that goes through a place."""
+    stream.seek(place)
+    while place < whole and (read := stream.readline(_STEP)):
+        place += len(read)
+        if read.endswith(b"\n"):
+            break
+    return min(place, whole)
 
 
 def read_piece(
-    piece: Piece, tool_files: dict[str, Json], *, form: str | None = None, wanted: Wanted | None = None
+    piece: Piece,
+    tool_files: dict[str, Json],
+    *,
+    form: str | None = None,
+    wanted: Wanted | None = None,
+    ended: Callable[[int], None] | None = None,
 ) -> Iterator[Transcript | Damage]:
-    """What `read_file` makes of the file, as far as it stands in this piece."""
+    """What `read_file` makes of the file, as far as it stands in this piece. Where that was cut, its lines are numbered from 1.
+
+    Args:
+        piece: what to read.
+        tool_files: remembers files with tools that transcripts name, by path.
+        form: what the file is, where somebody says.
+        wanted: all that is looked at, where that is not everything.
+        ended: is told how many lines were in it, where it was cut.
+    """
     if not piece.cut:
         yield from read_file(piece.source, tool_files, form=form, wanted=wanted)
         return
     try:
         with open_regular(piece.source.file) as stream:
             stream.seek(piece.start)
-            yield from read_lines(_lines(lines_of(stream), piece), piece.source, tool_files, form=form, wanted=wanted)
+            lines = _Lines(stream, piece.size)
+            yield from read_lines(
+                lines_of(cast(BinaryIO, lines)), piece.source, tool_files, form=form, wanted=wanted, begun=piece.start > 0
+            )
     except OSError as error:
-        yield Damage(piece.source.file, piece.line, f"cannot be read: {(error.strerror or str(error)).lower()}")
+        yield Damage(piece.source.file, 1, f"cannot be read: {(error.strerror or str(error)).lower()}")
+        return
+    if ended is not None:
+        ended(lines.ended)
 
 
-def _lines(lines: Iterator[tuple[int, bytes]], piece: Piece) -> Iterator[tuple[int, bytes]]:
-    left = piece.size
-    for number, line in lines:
-        yield piece.line + number - 1, line if len(line) <= left else line[:left]
-        left -= len(line)
-        if left <= 0:
-            return
+class _Lines:
+    """So many bytes of a stream."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._left = size
+        self.ended = 0
+        """Lines that ended in them."""
+
+    def readline(self, size: int) -> bytes:
+        """As files do."""
+        line = self._stream.readline(min(size, self._left))
+        self._left -= len(line)
+        self.ended += line.endswith(b"\n")
+        return line

@@ -293,6 +293,7 @@ def _native(lines: Iterator[tuple[int, bytes]], source: Source) -> Iterator[Tran
         id=items[0].run_id or f"{source.file}:1",
         items=tuple(items),
         file=source.file,
+        unnamed=not items[0].run_id,
         hashed=chain_of.hashed,
         intact=intact,
         complete=chain_of.ended,

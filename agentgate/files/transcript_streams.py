@@ -36,19 +36,23 @@ _BUFFER = 1024 * 1024
 Advance = Callable[[int], None]
 
 
-def open_regular(path: str) -> BinaryIO:
+def open_regular(path: str, *, step: int | None = None) -> BinaryIO:
     """Opens a file for reading, here or at a URL, if it is one: a named pipe or a device would never end.
+
+    Args:
+        path: of the file.
+        step: bytes that are read at once; many, by default.
 
     Raises:
         OSError: it cannot be opened, or is something else.
     """
     if is_url(path):
-        return open_url(path)
+        return open_url(path, step)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", path)
-    return os.fdopen(descriptor, "rb", _BUFFER)
+    return os.fdopen(descriptor, "rb", step or _BUFFER)
 
 
 def open_transcript(path: str, advance: Advance | None = None) -> tuple[BinaryIO, Advance | None]:

@@ -84,14 +84,15 @@ class QuickLines:
             functions = self._offered(found.tools)
         except (UnicodeError, InvalidJson, InvalidTranscript):
             return None
-        run_id = found.id or f"{self._file}:{number}"
+        unnamed = not found.id
+        run_id = f"{self._file}:{number}" if unnamed else found.id
         if not self._history:
             begun = RunStarted(run_id=run_id, tools=functions, imported=True)
             calls = _calls(found.messages)
-            return Transcript(run_id, (begun,), self._file, line=number, attacked=attacked, alone=calls, imported=True)
+            return Transcript(run_id, (begun,), self._file, number, unnamed, attacked, alone=calls, imported=True)
         spoken, items = _told(found.messages)
         begun = RunStarted(run_id=run_id, messages=spoken, tools=functions, imported=True)
-        return Transcript(run_id, (begun, *items), self._file, line=number, attacked=attacked, imported=True)
+        return Transcript(run_id, (begun, *items), self._file, number, unnamed, attacked, imported=True)
 
     def _otherwise(self, line: bytes) -> Any:
         """The line decoded, if it is written in another way than those before it."""

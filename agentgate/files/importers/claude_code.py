@@ -61,7 +61,8 @@ def read_lines(lines: Iterable[tuple[int, bytes]], file: str) -> Iterator[Transc
             return
     for run in session.runs.values():
         items = run.assembly.items(run.id or f"{file}:{run.line}", model=run.model, workdir=run.workdir)
-        yield Transcript(id=run.id or f"{file}:{run.line}", items=items, file=file, line=run.line, imported=True, intact=intact)
+        named = run.id or f"{file}:{run.line}"
+        yield Transcript(named, items, file, run.line, unnamed=not run.id, imported=True, intact=intact)
 
 
 class _Run(Struct):

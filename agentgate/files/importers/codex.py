@@ -49,14 +49,14 @@ def read_lines(lines: Iterable[tuple[int, bytes]], file: str) -> Iterator[Transc
         except InvalidTranscript as error:
             yield Damage(file, number, str(error))
             return
-    run_id = session.head.get("id")
-    run_id = run_id if isinstance(run_id, str) and run_id else f"{file}:1"
+    named = _text(session.head.get("id"))
+    run_id = named or f"{file}:1"
     try:
         items = chat.from_messages(session.messages(), run_id=run_id, model=_text(session.model), workdir=_path(session.workdir))
     except InvalidTranscript as error:
         yield Damage(file, 1, str(error))
         return
-    yield Transcript(id=run_id, items=items, file=file, imported=True, intact=intact)
+    yield Transcript(id=run_id, items=items, file=file, unnamed=not named, imported=True, intact=intact)
 
 
 class _Session:
