@@ -216,8 +216,8 @@ _WHY_ONE = (
     "counting. The first four are native code, and would take two thirds of the time without any Python."
 )
 _WHY_TWO = (
-    "Each process makes the policy ready and meets every call for a first time (0.05 s), a third one looks for the ends of lines, so that "
-    "each line has its number (0.17 s of a gigabyte), and caches and processors are shared with whatever else runs."
+    "Each process makes the policy ready and meets every call for a first time (0.05 s), and caches and processors are shared with "
+    "whatever else runs."
 )
 
 
