@@ -82,7 +82,7 @@ class Story:
 
     def _check_accounts(self) -> None:
         """Nothing that was done is missing in what is shared, and nothing is in it twice."""
-        counted = {call for _, _, call in self.accounts.entries}
+        counted = {call.removeprefix("call ") for _, _, call in self.accounts.entries}
         done = {effect.split(" ")[0] for effect in self.world.effects}
         assert done <= counted <= {effect.split(" ")[0] for effect in EFFECTS}
         assert len(self.accounts.entries) == len(counted)
@@ -230,11 +230,11 @@ def test_a_call_does_not_use_up_its_own_limit(tmp_path: Path) -> None:
     policy = loaded({"rules": [{"id": "read", "allow": "read"}], "limits": {"tools": {"read": {"per_day": 1}}}}, tmp_path)
     life = Life(tmp_path, policy, [['read {"n": 1}', 'read {"n": 2}'], "done"], world, accounts=accounts)
     assert life.begin(Faults(0, AFTER, only=("commit",))) is None
-    assert [call for _, _, call in accounts.entries] == ["call_1"]
+    assert [call for _, _, call in accounts.entries] == ["call call_1"]
     assert life.go_on() is not None
     life.check(ended=True)
     assert world.effects == ['call_1 read {"n": 1}']
-    assert [call for _, _, call in accounts.entries] == ["call_1"]
+    assert [call for _, _, call in accounts.entries] == ["call call_1"]
 
 
 def test_a_namesake_frees_nothing(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_a_namesake_frees_nothing(tmp_path: Path) -> None:
     life = Life(tmp_path, policy, [calls, ['read {"n": 9}'], "done"], world, accounts=accounts)
     for approver in (LATER, LATER, None):
         assert (life.go_on if life.records() else life.begin)(approver=approver) is not None
-        assert {call for _, _, call in accounts.entries} == {"a", "b"}
+        assert {call for _, _, call in accounts.entries} == {"call a", "call b"}
     life.check(ended=True)
     assert [effect.split(" ")[0] for effect in world.effects] == ["a", "b"]
 
@@ -285,7 +285,7 @@ def test_the_accounts_fail(operation: str, lasting: bool, tmp_path: Path) -> Non
         assert last["type"] == "run_ended"
         assert last["status"] == "failed"
         assert last["reason"].startswith("the state cannot be used")
-        counted = {call for _, _, call in story.accounts.entries}
+        counted = {call.removeprefix("call ") for _, _, call in story.accounts.entries}
         assert {effect.split(" ")[0] for effect in story.world.effects} <= counted
         count += 1
     assert count > 12

@@ -99,7 +99,7 @@ def check_shared(place: Place) -> None:
     assert len(reads) <= len(entries) <= 4
     assert {amount for _, _, amount in entries} <= {1.0}
     assert place.witnesses.count("charge 4") <= len(claims) <= 1
-    counted = {(run_id, call_id) for run_id, call_id, _ in entries}
+    counted = {(run_id, call_id.removeprefix("call ")) for run_id, call_id, _ in entries}
     for name in place.transcripts:
         records = place.records(name)
         decided = {event["call_id"] for event in records if event["type"] == "call_decided" and event["tool"] == "read"}
