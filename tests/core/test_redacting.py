@@ -1,0 +1,135 @@
+"""What is redacted where: which entries count for which text, and what in a record is never looked into."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentgate.core.events import Json
+from agentgate.core.policy import Redaction
+from agentgate.core.redaction.redactor import ARGUMENTS, OURS, RESULTS, TEXT, Redactor
+
+OF_ARGUMENTS = Redaction(id="a", pattern="aaa", where="arguments", replace="<A>")
+OF_RESULTS = Redaction(id="r", pattern="rrr", where="results", replace="<R>")
+OF_BOTH = Redaction(id="b", pattern="bbb|true|false|null|role|12", replace="<B>")
+WHOLE_FOR_MODEL = Redaction(id="m", pattern="mmm", original=True, replace="<M>")
+NAMED = Redaction(detect=("named_secrets", "email_addresses"))
+ALL = Redactor((OF_ARGUMENTS, OF_RESULTS, OF_BOTH, WHOLE_FOR_MODEL), {"KEY": "sssssssssssss"})
+SAID = "aaa rrr bbb mmm sssssssssssss"
+KEY = "[redacted:$KEY]"
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        (TEXT, f"<A> <R> <B> <M> {KEY}"),
+        (ARGUMENTS, f"<A> rrr <B> <M> {KEY}"),
+        (RESULTS, f"aaa <R> <B> <M> {KEY}"),
+        (OURS, f"aaa rrr bbb mmm {KEY}"),
+    ],
+)
+def test_which_entries_count_for_a_text(kind: str, kept: str) -> None:
+    """Known secrets everywhere; what anybody said is held to all of them; our own words to none."""
+    assert ALL.record(SAID, kind) == kept
+    assert ALL.record_value([{"x": (SAID,)}], kind) == [{"x": (kept,)}]
+
+
+def test_the_model_gets_what_it_shall_get_whole() -> None:
+    """Of results, and by the entries for results."""
+    assert ALL.for_model(SAID) == f"aaa <R> <B> mmm {KEY}"
+
+
+def test_in_a_message_arguments_are_arguments_and_roles_are_ours() -> None:
+    """In what anybody said, and nowhere else: a tool's own `role` is a text like any other."""
+    message = {"role": "role aaa", "type": "bbb", "arguments": "aaa rrr", "content": "aaa rrr", "calls": [{"arguments": "rrr"}]}
+    assert ALL.record_value(message) == {
+        "role": "role aaa", "type": "bbb", "arguments": "<A> rrr", "content": "<A> <R>", "calls": [{"arguments": "rrr"}],
+    }  # fmt: skip
+    assert ALL.record_value({"role": "sssssssssssss"}) == {"role": KEY}
+    assert ALL.record_value({"x": {"role": "rrr", "arguments": "rrr"}}, RESULTS) == {"x": {"role": "<R>", "arguments": "<R>"}}
+    assert ALL.record_value([{"role": "rrr", "arguments": "aaa"}], RESULTS) == [{"role": "<R>", "arguments": "aaa"}]
+
+
+def test_what_is_neither_text_nor_number_stays() -> None:
+    """Whatever a pattern says, and whatever the field is called."""
+    assert ALL.record_value([True, False, None, 12, 1.5]) == [True, False, None, "<B>", 1.5]
+    named = Redactor((NAMED,))
+    value = {"password": True, "api_key": False, "secret": None, "passwd": ["x"]}
+    assert named.record_value(value) == value
+
+
+def test_those_who_approve_see_all_but_what_opens_something() -> None:
+    """In the arguments, whatever their keys are called."""
+    shown = Redactor((Redaction(detect=("named_secrets", "email_addresses"), where="arguments"), OF_BOTH))
+    value = {"role": "bbb", "arguments": {"type": "a@b.de", "password": "hunter22"}, "list": [{"role": "bbb"}]}
+    assert shown.for_approver(value) == {**value, "arguments": {"type": "a@b.de", "password": "[redacted:named_secrets]"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "cut"),
+    [
+        ("xx rrr yy", 2, 2),
+        ("xx rrr yy", 3, 3),
+        ("xx rrr yy", 4, 3),
+        ("xx rrr yy", 5, 3),
+        ("xx rrr yy", 6, 6),
+        ("xx rrr yy", 9, 9),
+        ("xx aaa yy", 4, 4),
+        ("xx mmm yy", 4, 3),
+        ("\ud800x rrr", 5, 3),
+        ("xbbrrr", 5, 3),
+    ],
+)
+def test_nothing_that_is_redacted_is_cut_in_two(text: str, place: int, cut: int) -> None:
+    """A result is cut before it, or not within it; what the model gets whole counts too, because the record does not have it."""
+    assert ALL.before(text, place) == cut
+    assert Redactor().before(text, place) == place
+
+
+def test_a_cut_goes_back_as_far_as_it_takes() -> None:
+    """Past everything that lies across."""
+    chained = Redactor((Redaction(id="x", pattern="abc"), Redaction(id="y", pattern="cde")))
+    assert chained.before("..abcde..", 6) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('["x", "bbb", "y", 5, "z"]', '["x", "<B>", "y", 5, "z"]'),
+        ('{"bbb": ["x", "y"], "n": 12}', '{"<B>": ["x", "y"], "n": "<B>"}'),
+        ('{"role": "bbb", "content": 1}', '{"role": "<B>", "content": 1}'),
+        ('{"bbb": 1, "<B>": 2}', '{"<B> 2": 1, "<B>": 2}'),
+        ('{"a": bbb, "c": "\\u0062bb"}', '{"a": <B>, "c": "<B>"}'),
+        ("", ""),
+    ],
+)
+def test_json_stays_json(text: str, kept: str) -> None:
+    """Strings and numbers one by one; the keys of protocols stay; two keys never become one."""
+    assert ALL.record(text) == kept
+
+
+def test_what_becomes_json_is_looked_at_as_json() -> None:
+    """What is written in place of something can make a text one that others read."""
+    whole = Redactor((Redaction(id="x", pattern="BAD", replace="1"), Redaction(id="y", pattern="secret", replace="*")))
+    assert whole.record('{"a": BAD, "b": "\\u0073ecret"}') == '{"a": 1, "b": "*"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"password": 5}', '{"password": "[redacted:named_secrets]"}'),
+        ('{"password": "hunter22"}', '{"password": "[redacted:named_secrets]"}'),
+        ('{"password": ["x", 5], "a": "b"}', '{"password": ["x", 5], "a": "b"}'),
+        ('{"password": "[redacted:email_addresses]"}', '{"password": "[redacted:email_addresses]"}'),
+    ],
+)
+def test_only_what_stands_right_under_the_name_of_a_secret_is_one(text: str, kept: str) -> None:
+    """As the last of an object too; what is redacted already stays as it is."""
+    named = Redactor((NAMED,))
+    assert named.record(text) == kept
+
+
+@pytest.mark.parametrize("value", [{1, 2}, object, b"x"], ids=["set", "class", "bytes"])
+def test_what_is_no_json_is_refused(value: Json) -> None:
+    """Nobody knows what it would say."""
+    with pytest.raises(TypeError, match=f"^{type(value).__name__} is no JSON$"):
+        ALL.record_value(value)
