@@ -87,7 +87,23 @@ def test_the_reason_says_what_is_missing(rules: list[Rule], arguments: Json, rea
 def test_a_long_value_that_is_no_text_is_cut_in_a_reason() -> None:
     """To eighty characters, like any value."""
     said = decision(policy(rule("allow", "t", when={"a": 1})), "t", {"a": list(range(500))}).reason
-    assert len(said) < 120
+    assert len(said) == len("a  is not allowed for tool 't'") + 80
+
+
+def test_of_many_rules_the_nearest_is_found() -> None:
+    """Not the first that lacks something, and not the last; one that lacks nothing, but has an exception, is no nearer."""
+
+    def needing(id: str, *names: str, **more: Json) -> Rule:
+        return rule("allow", "t", id=id, when=dict.fromkeys(names, "x"), **more)
+
+    far = [needing("r1", "a", "b", "c", "d"), needing("r2", "e", "f", "g", "h"), needing("r3", "i", "j", "k", "l")]
+    there = {"a": "x", "b": "x", "n": "x", "m": "y", "o": "x"}
+    assert decision(policy(*far), "t", there).reason == "a missing c is not allowed for tool 't'"
+    assert decision(policy(*far, needing("r4", "m", "n")), "t", there).reason == "m 'y' is not allowed for tool 't'"
+    excepted = needing("r0", "a", "b", "n", "o", "a", unless={"m": "y"})
+    assert decision(policy(*far, excepted), "t", there).reason == "a missing c is not allowed for tool 't'"
+    two = [needing("r1", "c", "d"), needing("r2", "e", "f")]
+    assert decision(policy(*two), "t", there).reason == "a missing c is not allowed for tool 't'"
 
 
 def test_a_reason_stays_short_whatever_a_model_writes() -> None:
