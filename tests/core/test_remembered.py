@@ -269,8 +269,9 @@ def test_each_policy_above_decides_something_of_its_own() -> None:
 def test_what_looks_at_the_run_is_judged_anew(operator: str) -> None:
     """The same call, before and after a tool has said what it is about."""
     session = Session(policy(rule("allow", "read"), rule("allow", "open", when={"page": {operator: ["read"]}})))
-    again = ToolCall("call_1", "open", '{"page": "https://a.example/x"}')
-    assert session.propose(again).effect is Effect.BLOCK
-    session.propose(ToolCall("call_2", "read", "{}"))
-    session.record(ToolReturned(call_id="call_2", executed=True, ok=True, content="see https://a.example/x"))
-    assert session.propose(ToolCall("call_3", "open", again.arguments)).effect is Effect.ALLOW
+    arguments = '{"page": "https://a.example/x"}'
+    for number in range(3):  # a judgement is kept from the second time on
+        assert session.propose(ToolCall(f"before_{number}", "open", arguments)).effect is Effect.BLOCK
+    session.propose(ToolCall("reads", "read", "{}"))
+    session.record(ToolReturned(call_id="reads", executed=True, ok=True, content="see https://a.example/x"))
+    assert session.propose(ToolCall("after", "open", arguments)).effect is Effect.ALLOW
