@@ -7,9 +7,11 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agentgate.core.arguments import (
     InvalidJson,
+    arguments_hash,
     canonical,
     digest,
     digest_arguments,
@@ -19,7 +21,7 @@ from agentgate.core.arguments import (
     parse_arguments,
     parse_json,
 )
-from agentgate.core.events import Json
+from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
 
 GREATEST = int(1.7976931348623157e308)
 
@@ -208,3 +210,22 @@ def test_the_canonical_form_is_the_same_whoever_writes_it(value: Json) -> None:
 def test_lone_surrogates_have_a_canonical_form(value: Json) -> None:
     """They can be written as escapes, and what models say must be recordable."""
     assert canonical(value) == json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def test_the_hash_of_a_call_is_that_of_what_was_judged() -> None:
+    """Of the parsed arguments; of the text where the decision fell before that; the recorded one where there is one."""
+    call = ToolCall("c", "t", '{"b": 1, "a": 1}')
+    parsed = Decision(Effect.ALLOW, Code.RULE, "r", "", arguments={"x": 5})
+    assert arguments_hash(call, parsed) == digest({"x": 5})
+    assert arguments_hash(call, replace(parsed, arguments=None)) == digest({"a": 1, "b": 1})
+    assert arguments_hash(replace(call, arguments="{"), replace(parsed, arguments=None)) == digest_text("{")
+    assert arguments_hash(replace(call, args_hash="known"), parsed) == "known"
+
+
+def test_bytes_are_read_as_texts_are() -> None:
+    """And what is out of range is said in whole words."""
+    assert parse_json(b'{"a": 1}') == {"a": 1}
+    with pytest.raises(InvalidJson, match=r"^number out of range$"):
+        parse_json("[1e999]")
+    with pytest.raises(InvalidJson, match=r"^number out of range$"):
+        parse_json("1" + "0" * 400)

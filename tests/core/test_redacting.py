@@ -133,3 +133,28 @@ def test_what_is_no_json_is_refused(value: Json) -> None:
     """Nobody knows what it would say."""
     with pytest.raises(TypeError, match=f"^{type(value).__name__} is no JSON$"):
         ALL.record_value(value)
+
+
+def test_what_is_redacted_already_stays_as_it_is() -> None:
+    """Whatever the field is called, however many stand before, and where one begins like another."""
+    assert Redactor((NAMED,)).record_value({"password": "[redacted:email_addresses]"}) == {"password": "[redacted:email_addresses]"}
+    named = Redactor((Redaction(id="a-long-one", pattern="uuu"), Redaction(id="x", pattern="abc")))
+    assert named.record("[redacted:a-long-one] u [redacted:x] abc q [redacted:x] uuu abc") == (
+        "[redacted:a-long-one] u [redacted:x] [redacted:x] q [redacted:x] [redacted:a-long-one] [redacted:x]"
+    )
+    alike = Redactor((Redaction(id="x", pattern="q", replace="[x"), Redaction(id="y", pattern="y", replace="[xy")))
+    assert alike.record("y") == alike.record("[xy") == "[xy"
+
+
+def test_what_lies_across_or_side_by_side() -> None:
+    """Side by side: one for each that is another; across each other: that of the one that begins first, of those the longest."""
+    assert ALL.record("aaabbbbbbaaa") == "<A><B><A>"
+    across = Redactor(
+        (
+            Redaction(id="a", pattern="abc", replace="<1>"),
+            Redaction(id="b", pattern="abcd", replace="<2>"),
+            Redaction(id="c", pattern="cde", replace="<3>"),
+        )
+    )
+    assert across.record("abcd") == "<2>"
+    assert across.record("xabcdex") == "x<2>x"

@@ -179,7 +179,7 @@ class Redactor:
             spans = [span for span in finder.spans(masked) if masked[span.start : span.end].strip(_MARK)]
             if not spans:
                 return text
-            text, last = _replaced(text, masked, marks, spans)
+            text, last = _replaced(text, marks, spans)
         return last
 
     def _masked(self, text: str) -> tuple[str, list[tuple[int, int]]]:
@@ -207,7 +207,7 @@ def _opening(redaction: Redaction) -> Redaction:
     return replace(redaction, pattern=None, detect=tuple(name for name in redaction.detect if DETECTORS[name].secret))
 
 
-def _replaced(text: str, masked: str, marks: list[tuple[int, int]], spans: Iterable[Span]) -> tuple[str, str]:
+def _replaced(text: str, marks: list[tuple[int, int]], spans: Iterable[Span]) -> tuple[str, str]:
     """The text with every span replaced, those that overlap or touch with the same label as one; and the label written last."""
     merged: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end, span.label)):
@@ -216,7 +216,7 @@ def _replaced(text: str, masked: str, marks: list[tuple[int, int]], spans: Itera
             merged[-1] = Span(before.start, max(before.end, span.end), before.label)
         else:
             merged.append(span)
-    place = _unmasking(masked, marks)
+    place = _unmasking(marks)
     parts: list[str] = []
     copied = 0
     for span in merged:
@@ -226,7 +226,7 @@ def _replaced(text: str, masked: str, marks: list[tuple[int, int]], spans: Itera
     return "".join(parts) + text[copied:], merged[-1].label
 
 
-def _unmasking(masked: str, marks: list[tuple[int, int]]) -> Callable[[int], int]:
+def _unmasking(marks: list[tuple[int, int]]) -> Callable[[int], int]:
     """Tells where a place in the masked text stands in the text itself. To be asked in order."""
     rest = list(reversed(marks))
     shift = 0
