@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentgate.core.policy import Limit, expand, expand_sources, holders, tighten
+from agentgate.core.rules import Selector
 
 from .building import limit, policy
 
@@ -88,3 +89,25 @@ def test_a_limit_is_only_ever_lowered(own: tuple[int, ...], wanted: int, kept: t
 def test_a_limit_that_the_policy_does_not_have_gets_its_usual_id() -> None:
     """So that a decision by it reads like one by the policy."""
     assert tighten(policy(), "steps", 3).limits == (Limit("steps", 3, id="limits.steps"),)
+
+
+@pytest.mark.parametrize(
+    ("names", "tool", "covered"),
+    [
+        (("a", "b"), "a", True),
+        (("a", "b"), "c", False),
+        (("read_*",), "read_x", True),
+        (("read_*",), "a_read_x", False),
+        (("*_x", "read_*"), "send_x", True),
+        (("read_*",), "send", False),
+        (("read_*", "send"), "send", True),
+        (("*",), "x", True),
+        (("read_*", "*"), "x", True),
+        ((), "x", False),
+    ],
+)
+def test_what_a_list_of_tools_covers(names: tuple[str, ...], tool: str, covered: bool) -> None:
+    """Names, and patterns of which one has to fit as a whole; asked twice, the answer is the same."""
+    selector = Selector(names)
+    assert [tool in selector, tool in selector] == [covered, covered]
+    assert selector.exact == {name for name in names if "*" not in name}
