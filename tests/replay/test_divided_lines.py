@@ -111,6 +111,18 @@ def test_what_is_added_while_a_file_is_cut_is_not_read(tmp_path: Path) -> None:
     assert [len(list(read_piece(piece, {}))) for piece in pieces] == [1, 0, 0, 0, 0, 0]
 
 
+def test_a_file_at_a_url_is_cut_alike(tmp_path: Path) -> None:
+    """At the same places, also where a line is longer than what is read at once."""
+    pytest.importorskip("fsspec", reason="fsspec is not installed: pip install -e '.[ray]'")
+    long = chat("x" * 150_000, assistant(call("c1", "send")))
+    (tmp_path / "runs.jsonl").write_bytes((RUN * 20 + long + RUN) * 3)
+    here, there = (parts_of(find_transcripts([f"{scheme}{tmp_path}/runs.jsonl"]), size=1_000) for scheme in ("", "file://"))
+    places = [(piece.start, piece.size) for part in here for piece in part]
+    assert len(places) > 9
+    assert [(piece.start, piece.size) for part in there for piece in part] == places
+    assert same(tmp_path, 1_000) == len(places)
+
+
 def test_a_piece_tells_how_many_lines_it_had(tmp_path: Path) -> None:
     """Blank ones among them; a file that was not cut has nothing to tell."""
     source = written(tmp_path, ["without an id", "blank", "damaged", "blank, with CRLF"])
