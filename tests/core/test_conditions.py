@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from agentgate.core.conditions import Unjudgeable, World
+from agentgate.core.conditions.test import NOWHERE
 from agentgate.core.events import Json, ToolReturned
 from agentgate.session import Session
 
@@ -235,3 +237,17 @@ def test_a_group_stands_for_its_tools_in_what_came_before(key: str, first: str) 
     propose(session, "ls", id="first")
     session.record(ToolReturned(call_id="first", executed=True, ok=True, content="{}"))
     assert propose(session, "read").effect.value != first
+
+
+def test_a_path_that_nobody_can_resolve_is_a_fact() -> None:
+    """So that a replay comes to the same without asking."""
+
+    def failing(path: str) -> str:
+        raise OSError(path)
+
+    for world in ((asked := World(resolve=failing)), World(known={"/a": NOWHERE})):
+        with pytest.raises(Unjudgeable):
+            world.real_path("/a")
+        assert world.facts == {"/a": NOWHERE}
+    with pytest.raises(Unjudgeable):
+        asked.real_path("/a")

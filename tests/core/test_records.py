@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from agentgate.core.events import (
     CallDecided,
     Code,
+    Decision,
     Digest,
     Effect,
     Json,
@@ -15,12 +16,13 @@ from agentgate.core.events import (
     Original,
     PolicyDigest,
     RunStarted,
+    ToolCall,
     ToolReturned,
     Trial,
     Usage,
 )
 from agentgate.core.policy import Redaction
-from agentgate.core.redaction.records import Records
+from agentgate.core.redaction.records import Records, for_approver
 from agentgate.core.redaction.redactor import Redactor
 
 from .building import START
@@ -164,3 +166,11 @@ def test_what_the_operator_wrote_stays() -> None:
     )
     offer = ModelReplied(at=START, step=1, message={}, offered=Offer(({"description": SAID},), "bbb"))
     assert Records(REDACTOR)(offer) is offer
+
+
+def test_those_who_approve_see_the_call_without_what_opens_something() -> None:
+    """In its arguments as they were written and as they were read, and in the reason."""
+    call = ToolCall("c", "t", f'{{"x": "{SECRET} y"}}')
+    decision = Decision(Effect.ASK, Code.RULE, "r", f"because {SECRET}", "go on", {"x": f"{SECRET} y"})
+    shown = replace(decision, reason=f"because {KEY}", arguments={"x": f"{KEY} y"})
+    assert for_approver(REDACTOR, call, decision) == (replace(call, arguments=f'{{"x": "{KEY} y"}}'), shown)
