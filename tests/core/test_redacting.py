@@ -158,3 +158,25 @@ def test_what_lies_across_or_side_by_side() -> None:
     )
     assert across.record("abcd") == "<2>"
     assert across.record("xabcdex") == "x<2>x"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "text", "kept"),
+    [
+        (("^secret$",), '{"a": "secret", "b": "no secret"}', '{"a": "*", "b": "no secret"}'),
+        (("^secret$", "zzz"), '["secret"]', '["*"]'),
+        (("zzz", "^secret$"), '["secret"]', '["*"]'),
+        (("secret",), '["é secret ü"]', '["é * ü"]'),
+        (("é+",), "ééü é", "*ü *"),
+    ],
+)
+def test_patterns_look_at_one_string_at_a_time(patterns: tuple[str, ...], text: str, kept: str) -> None:
+    """So that one can ask where it begins and ends; other patterns beside it change nothing, and neither do letters of several bytes."""
+    looking = Redactor(Redaction(id=f"p{number}", pattern=pattern, replace="*") for number, pattern in enumerate(patterns))
+    assert looking.record(text) == kept
+
+
+@pytest.mark.parametrize(("number", "found"), [("4111111111111111", True), ("4111111111111112", False), ("4111 1111 1111 1111", True)])
+def test_a_number_that_cannot_be_a_card_is_none(number: str, found: bool) -> None:
+    """Its last digit says so."""
+    assert (Redactor((Redaction(detect=("credit_cards",)),)).record(f"it is {number}") == "it is [redacted:credit_cards]") is found
