@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import re
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
 import pytest
 
 from agentgate.core.events import Json
@@ -180,3 +186,39 @@ def test_patterns_look_at_one_string_at_a_time(patterns: tuple[str, ...], text: 
 def test_a_number_that_cannot_be_a_card_is_none(number: str, found: bool) -> None:
     """Its last digit says so."""
     assert (Redactor((Redaction(detect=("credit_cards",)),)).record(f"it is {number}") == "it is [redacted:credit_cards]") is found
+
+
+SPELLED = 'k/ey"+é?~zz>>>'
+QUOTED = quote(SPELLED)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SPELLED,
+        json.dumps(SPELLED)[1:-1],
+        json.dumps(SPELLED).replace("/", "\\/")[1:-1],
+        json.dumps(SPELLED, ensure_ascii=False)[1:-1],
+        json.dumps(SPELLED, ensure_ascii=False).replace("/", "\\/")[1:-1],
+        QUOTED,
+        quote(SPELLED, safe=""),
+        quote_plus(SPELLED),
+        re.sub("%..", lambda match: match.group().lower(), QUOTED),
+        b64encode(SPELLED.encode()).decode(),
+        urlsafe_b64encode(SPELLED.encode()).decode(),
+    ],
+)
+def test_a_known_secret_is_found_in_every_spelling(text: str) -> None:
+    """Of JSON, of URLs, and of Base64."""
+    kept = Redactor(secrets={"KEY": SPELLED}).record(f"is {text} it")
+    assert kept.rstrip("= it").endswith("[redacted:$KEY]")
+    assert kept.startswith("is [redacted:$KEY]")
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "abc"])
+@pytest.mark.parametrize("code", [b64encode, urlsafe_b64encode])
+def test_a_known_secret_is_found_within_longer_base64(before: str, code: Callable[[bytes], bytes]) -> None:
+    """Wherever in it the secret begins."""
+    kept = Redactor(secrets={"KEY": SPELLED}).record(code(f"{before}{SPELLED}{before}".encode()).decode())
+    assert "[redacted:$KEY]" in kept
+    assert len(kept) <= len("[redacted:$KEY]") + 2 * len(before) + 8
