@@ -51,6 +51,26 @@ def test_nothing_is_installed_unasked(peers: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("left", ["a dangling link", "a dangling interpreter", "a file"])
+def test_broken_environments(left: str, tmp_path: Path) -> None:
+    """What a cache holds of an environment that is gone is made anew, and where that is not wanted, or fails, the peer is missing."""
+    cached = tmp_path / "peer"
+    if left == "a dangling link":
+        cached.symlink_to(tmp_path / "gone")
+    elif left == "a file":
+        cached.write_text("")
+    else:
+        (cached / "bin").mkdir(parents=True)
+        (cached / "bin" / "python").symlink_to(tmp_path / "gone")
+        (cached / "installed.txt").write_text("./nothing-of-that-name")
+    with pytest.raises(Missing, match="does not work any more"):
+        Environments(tmp_path, "installed").python("peer", ["./nothing-of-that-name"])
+    with pytest.raises(Missing, match="cannot be installed"):
+        Environments(tmp_path, "all").python("peer", ["./nothing-of-that-name"])
+    assert (cached / "bin" / "python").exists()
+    assert not cached.is_symlink()
+
+
 @pytest.mark.parametrize(
     ("aim", "met"),
     [

@@ -8,7 +8,7 @@ from textwrap import indent
 import pytest
 from typer.testing import CliRunner
 
-from agentgate.cli.main import command_line
+from agentgate.cli.command_line import command_line
 from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Code
 from agentgate.core.lint import lint

@@ -8,9 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, TypeAlias
-
-import typer
+from typing import TYPE_CHECKING, TypeAlias
 
 from agentgate.errors import UsageError
 
@@ -29,13 +27,6 @@ class Engine(StrEnum):
 
     LOCAL = "local"
     RAY = "ray"
-
-
-EngineOption: TypeAlias = Annotated[Engine, typer.Option("--engine", help="ray: on a Ray cluster (needs the extra `ray`).")]
-RayAddress: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--ray-address", help="Of the cluster; else RAY_ADDRESS, else one is started here.", metavar="ADDRESS"),
-]
 
 
 def check_engine(engine: Engine, address: str | None, *, apart: Mapping[str, str | None]) -> None:

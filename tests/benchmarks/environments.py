@@ -63,12 +63,12 @@ class Environments:
         environment = self.folder / name
         python, done = environment / "bin" / "python", environment / "installed.txt"
         wanted = "\n".join(needs)
-        if done.is_file() and done.read_text() == wanted:
+        if done.is_file() and done.read_text() == wanted and _starts(python):
             return python
         if self.peers == "installed":
-            raise Missing("not in the cache")
+            raise Missing("not in the cache" if not os.path.lexists(environment) else "what is in the cache does not work any more")
         say(f"installing {' '.join(needs)}")
-        venv.create(environment, with_pip=True, clear=environment.exists())
+        _create(environment)
         try:
             run = subprocess.run(
                 [python, "-m", "pip", "install", "-q", *needs], capture_output=True, text=True, timeout=_PATIENCE, check=False
@@ -86,6 +86,28 @@ class Environments:
         code = "import sys; from importlib.metadata import version; print(version(sys.argv[1]))"
         done = subprocess.run([python, "-c", code, distribution], capture_output=True, text=True, check=False)
         return done.stdout.strip() or "?"
+
+
+def _starts(python: Path) -> bool:
+    """Whether there is an interpreter that runs: what it links to may be gone."""
+    try:
+        return subprocess.run([python, "-c", "pass"], capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _create(environment: Path) -> None:
+    """An empty environment in place of whatever is there. Of a link only the link goes.
+
+    Raises:
+        Missing: it cannot be made.
+    """
+    try:
+        if environment.is_symlink() or environment.is_file():
+            environment.unlink()
+        venv.create(environment, with_pip=True, clear=environment.exists())
+    except (OSError, subprocess.CalledProcessError) as problem:
+        raise Missing(f"no environment can be made for it: {problem}") from None
 
 
 @contextmanager

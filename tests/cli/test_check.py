@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import command_line
+from agentgate.cli.command_line import command_line
 from agentgate.core.lint import AUDITS
 from agentgate.errors import UsageError
 from agentgate.files.codes import CODES

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import command_line
+from agentgate.cli.command_line import command_line
 
 BEFORE = """\
 # what nobody may lose

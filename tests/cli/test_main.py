@@ -129,11 +129,12 @@ def test_encodings(encoding: str, format: str, program: Program) -> None:
     out.decode(encoding)
 
 
-def test_ctrl_c_while_it_starts(program: Program) -> None:
+@pytest.mark.parametrize(("module", "line"), [("typer", ["schema", "policy"]), ("yaml", ["check", "policy.yaml"])])
+def test_ctrl_c_while_it_starts(module: str, line: list[str], program: Program) -> None:
     """No traceback, whenever it comes."""
-    (program.folder / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    (program.folder / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     program.environ["PYTHONPATH"] = f"{program.folder}:{program.environ['PYTHONPATH']}"
-    assert program.agentgate("check", "policy.yaml") == Done(130, "", "")
+    assert program.agentgate(*line) == Done(130, "", "")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentgate.cli.main import command_line
+from agentgate.cli.command_line import command_line
 from agentgate.errors import AgentgateError, FileError, UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,96 @@
+"""Reads plain command lines without typer, whose import takes longer than most commands run.
+
+Plain are words, options followed by a text, and switches, each written out and given once. Whatever is anything else is left to typer,
+which also complains; what both understand, they understand alike.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import NamedTuple
+
+
+class Plain(NamedTuple):
+    """A command of which the commonest options can be read here."""
+
+    does: str
+    """The module that does it, and its function, which gives the exit code."""
+    words: str
+    """The parameter for what stands there without an option, of which there must be something."""
+    texts: Mapping[str, str] = {}
+    """Options that take a text → their parameters."""
+    lists: Mapping[str, str] = {}
+    """Options that may come several times → their parameters, which are always given."""
+    switches: Mapping[str, str] = {}
+    """Options that take nothing → their parameters."""
+    variables: tuple[str, ...] = ()
+    """Variables that stand in for options; where one is set, typer reads it."""
+
+
+COMMANDS = {
+    "check": Plain(
+        "agentgate.cli.checks:check_and_show",
+        "files",
+        texts={"--task": "task"},
+        switches={"--strict": "strict", "--fix": "fix"},
+    ),
+    "replay": Plain(
+        "agentgate.cli.replays:replay_and_show",
+        "transcripts",
+        texts={"--role": "role", "--from": "form", "--to-test": "to_test", "--report": "report"},
+        lists={"--policy": "policy", "-p": "policy", "--against": "against"},
+        switches={"--fail-on-flip": "fail_on_flip"},
+        variables=("AGENTGATE_POLICY",),
+    ),
+}
+
+
+def plain_command(line: Sequence[str], *, environ: Mapping[str, str] | None = None) -> Callable[[], int] | None:
+    """What does a command with all that its line gives; None where the line is not plain.
+
+    Args:
+        line: the command and what follows it.
+        environ: the process's environment by default.
+    """
+    plain = COMMANDS.get(line[0]) if line else None
+    if plain is None or any(name in (os.environ if environ is None else environ) for name in plain.variables):
+        return None
+    given = parameters(plain, line[1:])
+    if given is None:
+        return None
+    module, name = plain.does.split(":")
+    return lambda: int(getattr(import_module(module), name)(**given))
+
+
+def parameters(plain: Plain, line: Sequence[str]) -> dict[str, str | bool | list[str]] | None:
+    """Parameter → value; None where something is not plain."""
+    words: list[str] = []
+    given: dict[str, str | bool | list[str]] = {plain.words: words}
+    lists: dict[str, list[str]] = {name: [] for name in plain.lists.values()}
+    given.update(lists)
+    rest = iter(line)
+    for word in rest:
+        if word == "-" or not word.startswith("-"):
+            words.append(word)
+            continue
+        name = plain.switches.get(word) or plain.texts.get(word)
+        if name is not None and name not in given:
+            value = True if word in plain.switches else _text(next(rest, None))
+        elif word in plain.lists:
+            name, value = plain.lists[word], _text(next(rest, None))
+            if value is not None:
+                lists[name].append(value)
+                continue
+        else:
+            return None
+        if value is None:
+            return None
+        given[name] = value
+    return given if words else None
+
+
+def _text(value: str | None) -> str | None:
+    """The value of an option, unless it looks like an option itself."""
+    return None if value is None or value.startswith("-") else value
