@@ -261,22 +261,25 @@ class Session:
         """A text about this run as it may be kept and shown."""
         return text if self._redactor is None else self._redactor.record(text, kind)
 
-    def request(self, request: ModelRequest = _UNESTIMATED, *, facts: Mapping[str, str] | None = None) -> Decision:
+    def request(self, request: ModelRequest = _UNESTIMATED, *, facts: Mapping[str, str] | None = None, on_their_way: int = 0) -> Decision:
         """Judges the wish to ask the model once more, by the limits.
 
         Args:
             request: what it may take, where somebody estimates that.
             facts: what was used of limits per hour and per day; believed before anything is looked up.
+            on_their_way: how many other requests of this run were sent and not answered yet: each is a step.
         """
-        self.state = at_time(self.state, self._clock())
+        if self.policy.needs_time:
+            self.state = at_time(self.state, self._clock())
         halt = self.halt()
         killed = None if halt is None else halt.reason
+        state = replace(self.state, steps=self.state.steps + on_their_way) if on_their_way else self.state
         if facts is None and self._dealings.count_cost:
-            return self._dealings.requested(self.state, request, self._clock(), partial(self._judge_request, request, killed))
-        return self._judge_request(request, killed, facts)
+            return self._dealings.requested(state, request, self._clock(), partial(self._judge_request, state, request, killed))
+        return self._judge_request(state, request, killed, facts)
 
-    def _judge_request(self, request: ModelRequest, killed: str | None, facts: Mapping[str, str] | None) -> Decision:
-        return decide(self.policy, self.state, request, self._world(facts), killed=killed)
+    def _judge_request(self, state: State, request: ModelRequest, killed: str | None, facts: Mapping[str, str] | None) -> Decision:
+        return decide(self.policy, state, request, self._world(facts) if self.policy.windows else None, killed=killed)
 
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.

@@ -58,13 +58,13 @@ class Hearing:
             RecordError: nobody knows, because the store failed.
         """
         bench, session = self.bench, self._session
-        self._request = new_id("req", bench.clock()) if bench.limits_requests or self._tab is not None else ""
+        in_turn = session is not None and bench.limits_steps
+        self._request = new_id("req", bench.clock()) if in_turn or self._tab is not None else ""
         if not (asked.hosted or bench.limits_requests):
             return None
         if session is None and not bench.counts_cost:
             return self._own_sitting(asked).permit()
         own = self._own_sitting(asked) if session is None else None
-        in_turn = session is not None and bench.limits_steps
         estimated = estimate(bench, asked)
 
         def job(books: Books) -> Failure | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import TypeAlias
 
 from msgspec import Struct
@@ -57,7 +58,7 @@ Stopper: TypeAlias = Callable[[str], Switch]
 """Makes the kill switch of one run, given its id."""
 
 
-class Bench(Struct, frozen=True, kw_only=True):
+class Bench(Struct, frozen=True, kw_only=True, dict=True):
     """What a gateway judges by. A reload makes a new one."""
 
     policy: CompiledPolicy
@@ -88,27 +89,27 @@ class Bench(Struct, frozen=True, kw_only=True):
             secrets=self.redactor,
         )
 
-    @property
+    @cached_property
     def limits_requests(self) -> bool:
         """Whether a request may have to be refused before it is sent on, by what it has used."""
         return bool(self.policy.request_limits) or self.counts_cost
 
-    @property
+    @cached_property
     def limits_steps(self) -> bool:
         """Whether requests of a session that are on their way count."""
         return self.mode is not Mode.OBSERVE and any(limit.kind == "steps" for limit in self.policy.request_limits)
 
-    @property
+    @cached_property
     def counts_cost(self) -> bool:
         """Whether there are limits of cost over time, for which every answer counts."""
         return any(window.kind == "cost_usd" for window in self.policy.windows)
 
-    @property
+    @cached_property
     def needs_usage(self) -> bool:
         """Whether answers must say what they took."""
         return self.counts_cost or any(limit.kind in ("tokens", "cost_usd") for limit in self.policy.call_limits)
 
-    @property
+    @cached_property
     def past_facts(self) -> Mapping[str, str] | None:
         """What the calls of a conversation's past are judged by: they were counted when they were made, if they were made here."""
         return {window.id: Used(0).fact for window in self.policy.windows} or None
@@ -205,10 +206,7 @@ class Sitting:
         unpriced = self._unpriced()
         if unpriced is not None:
             return unpriced
-        state = self._session.state
-        self._session.state = replace(state, steps=state.steps + on_their_way)
-        decision = self._session.request(request)
-        self._session.state = replace(self._session.state, steps=state.steps)
+        decision = self._session.request(request, on_their_way=on_their_way)
         self.room = None if self._bench.mode is Mode.OBSERVE else decision.room
         if decision.effect is Effect.ALLOW or not self._binds(decision):
             return None

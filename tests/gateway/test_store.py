@@ -157,3 +157,24 @@ def test_a_disk_that_was_slow_once_is_still_quick() -> None:
 
     asyncio.run(write())
     assert set(disk.threads) == {loop}
+
+
+def test_what_comes_close_together_is_written_together() -> None:
+    """A job that comes alone is done at once; where several come in a turn of the loop, the next ones are waited for a turn or two."""
+    disk = Disk()
+
+    async def late(store: GroupStore, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await store.commit(lambda books: None)
+
+    async def writes(*turns: int) -> int:
+        store = GroupStore(disk, threaded=False, now=lambda: disk.now)
+        disk.threads.clear()
+        await asyncio.gather(*(late(store, number) for number in turns))
+        await store.close()
+        return len(disk.threads)
+
+    assert asyncio.run(writes(0)) == 1
+    assert asyncio.run(writes(0, 0, 1, 2)) == 1
+    assert asyncio.run(writes(0, 3, 6)) == 3
