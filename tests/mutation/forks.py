@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from difflib import unified_diff
 from functools import _lru_cache_wrapper
 from itertools import accumulate
@@ -28,17 +28,12 @@ import pytest
 from mutmut.mutation import trampoline
 from mutmut.mutation.file_mutation import mutate_file_contents
 
-CORE = Path("agentgate/core")
-FIRST = ("engine", "limits", "arguments", "rules", "state", "schemas", "results", "once", "ledger", "windows", "index")
-WARNS = ("agentgate.core.lint", "agentgate.core.findings")
-"""What warns about policies, and decides nothing."""
-TESTS = (
-    "tests/core", "tests/conditions", "tests/explain", "tests/cases", "tests/reference", "tests/hostile", "tests/replay/test_replay.py",
-    "tests/replay/test_parity.py", "tests/test_session.py", "tests/test_session_sharing.py", "tests/test_session_together.py",
-)  # fmt: skip
+from tests.mutation.reasons import OUTCOMES, Outcome, readable
+
 MEMORY_BYTES = 4 * 1024**3
 _KNOWN = Path("mutants.jsonl")
-_OUTCOMES = {0: "survived", 1: "killed", **dict.fromkeys((-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL), "timeout")}
+_OUTCOMES = {0: "survived", **dict.fromkeys((-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL), "timeout")}
+"""Exit code → what became of a mutant. With any other it was killed: a test failed, or the process broke down."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +65,15 @@ class Reach:
 
 def main(children: int, seconds: float, tests: Sequence[str], modules: Sequence[str]) -> int:
     """Makes the mutants of these modules, and tries all that nothing is known about."""
-    mutants = [mutant for module in modules or deciding() for mutant in made(module)]
+    mutants = [mutant for module in modules for mutant in made(module)]
     trial = Trial(mutants, children, seconds)
-    options = [
-        "-q",
-        "-s",
-        "--assert=plain",
-        "--tb=no",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:logging",
-        "-o",
-        "addopts=",
-        "--import-mode=importlib",
-    ]
-    failed = pytest.main([*options, *(tests or TESTS)], plugins=[trial])
-    return 2 if failed else int(report(mutants, trial.known))
-
-
-def deciding() -> list[str]:
-    """The modules of the core whose results decide, the most important ones first."""
-    names = [".".join(file.with_suffix("").parts) for file in sorted(CORE.rglob("*.py")) if file.name != "__init__.py"]
-    first = [f"agentgate.core.{name}" for name in FIRST]
-    return first + [name for name in names if name not in first and not name.startswith(WARNS)]
+    options = ["-qs", "--assert=plain", "--tb=no", "-pno:cacheprovider", "-pno:logging", "-oaddopts=", "--import-mode=importlib"]
+    failed = pytest.main([*options, *tests], plugins=[trial])
+    with Path(OUTCOMES).open("w") as file:
+        for mutant in mutants:
+            outcome = Outcome(mutant.module, readable(mutant.function), mutant.change, trial.known.get(mutant.name, "not tried"))
+            file.write(json.dumps(asdict(outcome)) + "\n")
+    return 2 if failed else 0
 
 
 def made(module: str) -> list[Mutant]:
@@ -191,16 +171,7 @@ class Trial:
             if text := killer.read_text():
                 self._killers[mutant.function][int(text)] += 1
             killer.unlink()
-        outcome = (
-            "survived"
-            if code == 0
-            else "killed"
-            if code == 1
-            else "timeout"
-            if code in (-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL)
-            else f"crashed ({code})"
-        )
-        self.known[mutant.name] = outcome
+        outcome = self.known[mutant.name] = _OUTCOMES.get(code, "killed")
         with _KNOWN.open("a") as file:
             file.write(json.dumps({"name": mutant.name, "version": mutant.version, "outcome": outcome}) + "\n")
 
@@ -278,18 +249,6 @@ def _known(mutants: Iterable[Mutant]) -> dict[str, str]:
         if versions.get(entry["name"]) == entry["version"]:
             known[entry["name"]] = entry["outcome"]
     return {name: outcome for name, outcome in known.items() if outcome != "survived"}
-
-
-def report(mutants: Sequence[Mutant], known: dict[str, str]) -> bool:
-    """Prints what survived and how many were made of each module; whether any survived."""
-    survived = [mutant for mutant in mutants if known.get(mutant.name) == "survived"]
-    for mutant in survived:
-        sys.stdout.write(f"\n{mutant.name}\n{mutant.change}\n")
-    for module in dict.fromkeys(mutant.module for mutant in mutants):
-        counts = Counter(known.get(mutant.name, "not tried") for mutant in mutants if mutant.module == module)
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-        sys.stdout.write(f"{module}: {sum(counts.values())} mutants, {told}\n")
-    return bool(survived)
 
 
 def _say(text: str) -> None:

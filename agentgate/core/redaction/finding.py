@@ -115,7 +115,7 @@ def _matches(wanted: _Wanted, regexp: re2._Regexp, data: bytes) -> Iterator[tupl
         if match is None:
             return
         start, end = match.span(group)
-        if end > start and (wanted.check is None or wanted.check(data[start:end].decode("utf-8", "replace"))):
+        if end > start and (wanted.check is None or wanted.check(data[start:end].decode())):
             yield start, end
             place = end
         else:

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from agentgate.core.patterns import is_invisible
@@ -17,67 +19,75 @@ _HEX = 16
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
+class _Piece(NamedTuple):
+    """Something that is read as something else: where that begins and ends, and where in the source it comes from."""
+
+    start: int
+    end: int
+    source_start: int
+    source_end: int
+
+
+_START = attrgetter("start")
+
+
 class Reading:
     """A text in which every match of a pattern is read as something else, and all else as it stands."""
 
-    __slots__ = ("_becomes", "_inner", "_pattern", "_pieces", "_starts", "text")
+    __slots__ = ("_becomes", "_inner", "_pattern", "_pieces", "text")
 
     def __init__(self, inner: Reading | str, pattern: re.Pattern[str], becomes: Callable[[str], str], text: str | None = None) -> None:
         """Reads a text, or what is a reading itself; `text` is what comes of it, where somebody knows."""
         self._inner = inner
         self._pattern = pattern
         self._becomes = becomes
-        self._pieces: list[tuple[int, int, int, int]] | None = None
-        self._starts: list[int] = []
-        self.text = self._read() if text is None else text
+        self._pieces: list[_Piece] | None = None
+        if text is None:
+            text, self._pieces = self._read()
+        self.text = text
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Where in the text as it stands a span of the reading comes from; what was read as something else is never taken apart."""
         if self._pieces is None:
-            self._read()
-        first, last = self._begin(start), self._end(end)
+            _, self._pieces = self._read()
+        first, last = _begin(self._pieces, start), _end(self._pieces, end)
         return (first, last) if isinstance(self._inner, str) else self._inner.origin(first, last)
 
-    def _read(self) -> str:
+    def _read(self) -> tuple[str, list[_Piece]]:
         source = _text(self._inner)
         parts: list[str] = []
-        pieces: list[tuple[int, int, int, int]] = []
+        pieces: list[_Piece] = []
         copied = length = 0
         for match in self._pattern.finditer(source):
             start, end = match.span()
             other = self._becomes(match.group())
             parts += (source[copied:start], other)
             length += start - copied
-            pieces.append((length, length + len(other), start, end))
+            pieces.append(_Piece(length, length + len(other), start, end))
             length += len(other)
             copied = end
         parts.append(source[copied:])
-        self._pieces = pieces
-        self._starts = [piece[0] for piece in pieces]
-        return "".join(parts)
+        return "".join(parts), pieces
 
-    def _begin(self, place: int) -> int:
-        index = bisect_right(self._starts, place) - 1
-        if index < 0 or self._pieces is None:
-            return place
-        _, end, source_start, source_end = self._pieces[index]
-        return source_start if place < end else source_end + place - end
 
-    def _end(self, place: int) -> int:
-        index = bisect_right(self._starts, place - 1) - 1
-        if index < 0 or self._pieces is None:
-            return place
-        _, end, _, source_end = self._pieces[index]
-        return source_end + max(place - end, 0)
+def _begin(pieces: list[_Piece], place: int) -> int:
+    index = bisect_right(pieces, place, key=_START) - 1
+    if index < 0:
+        return place
+    piece = pieces[index]
+    return piece.source_start if place < piece.end else piece.source_end + place - piece.end
+
+
+def _end(pieces: list[_Piece], place: int) -> int:
+    index = bisect_right(pieces, place - 1, key=_START) - 1
+    return place if index < 0 else pieces[index].source_end + max(place - pieces[index].end, 0)
 
 
 class _Looks(dict[int, str]):
     """Character → what it looks like: normalised by itself (NFKC), nothing where it is invisible."""
 
     def __missing__(self, code: int) -> str:
-        char = chr(code)
-        plain = "" if is_invisible(char) else "".join(one for one in unicodedata.normalize("NFKC", char) if not is_invisible(one))
-        self[code] = plain
+        plain = self[code] = "".join(one for one in unicodedata.normalize("NFKC", chr(code)) if not is_invisible(one))
         return plain
 
 

@@ -66,7 +66,7 @@ class Secrets:
             if len(value) >= MIN_LENGTH:
                 for one in spellings(value):
                     literals.setdefault(one, name)
-        self._literals = tuple(sorted(literals.items(), key=lambda pair: (-len(pair[0]), pair)))
+        self._literals = tuple(literals.items())
 
     def __bool__(self) -> bool:
         return bool(self._literals)
