@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from agentgate.core.events import (
@@ -10,6 +11,7 @@ from agentgate.core.events import (
     Decision,
     Digest,
     Effect,
+    Event,
     Json,
     ModelReplied,
     Offer,
@@ -22,8 +24,9 @@ from agentgate.core.events import (
     Usage,
 )
 from agentgate.core.policy import Redaction
-from agentgate.core.redaction.records import Records, for_approver
+from agentgate.core.redaction.records import Records, for_approver, redacting
 from agentgate.core.redaction.redactor import Redactor
+from agentgate.errors import RecordError
 
 from .building import START
 
@@ -174,3 +177,29 @@ def test_those_who_approve_see_the_call_without_what_opens_something() -> None:
     decision = Decision(Effect.ASK, Code.RULE, "r", f"because {SECRET}", "go on", {"x": f"{SECRET} y"})
     shown = replace(decision, reason=f"because {KEY}", arguments={"x": f"{KEY} y"})
     assert for_approver(REDACTOR, call, decision) == (replace(call, arguments=f'{{"x": "{KEY} y"}}'), shown)
+
+
+def test_what_is_passed_on_is_what_was_redacted() -> None:
+    """Event by event, with one redactor for all of them."""
+    recorded: list[Event] = []
+    record = redacting(recorded.append, REDACTOR)
+    events = [ToolReturned(at=START, call_id=call_id, executed=True, ok=True, content=SAID) for call_id in ("aaa", "<A> 1")]
+    for event in events:
+        record(event)
+    one = Records(REDACTOR)
+    assert recorded == [one(event) for event in events]
+    assert "rrr" not in str(recorded)
+
+
+def test_what_cannot_be_redacted_says_what_follows() -> None:
+    """Which kind of error it was, and that nothing is executed."""
+    with pytest.raises(RecordError, match=r"^an event cannot be redacted: TypeError$") as refused:
+        redacting(lambda event: None, REDACTOR)(ModelReplied(step=1, message={"content": b"x"}))
+    assert refused.value.help == "nothing is executed that cannot be recorded"
+
+
+def test_what_is_no_text_keeps_its_type() -> None:
+    """Numbers, words of ours and truth, whatever a pattern says; a number in the place of arguments is looked at."""
+    greedy = Records(Redactor([Redaction(id="x", pattern="12|allow|rule|true|True", replace="*")]))
+    event = replace(DECIDED, step=12, arguments=12)
+    assert greedy(event) == replace(event, arguments="*", redacted=True)

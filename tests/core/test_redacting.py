@@ -117,6 +117,32 @@ def test_what_becomes_json_is_looked_at_as_json() -> None:
     """What is written in place of something can make a text one that others read."""
     whole = Redactor((Redaction(id="x", pattern="BAD", replace="1"), Redaction(id="y", pattern="secret", replace="*")))
     assert whole.record('{"a": BAD, "b": "\\u0073ecret"}') == '{"a": 1, "b": "*"}'
+    named = Redactor((Redaction(id="x", pattern="BAD", replace="1"), NAMED))
+    assert named.record('{"a": BAD, "password": "x"}') == '{"a": 1, "password": "[redacted:named_secrets]"}'
+
+
+def test_what_is_found_in_no_json_is_replaced_all_the_same() -> None:
+    """Also where it looks like a string of JSON and is none."""
+    assert ALL.record('"\\x bbb", bbb') == '"\\x <B>", <B>'
+
+
+def test_space_before_json_changes_nothing() -> None:
+    """It is looked at field by field."""
+    assert Redactor((NAMED,)).record(' \t\r\n{"password": "x"}') == ' \t\r\n{"password": "[redacted:named_secrets]"}'
+
+
+def test_half_a_character_in_json_stays_escaped() -> None:
+    """So that what is written can be written as bytes; whole characters stay as they are where they stood so."""
+    assert ALL.record('["\\ud800 bbb"]') == '["\\ud800 <B>"]'
+    assert ALL.record('["é bbb"]') == '["é <B>"]'
+
+
+def test_secrets_alone_are_something_to_redact() -> None:
+    """Without any entry of a policy."""
+    alone = Redactor(secrets={"KEY": "sssssssssssss"})
+    assert alone
+    assert alone.before("x sssssssssssss", 5) == 2
+    assert not Redactor()
 
 
 @pytest.mark.parametrize(
@@ -150,6 +176,7 @@ def test_what_is_redacted_already_stays_as_it_is() -> None:
     )
     alike = Redactor((Redaction(id="x", pattern="q", replace="[x"), Redaction(id="y", pattern="y", replace="[xy")))
     assert alike.record("y") == alike.record("[xy") == "[xy"
+    assert alike.record("a [xy b") == "a [xy b"
 
 
 def test_what_lies_across_or_side_by_side() -> None:

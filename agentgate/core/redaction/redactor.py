@@ -60,30 +60,30 @@ class Redactor:
 
     def record(self, text: str, kind: str = TEXT) -> str:
         """A text as it is recorded and shown."""
-        return self._text(text, self._finder(kind, lambda redaction: True))
+        return self._text(text, self._finder(kind))
 
     def record_value(self, value: Json, kind: str = TEXT) -> Json:
         """The same for a JSON value, with everything in it."""
-        return self._value(value, self._finder(kind, lambda redaction: True), kind)
+        return self._value(value, self._finder(kind), kind)
 
     def for_model(self, content: str) -> str:
         """A result as the model gets it."""
-        return self._text(content, self._finder(RESULTS, lambda redaction: not redaction.original))
+        return self._text(content, self._finder(RESULTS, to_model=True))
 
     def for_approver(self, value: Json) -> Json:
         """A call's arguments as those see them who approve: whole, but for what opens something."""
-        return self._value(value, self._finder(ARGUMENTS, lambda redaction: True, secret=True), ARGUMENTS)
+        return self._value(value, self._finder(ARGUMENTS, secret=True), ARGUMENTS)
 
     def before(self, text: str, place: int) -> int:
         """Where to cut a text so that nothing that is redacted is cut in two: `place`, or the beginning of what lies across it."""
-        for span in self._finder(RESULTS, lambda redaction: True).spans(_encodable(text)) if self else ():
+        for span in self._finder(RESULTS).spans(_encodable(text)) if self else ():
             if span.start < place < span.end:
                 return self.before(text, span.start)
         return place
 
-    def _finder(self, kind: str, wanted: Callable[[Redaction], bool], *, secret: bool = False) -> Finder:
+    def _finder(self, kind: str, *, to_model: bool = False, secret: bool = False) -> Finder:
         entries = [redaction for redaction in self._redactions if kind in (redaction.where, TEXT) or redaction.where == "both"]
-        kept = tuple(redaction for redaction in entries if kind != OURS and wanted(redaction))
+        kept = tuple(redaction for redaction in entries if kind != OURS and not (to_model and redaction.original))
         if secret:
             kept = tuple(_opening(redaction) for redaction in kept)
         finder = self._finders.get(kept)
@@ -114,11 +114,11 @@ class Redactor:
             field = finder.of_field(key) if isinstance(item, str | int | float) else None
             inner = finder
             if kind == TEXT and key == "arguments":
-                inner = self._finder(ARGUMENTS, lambda redaction: True)
+                inner = self._finder(ARGUMENTS)
             if field is not None and item is not True and item is not False:
                 made[names[key]] = item if isinstance(item, str) and self._is_mark(item) else field
             elif kind == TEXT and key in ("role", "type"):
-                made[key] = self._value(item, self._finder(OURS, lambda redaction: True), OURS)
+                made[key] = self._value(item, self._finder(OURS), OURS)
             else:
                 made[names[key]] = self._value(item, inner, kind)
         return made
