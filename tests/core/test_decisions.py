@@ -74,6 +74,7 @@ def test_the_rule_that_comes_nearest_says_what_it_lacks(arguments: Json, named: 
         ([rule("allow", "t", when={"a.b": "x"})], {"a": "y"}, "a.b is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": "x"})], {"a": "y" * 80}, f"a '{'y' * 80}' is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": 1})], {"a": ["é"]}, "a [\"é\"] is not allowed for tool 't'"),
+        ([rule("allow", "t", when={"a": {"seen_in": ["user"]}})], {"a": "x"}, "a 'x' is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": {"path": ["/src"]}})], {"a": "/etc/x"}, "a '/etc/x' is not allowed for tool 't'"),
     ],
 )
@@ -83,6 +84,16 @@ def test_the_reason_says_what_is_missing(rules: list[Rule], arguments: Json, rea
     state = State(returned=HashTrieSet(["seen"]))
     world = World(resolve=lambda path: path)
     assert decide(story, state, ToolCall("c", "t", json.dumps(arguments)), world).reason == reason
+
+
+@pytest.mark.parametrize("more", [{"unless": {"b": 1}}, {"after": ("read",)}, {"before": ("seen",)}], ids=["unless", "after", "before"])
+def test_one_condition_is_not_all_there_is_to_a_rule(more: dict[str, Json]) -> None:
+    """It holds, and still the rule does not match: of its exception, or of the moment."""
+    world, state = World(), State(returned=HashTrieSet(["seen"]))
+    call = ToolCall("c", "t", '{"a": "x", "b": 1}')
+    plain = rule("allow", "t", when={"a": "x"})
+    assert decide(policy(plain, rule("allow", "seen")), state, call, world).effect is Effect.ALLOW
+    assert decide(policy(rule("allow", "t", when={"a": "x"}, **more), rule("allow", "seen")), state, call, world).code is Code.DEFAULT
 
 
 def test_a_long_value_that_is_no_text_is_cut_in_a_reason() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agentgate.core.events import (
     ApprovalAnswered,
@@ -73,6 +74,7 @@ def test_what_grows_with_the_calls_is_not_kept_for_adding_up() -> None:
     decided = CallDecided(step=1, call_id="c", tool="t", arguments="{}", args_hash="0" * 64, effect=Effect.ALLOW, code=Code.RULE)
     for event in (replied(), decided, ToolReturned(call_id="c", executed=True, ok=True, content="{}")):
         state = evolve(state, event)
+    state = replace(state, standing=state.standing.insert("asked", "c"))
     kept, empty = counted_only(state), State()
     assert kept.totals == state.totals
     assert (type(kept.proposed), kept.proposed.get("c")) == (type(empty.proposed), None)

@@ -98,6 +98,19 @@ def test_what_re2_cannot_compile_is_refused_with_its_reason(pattern: str, reason
         assert reason in str(refused.value)
 
 
+def test_one_pattern_matches_as_its_kind_says() -> None:
+    """Anywhere, or as a whole."""
+    assert [Pattern("b", kind)(text) for kind in ("search", "full") for text in ("b", "abc", "c")] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert [Pattern("b", kind).kind for kind in ("search", "full")] == ["search", "full"]
+
+
 @pytest.mark.parametrize(
     ("glob", "text", "fits"),
     [
