@@ -7,9 +7,13 @@ from random import Random
 
 import pytest
 
+from agentgate.core.again import judge_each
+from agentgate.core.engine import CompiledPolicy
 from agentgate.core.events import EPOCH, Effect, Json, RunStarted, ToolCall
+from agentgate.core.needs import noted
 from agentgate.core.policy import Condition, Limit, Policy, Rule
 from agentgate.core.remembered import Remembered
+from agentgate.core.state import State
 from agentgate.errors import UsageError
 from agentgate.session import Session
 from tests.core.building import tool
@@ -64,6 +68,18 @@ def test_a_run_does_not_know_of_the_one_before() -> None:
         decisions = judging.decide_run(RunStarted(run_id="r"), [call, call])
         assert [(one.effect, one.code) for one in decisions] == [("allow", "rule"), ("block", "malformed_call")]
     assert judging.state is before
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(State(), "rule"), (noted(State(), ToolCall("c1", "read", "{}")), "malformed_call"), (State(unusable="cut off"), "malformed_call")],
+    ids=["fresh", "an id was used", "an answer was cut off"],
+)
+def test_what_came_before_counts(state: State, code: str) -> None:
+    """A used id and an unusable answer, although the same call was allowed before."""
+    compiled, remembered, call = CompiledPolicy(POLICY), Remembered(), ToolCall("c1", "read", "{}")
+    assert [one.code.value for one in judge_each(compiled, State(), [call], remembered)] == ["rule"]
+    assert [one.code.value for one in judge_each(compiled, state, [call], remembered)] == [code]
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,13 @@ def test_limits_of_the_run_come_first() -> None:
     assert decided([window("tool_calls", 0), limit("tool_calls", 0)], {HOUR: "0"})[1] == "limits.tool_calls"
 
 
+@pytest.mark.parametrize("wait", [timedelta(0), timedelta(seconds=-5)])
+def test_a_moment_that_has_come_is_not_told(wait: timedelta) -> None:
+    """The world says that it is full, and nobody knows until when."""
+    fact = Used(5, START + wait).fact
+    assert decided([window("tool_calls", 5)], {HOUR: fact}) == ("block", HOUR, "limit of 5 tool calls per hour reached")
+
+
 def test_nothing_is_free_again_where_there_never_was_anything() -> None:
     """A window of 0 stays full."""
     assert decided([window("tool_calls", 0)], {HOUR: "0"}) == ("block", HOUR, "limit of 0 tool calls per hour reached")

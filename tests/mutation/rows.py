@@ -48,7 +48,11 @@ ROWS = (
     ),
     _row("core", "schemas", "schemas tool_schemas state"),
     _row("core", "results once ledger", "result_rules once ledger state tests/test_session_sharing.py"),
-    _row("core", "index windows", "index conditions decisions check_order windows tests/reference/test_index.py"),
+    _row(
+        "core",
+        "index windows",
+        "index conditions decisions check_order windows tests/reference/test_index.py tests/test_session_sharing.py",
+    ),
     _row("core", "remembered again", "remembered again"),
     _row(
         "core.conditions",
@@ -65,6 +69,37 @@ ROWS = (
         "core.redaction",
         "redactor records secrets finding readings detectors",
         "redacting redaction records secrets readings finding tests/hostile/test_hostile_secrets.py",
+    ),
+    _row(
+        "files",
+        "yaml scalars syntax reading",
+        """tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_hostile_files.py tests/files/test_policy_file.py
+        tests/files/test_task_file.py tests/files/test_limits_of_files.py""",
+    ),
+    _row(
+        "files",
+        "validation policy_file native_policy native_rules native_results parts flat_policy merge extending",
+        """tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_hostile_files.py tests/files/test_policy_file.py
+        tests/files/test_flat_policy.py tests/files/test_flat_stories.py tests/files/test_extends.py tests/files/test_limits_of_files.py""",
+    ),
+    _row(
+        "files",
+        "task_file task_tools tool_schema model_settings tool_choice",
+        """tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py tests/files/test_hostile_files.py""",
+    ),
+    _row(
+        "files",
+        "transcript_lines transcript_parts transcript_reader transcript_calls",
+        """tests/files/test_transcript_reader.py tests/files/test_transcript_calls.py tests/files/test_lists_of_runs.py
+        tests/files/test_transcript_continued.py tests/files/test_transcript_story.py tests/files/test_chat_quick.py
+        tests/files/test_importers_chat.py tests/fuzz/test_fuzz.py""",
+    ),
+    _row(
+        "gateway",
+        "envelope sse shapes chat chat_stream responses responses_stream",
+        """tests/gateway/test_chat_answers.py tests/gateway/test_hostile_envelopes.py tests/gateway/test_hostile_streams.py
+        tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py tests/gateway/test_responses_bytes.py
+        tests/gateway/test_stream_bytes.py""",
     ),
 )
 """Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions."""
