@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from agentgate.core.conditions.fields import LONGEST, field_values, fields_of, named_values, structure
 from agentgate.core.conditions.links_seen_in import links
+from agentgate.core.conditions.occurrences import stands_in
 
 _TEXT = st.text(max_size=40)
 _RECORDS = st.lists(st.fixed_dictionaries({"sender": _TEXT, "subject": _TEXT}), min_size=1, max_size=4)
@@ -74,3 +75,15 @@ def test_a_value_counts_as_it_is_written_and_as_the_number_that_it_writes(result
 def test_the_names_under_which_a_value_stands(value: str | float, names: set[str]) -> None:
     """A number also where a text writes it, a text only as it is written."""
     assert fields_of('{"a": 1, "b": "1", "c": ["x", 2.1]}', value) == names
+
+
+def test_a_long_result_is_looked_through_as_far_as_it_may_be_long() -> None:
+    """Longer than arguments may be."""
+    whole = json.dumps({"sender": "ann", "rest": "x" * (LONGEST - 100)})
+    assert field_values(whole, "sender") == frozenset(("ann",))
+
+
+def test_a_value_counts_before_a_link_that_begins_at_its_end() -> None:
+    """It is no part of the link then."""
+    assert stands_in('he said "', 'he said ",https://a.org')
+    assert not stands_in("said", "he:said://a.org")
