@@ -78,7 +78,7 @@ def test_the_names_under_which_a_value_stands(value: str | float, names: set[str
 
 
 def test_a_long_result_is_looked_through_as_far_as_it_may_be_long() -> None:
-    """Longer than arguments may be."""
+    """Up to a megabyte."""
     whole = json.dumps({"sender": "ann", "rest": "x" * (LONGEST - 100)})
     assert field_values(whole, "sender") == frozenset(("ann",))
 
