@@ -100,9 +100,9 @@ def serve(
     if observe and on_block is OnBlock.REPAIR:
         raise UsageError("--observe lets everything through, so nothing is repaired", help="choose one of them")
     try:
-        import aiohttp  # noqa: F401 - an extra
+        import httptools  # noqa: F401 - an extra
     except ImportError:
-        raise UsageError("the gateway needs aiohttp, which is not installed", help="pip install -e '.[serve]'") from None
+        raise UsageError("the gateway needs httptools, which is not installed", help="pip install -e '.[serve]'") from None
     from agentgate.clock import steady_clock
     from agentgate.files.state_folder import DEFAULT, StateFolder
     from agentgate.gateway.server import Setup

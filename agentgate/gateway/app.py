@@ -6,31 +6,48 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
-import aiohttp
-import msgspec
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestPayloadError
+from msgspec import Struct
 
 from agentgate.errors import RecordError
 from agentgate.gateway import chat, responses
-from agentgate.gateway.connections import Connections
 from agentgate.gateway.deadlines import Deadlines, Expired, Watch
 from agentgate.gateway.envelope import BadRequest, field, read_object
-from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
+from agentgate.gateway.errors import Failure, failure, invalid, upstream
 from agentgate.gateway.events_api import as_event, as_question, wanted
 from agentgate.gateway.exchange import NOT_RECORDED, Exchange, Refused, Tools
+from agentgate.gateway.http.messages import RequestHead, Response, Unreadable, json_response
+from agentgate.gateway.http.packing import is_packed, unpacked
+from agentgate.gateway.http.server_connection import Request, Stream
 from agentgate.gateway.keys import Keys
 from agentgate.gateway.proxy import UpstreamFailed, is_list_of_models, kept_headers, read_all
 from agentgate.gateway.shapes import Api
 from agentgate.output.safe import safe
 
-_MAX_ANSWERING = 64 * 1024
-"""Bytes of the answer to a question."""
+_SHORT = 64 * 1024
+"""Bytes of a body that is no conversation: the answer to a question, or one that nobody reads."""
+_APPROVALS = "/v1/approvals/"
 
-Handler = Callable[[web.BaseRequest, Watch], Awaitable[web.StreamResponse]]
+Answering = Callable[[Request, Watch], Awaitable[Response | Stream]]
 
 log = logging.getLogger("agentgate.gateway")
+
+
+class Way(Struct, frozen=True):
+    """What is behind a path, for one method. See `http.server.Route`."""
+
+    gateway: Gateway
+    name: str
+    """In metrics."""
+    answering: Answering
+    check: Callable[[str | None], Failure | None]
+    """Says what is wrong with the Authorization of a request."""
+    limit: int = _SHORT
+
+    async def answer(self, request: Request) -> Response | Stream:
+        """Answers a request; whatever goes wrong is an error in OpenAI's form."""
+        response = await self.gateway.answer(self, request)
+        self.gateway.tools.metrics.requests[self.name, response.status] += 1
+        return response
 
 
 class Gateway:
@@ -38,51 +55,65 @@ class Gateway:
 
     def __init__(self, tools: Tools, deadlines: Deadlines) -> None:
         self.tools = tools
-        self._keys = Keys(tools.settings)
+        self._keys = keys = Keys(tools.settings)
         self._deadlines = deadlines
-        self._routes: dict[str, dict[str, Handler]] = {
-            "/v1" + chat.PATH: {"POST": self._judged(chat)},
-            "/v1" + responses.PATH: {"POST": self._judged(responses)},
-            "/v1/models": {"GET": self._models},
-            "/v1/events": {"GET": self._events},
-            "/v1/approvals": {"GET": self._questions},
-            "/healthz": {"GET": self._health},
-            "/metrics": {"GET": self._metrics},
-        }
+        most = tools.settings.max_body
+        self._ways: dict[str, dict[str, Way]] = {}
+        self._add("/v1" + chat.PATH, "POST", self._judged(chat), keys.client, most)
+        self._add("/v1" + responses.PATH, "POST", self._judged(responses), keys.client, most)
+        self._add("/v1/models", "GET", self._models, keys.client)
+        self._add("/v1/events", "GET", self._events, keys.events)
+        self._add("/v1/approvals", "GET", self._questions, keys.approvals)
+        self._add(_APPROVALS + "{id}", "POST", self._reply, keys.approvals)
+        self._add("/healthz", "GET", self._health, lambda authorization: None)
+        self._add("/metrics", "GET", self._metrics, keys.metrics)
 
-    def server(self) -> web.Server:
-        """What takes connections."""
-        return Connections(self, self.tools.settings.patience)
+    def _add(
+        self, path: str, method: str, answering: Answering, check: Callable[[str | None], Failure | None], limit: int = _SHORT
+    ) -> None:
+        self._ways.setdefault(path, {})[method] = Way(self, path, answering, check, limit)
 
-    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers any request; whatever goes wrong is an error in OpenAI's form."""
-        path, _, _ = request.raw_path.partition("?")
-        route, response = await self._answer(request, path)
-        self.tools.metrics.requests[route, response.status] += 1
-        if not response.prepared:
-            response.headers["server"] = SERVER
-        return response
+    def route(self, head: RequestHead) -> Way | Response:
+        """See `http.server.Application`."""
+        path = head.target.partition("?")[0]
+        if path.startswith(_APPROVALS):
+            path = _APPROVALS + "{id}"
+        ways = self._ways.get(path)
+        wrong, headers = self._keys.place(head.headers.get("host"), head.headers.get("origin")), _JSON
+        way = None if ways is None else ways.get(head.method)
+        if wrong is None and ways is None:
+            wrong = invalid("there is nothing at this path", status=404)
+        elif wrong is None and ways is not None and way is None:
+            wrong = invalid(f"this path takes {' and '.join(ways)} only", status=405)
+            headers = {**_JSON, "allow": ", ".join(ways)}
+        elif wrong is None and way is not None:
+            wrong = way.check(head.headers.get("authorization"))
+        if wrong is None and way is not None:
+            return way
+        assert wrong is not None
+        self.tools.metrics.requests["other" if ways is None else path, wrong.status] += 1
+        return Response(wrong.status, wrong.body, headers)
 
-    async def _answer(self, request: web.BaseRequest, path: str) -> tuple[str, web.StreamResponse]:
-        methods = self._routes.get(path)
-        route = path if methods is not None else "other"
-        if methods is None and path.startswith("/v1/approvals/"):
-            methods, route = {"POST": self._reply}, "/v1/approvals/{id}"
-        wrong = self._keys.place(request.headers.get("Host"), request.headers.get("Origin"))
-        if wrong is not None:
-            return route, respond(wrong)
-        if methods is None:
-            return route, respond(invalid("there is nothing at this path", status=404))
-        handler = methods.get(request.method)
-        if handler is None:
-            return route, respond(invalid(f"this path takes {' and '.join(methods)} only", status=405), {"allow": ", ".join(methods)})
-        return route, await self._handled(handler, request)
+    def unreadable(self) -> Response:
+        """See `http.server.Application`."""
+        return respond(invalid("this is not a request that can be read"))
 
-    async def _handled(self, handler: Handler, request: web.BaseRequest) -> web.StreamResponse:
+    def too_long(self, limit: int) -> Response:
+        """See `http.server.Application`."""
+        return respond(invalid(f"the body is longer than {limit} bytes", status=413))
+
+    def too_slow(self) -> Response:
+        """See `http.server.Application`."""
+        return respond(invalid("the request did not come in time", status=408))
+
+    async def answer(self, way: Way, request: Request) -> Response | Stream:
+        """Answers a request that has found its way."""
         try:
             with self._deadlines.watch() as watch:
-                watch.wait_for("body", self.tools.settings.patience.body)
-                return await handler(request, watch)
+                watch.wait_for("upstream", self.tools.settings.upstream_timeout)
+                if (coding := request.headers.get("content-encoding")) is not None and is_packed(coding):
+                    request.body = _unpacked(request.body, coding, way.limit)
+                return await way.answering(request, watch)
         except Refused as refused:
             return respond(refused.told, refused.headers)
         except BadRequest as error:
@@ -101,49 +132,40 @@ class Gateway:
             log.error("internal error: %s", type(error).__name__, exc_info=error)
             return respond(failure(500, "internal_error", f"internal error: {type(error).__name__}"))
 
-    def _expired(self, expired: Expired, request: web.BaseRequest) -> web.StreamResponse:
-        if expired.whom == "body":
-            return respond(invalid("the request did not come in time", status=408), close=True)
+    def _expired(self, expired: Expired, request: Request) -> Response:
         if expired.whom == "upstream":
             self.tools.metrics.upstream_errors["timeout"] += 1
             return respond(upstream("the upstream did not answer in time", status=504))
-        if request.transport is not None:
-            request.transport.abort()
+        request.abort()
         raise ConnectionResetError
 
-    def _judged(self, api: Api) -> Handler:
-        async def answer(request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-            self._check(self._keys.client(request.headers.get("Authorization")))
-            raw = await self._body(request, self.tools.settings.max_body)
-            return await Exchange(self.tools, api, request, watch).answer(raw)
+    def _judged(self, api: Api) -> Answering:
+        async def answer(request: Request, watch: Watch) -> Response | Stream:
+            return await Exchange(self.tools, api, request, watch).answer(request.body)
 
         return answer
 
-    async def _models(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-        self._check(self._keys.client(request.headers.get("Authorization")))
+    async def _models(self, request: Request, watch: Watch) -> Response:
         watch.wait_for("upstream", self.tools.settings.upstream_timeout)
         async with await self.tools.upstream.ask("GET", "/models", request.headers) as response:
             raw = await read_all(response)
             if not is_list_of_models(raw):
                 raise UpstreamFailed("broken", upstream("the upstream's list of models is not JSON"))
-            return web.Response(body=raw, headers={"content-type": "application/json", **kept_headers(response)})
+            return Response(200, raw, {**_JSON, **kept_headers(response)})
 
-    async def _events(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-        self._check(self._keys.events(request.headers.get("Authorization")))
+    async def _events(self, request: Request, watch: Watch) -> Response:
         asked = wanted(_query(request))
         records = await self.tools.store.commit(lambda books: books.records(asked))
-        return _json({"events": [as_event(record) for record in records]})
+        return json_response({"events": [as_event(record) for record in records]})
 
-    async def _questions(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-        self._check(self._keys.approvals(request.headers.get("Authorization")))
+    async def _questions(self, request: Request, watch: Watch) -> Response:
         found = await self.tools.store.commit(lambda books: books.questions())
-        return _json({"approvals": [as_question(question) for question in found]})
+        return json_response({"approvals": [as_question(question) for question in found]})
 
-    async def _reply(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
+    async def _reply(self, request: Request, watch: Watch) -> Response:
         """A person's answer to a question."""
-        self._check(self._keys.approvals(request.headers.get("Authorization")))
-        id = request.raw_path.partition("?")[0].removeprefix("/v1/approvals/")
-        body = read_object(await self._body(request, _MAX_ANSWERING), _MAX_ANSWERING)
+        id = request.path.removeprefix(_APPROVALS)
+        body = read_object(request.body, _SHORT)
         decision, note = field(body, "decision", str, ""), field(body, "note", str, "")
         if decision not in ("approve", "reject"):
             raise BadRequest("`decision` is neither `approve` nor `reject`", "decision")
@@ -153,66 +175,43 @@ class Gateway:
         )
         if found is None:
             return respond(invalid("there is no open question with this id", status=404))
-        return _json(as_question(found))
+        return json_response(as_question(found))
 
-    async def _health(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-        return _json({"status": "ok"})
+    async def _health(self, request: Request, watch: Watch) -> Response:
+        return json_response({"status": "ok"})
 
-    async def _metrics(self, request: web.BaseRequest, watch: Watch) -> web.StreamResponse:
-        self._check(self._keys.metrics(request.headers.get("Authorization")))
-        return web.Response(text=self.tools.metrics.text(), headers={"content-type": "text/plain; version=0.0.4; charset=utf-8"})
-
-    @staticmethod
-    def _check(wrong: Failure | None) -> None:
-        if wrong is not None:
-            raise Refused(wrong)
-
-    @staticmethod
-    async def _body(request: web.BaseRequest, limit: int) -> bytes:
-        """The whole body, unpacked where it came packed.
-
-        Raises:
-            Refused: it is too long.
-        """
-        length = request.content_length
-        if length is not None and length > limit:
-            raise Refused(invalid(f"the body has {length} bytes, at most {limit} are read", status=413), {"connection": "close"})
-        if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        pieces, size = [], 0
-        try:
-            async for piece in request.content.iter_any():
-                size += len(piece)
-                if size > limit:
-                    raise Refused(invalid(f"the body is longer than {limit} bytes", status=413), {"connection": "close"})
-                pieces.append(piece)
-        except (RequestPayloadError, aiohttp.ClientError, HttpProcessingError):
-            raise BadRequest("the body is cut off, or packed in a way that is not understood") from None
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    async def _metrics(self, request: Request, watch: Watch) -> Response:
+        return Response(200, self.tools.metrics.text().encode(), {"content-type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
-def respond(told: Failure, headers: Mapping[str, str] | None = None, *, close: bool = False) -> web.Response:
+_JSON: Mapping[str, str] = {"content-type": "application/json"}
+
+
+def respond(told: Failure, headers: Mapping[str, str] | None = None) -> Response:
     """An error as a response."""
-    response = web.Response(status=told.status, body=told.body, headers={"content-type": "application/json", **(headers or {})})
-    if close or (headers or {}).get("connection") == "close":
-        response.force_close()
-    return response
+    return Response(told.status, told.body, {**_JSON, **(headers or {})})
 
 
-def _json(value: object) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), headers={"content-type": "application/json"})
+def _unpacked(body: bytes, coding: str, limit: int) -> bytes:
+    try:
+        made = unpacked(body, coding, limit)
+    except Unreadable:
+        raise BadRequest("the body is cut off, or packed in a way that is not understood") from None
+    if len(made) > limit:
+        raise Refused(invalid(f"the body is longer than {limit} bytes", status=413))
+    return made
 
 
-def _query(request: web.BaseRequest) -> dict[str, str]:
+def _query(request: Request) -> dict[str, str]:
     """The parameters of a query string.
 
     Raises:
         BadRequest: one is there twice, or cannot be read.
     """
     try:
-        pairs = parse_qsl(request.raw_path.partition("?")[2], keep_blank_values=True, strict_parsing=True, max_num_fields=20)
+        pairs = parse_qsl(request.query, keep_blank_values=True, strict_parsing=True, max_num_fields=20)
     except ValueError:
-        if "?" not in request.raw_path or request.raw_path.endswith("?"):
+        if not request.query:
             return {}
         raise BadRequest("the query string cannot be read") from None
     if len(dict(pairs)) != len(pairs):

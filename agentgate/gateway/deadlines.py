@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 
 class Expired(Exception):
@@ -13,6 +13,17 @@ class Expired(Exception):
     def __init__(self, whom: str) -> None:
         super().__init__(whom)
         self.whom = whom
+
+
+class Waiting(Protocol):
+    """Something that waits, until then at most."""
+
+    until: float
+    """By the clock of the loop."""
+
+    def late(self) -> None:
+        """The time is up. It may be called again while it is."""
+        ...
 
 
 class Watch:
@@ -31,6 +42,12 @@ class Watch:
         """From now on it waits for somebody, so long at most."""
         self.whom = whom
         self.until = self._deadlines.now() + seconds
+
+    def late(self) -> None:
+        """See `Waiting`."""
+        if not self.expired and self.task is not None:
+            self.expired = True
+            self.task.cancel()
 
     def overdue(self) -> bool:
         """Whether the cancellation that is being handled is this watch's own. It is taken back then, and the task may go on."""
@@ -52,11 +69,11 @@ class Watch:
 
 
 class Deadlines:
-    """All watches, and the task that looks after them."""
+    """All that has a time limit, and the task that looks after it."""
 
     def __init__(self, every: float = 0.5) -> None:
         """Looks so often, in seconds: that is how late a limit may come."""
-        self.watches: set[Watch] = set()
+        self.watches: set[Waiting] = set()
         self.now = asyncio.get_running_loop().time
         self._every = every
         self._task = asyncio.create_task(self._look())
@@ -74,7 +91,5 @@ class Deadlines:
         while True:
             await asyncio.sleep(self._every)
             now = self.now()
-            for watch in [watch for watch in self.watches if now > watch.until and not watch.expired]:
-                watch.expired = True
-                if watch.task is not None:
-                    watch.task.cancel()
+            for watch in [watch for watch in self.watches if now > watch.until]:
+                watch.late()

@@ -8,8 +8,6 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 
-import aiohttp
-from aiohttp import web
 from msgspec import Struct
 
 from agentgate.core.events import CallDecided, Effect, Mode, ToolCall
@@ -18,10 +16,13 @@ from agentgate.gateway.books import Store
 from agentgate.gateway.bounding import bounded
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.errors import SERVER, Failure, failure, invalid, upstream
+from agentgate.gateway.errors import Failure, failure, invalid, upstream
 from agentgate.gateway.hearing import Hearing
+from agentgate.gateway.http.client_connection import BrokenOff, Incoming
+from agentgate.gateway.http.messages import Response
+from agentgate.gateway.http.server_connection import Request
+from agentgate.gateway.http.server_connection import Stream as Reply
 from agentgate.gateway.judging import Bench, Verdict
-from agentgate.gateway.line import Incoming
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
@@ -33,6 +34,7 @@ log = logging.getLogger("agentgate.gateway")
 
 SESSION_HEADER = "X-Agentgate-Session"
 EVENT_HEADER = "X-Agentgate-Event"
+_SESSION_HEADER = SESSION_HEADER.lower()
 
 NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorded, so nothing is let through")
 """What a client gets when the store fails."""
@@ -63,14 +65,14 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
-class _Reply(Struct):
+class _Sending(Struct):
     """What is sent to the client: nothing yet, or a stream that has begun."""
 
-    request: web.BaseRequest
+    request: Request
     watch: Watch
     seconds: float
     """How long the client may be slow to take what it is sent."""
-    stream: web.StreamResponse | None = None
+    stream: Reply | None = None
 
     async def send(self, data: bytes, headers: Mapping[str, str]) -> None:
         """Sends a part of a stream, with the head before the first one.
@@ -79,38 +81,32 @@ class _Reply(Struct):
             ConnectionResetError: the client has gone.
         """
         self.watch.wait_for("client", self.seconds)
-        try:
-            if self.stream is None:
-                head = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "server": SERVER, **headers}
-                self.stream = web.StreamResponse(headers=head)
-                await self.stream.prepare(self.request)
-            await self.stream.write(data)
-        except aiohttp.ClientConnectionResetError:
-            raise ConnectionResetError from None
+        if self.stream is None:
+            self.stream = self.request.begin({"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers})
+        await self.stream.send(data)
 
 
 class Exchange:
     """One request to one of the two APIs."""
 
-    def __init__(self, tools: Tools, api: Api, request: web.BaseRequest, watch: Watch) -> None:
+    def __init__(self, tools: Tools, api: Api, request: Request, watch: Watch) -> None:
         self._tools = tools
         self._api = api
         self._request = request
         self._watch = watch
-        self._reply = _Reply(request, watch, tools.settings.patience.client)
-        self._session = request.headers.get(SESSION_HEADER)
+        self._reply = _Sending(request, watch, tools.settings.patience.client)
+        self._session = request.headers.get(_SESSION_HEADER)
         self._named = api.PATH.strip("/").partition("/")[0]
         self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, self._named)
         self._trace = UNTRACED
 
-    async def answer(self, raw: bytes) -> web.StreamResponse:
+    async def answer(self, raw: bytes) -> Response | Reply:
         """Answers the request.
 
         Raises:
             Refused: with an error, before anything of an answer went out.
         """
-        named = () if self._session is None else self._request.headers.getall(SESSION_HEADER)
-        if len(named) > 1 or any(_SESSION.fullmatch(name) is None for name in named):
+        if self._session is not None and _SESSION.fullmatch(self._session) is None:
             raise Refused(invalid(f"`{SESSION_HEADER}` is not, once, 1 to 128 letters, digits or any of `_.:@-`"))
         try:
             asked = self._api.read_request(raw, self._tools.settings.max_body)
@@ -126,7 +122,7 @@ class Exchange:
         finally:
             self._hearing.failed(free=False)
 
-    async def _fail(self, refused: Refused) -> web.StreamResponse:
+    async def _fail(self, refused: Refused) -> Response | Reply:
         """Says why there is no answer, or no more of one: as a response, or as the last event of a stream that has begun.
 
         Raises:
@@ -168,7 +164,7 @@ class Exchange:
     def _traced(self, asked: Asked) -> Trace:
         return self._tools.traces.begin(asked, self._named, self._session, self._request.headers, self._hearing.bench.redactor)
 
-    async def _ask(self, asked: Asked) -> web.StreamResponse:
+    async def _ask(self, asked: Asked) -> Response | Reply:
         """Asks the upstream, again where the answer is to be repaired."""
         repairs = _REPAIRS if self._tools.settings.repair else 0
         while True:
@@ -180,7 +176,7 @@ class Exchange:
                     if self._watch.expired and self._watch.whom == "upstream":
                         self._trace.failed("timeout")
                     raise
-            if isinstance(withheld, web.StreamResponse):
+            if not isinstance(withheld, tuple):
                 return withheld
             failure, answer, verdict, event = withheld
             again = self._repaired(asked, answer, verdict) if repairs else None
@@ -190,7 +186,7 @@ class Exchange:
             asked, repairs = again, repairs - 1
             await self._permit(asked)
 
-    async def _ask_once(self, asked: Asked, forms: Sequence[Asked]) -> web.StreamResponse | _Withheld:
+    async def _ask_once(self, asked: Asked, forms: Sequence[Asked]) -> Response | Reply | _Withheld:
         """One request, in the first form that the upstream takes."""
         self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
         form, *others = forms
@@ -205,7 +201,7 @@ class Exchange:
         async with response:
             return await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
 
-    async def _take_whole(self, asked: Asked, response: Incoming) -> web.StreamResponse | _Withheld:
+    async def _take_whole(self, asked: Asked, response: Incoming) -> Response | Reply | _Withheld:
         """An answer in one piece."""
         try:
             raw = await read_all(response)
@@ -220,9 +216,9 @@ class Exchange:
         body = whole.untouched() if whole.answer.unusable else whole.released()
         self._trace.sent(body)
         headers = {"content-type": "application/json", **kept_headers(response), **({EVENT_HEADER: event} if event else {})}
-        return web.Response(body=body, headers=headers)
+        return Response(200, body, headers)
 
-    async def _take_stream(self, asked: Asked, response: Incoming) -> web.StreamResponse | _Withheld:
+    async def _take_stream(self, asked: Asked, response: Incoming) -> Response | Reply | _Withheld:
         """An answer as it comes."""
         if not response.content_type.startswith("text/event-stream"):
             raise self._failed(UpstreamFailed("broken", upstream("the upstream was asked for a stream and sent none")))
@@ -245,7 +241,7 @@ class Exchange:
     async def _pump(self, stream: Stream, response: Incoming, headers: Mapping[str, str]) -> None:
         seconds = self._tools.settings.upstream_timeout
         try:
-            async for data in response.content.iter_any():
+            async for data in response.pieces():
                 out = stream.feed(data)
                 if out:
                     self._trace.sent(out)
@@ -254,7 +250,7 @@ class Exchange:
                     response.close()
                     return
                 self._watch.wait_for("upstream", seconds)
-        except aiohttp.ClientError:
+        except BrokenOff:
             raise Broken("the upstream broke off in the midst of its answer") from None
         except asyncio.CancelledError:
             if self._watch.whom == "upstream" and self._watch.overdue():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
-import aiohttp
 import msgspec
-from multidict import CIMultiDictProxy
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.gateway.errors import Failure, failure, upstream
-from agentgate.gateway.line import Incoming, Line
+from agentgate.gateway.http.client import Line, Unreachable
+from agentgate.gateway.http.client_connection import BrokenOff, Incoming, TooLong
+from agentgate.gateway.http.messages import Headers
 from agentgate.gateway.settings import Settings
 from agentgate.models.replies import MAX_ANSWER_BYTES, error_text
 
@@ -72,7 +72,7 @@ class Upstream:
         await self._line.close()
 
     async def ask(
-        self, method: str, path: str, headers: CIMultiDictProxy[str], body: bytes | None = None, trace: Mapping[str, str] = _UNTRACED
+        self, method: str, path: str, headers: Headers, body: bytes | None = None, trace: Mapping[str, str] = _UNTRACED
     ) -> Incoming:
         """Sends a request; gives the answer with its head read. Whoever gets it must close or release it.
 
@@ -88,15 +88,15 @@ class Upstream:
         """
         try:
             response = await self._line.ask(method, path, self._headers(headers, trace), body)
-        except aiohttp.ClientConnectorCertificateError:
+        except ssl.SSLCertVerificationError:
             raise UpstreamFailed("tls", upstream("the certificate of the upstream is not trusted")) from None
-        except (aiohttp.ClientSSLError, ssl.SSLError):
+        except ssl.SSLError:
             raise UpstreamFailed("tls", upstream("no secure connection to the upstream")) from None
         except TimeoutError:
             raise UpstreamFailed("timeout", upstream("no connection to the upstream in time", status=504)) from None
-        except aiohttp.ClientConnectorError:
+        except Unreachable:
             raise UpstreamFailed("unreachable", upstream("the upstream cannot be reached")) from None
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (BrokenOff, OSError, ValueError):
             raise UpstreamFailed("broken", upstream("the upstream broke off before its answer began")) from None
         if response.status != 200:
             try:
@@ -105,7 +105,7 @@ class Upstream:
                 response.close()
         return response
 
-    def _headers(self, given: CIMultiDictProxy[str], trace: Mapping[str, str]) -> dict[str, str]:
+    def _headers(self, given: Headers, trace: Mapping[str, str]) -> dict[str, str]:
         headers = {name: given[name] for name in TO_UPSTREAM if name in given}
         if trace:
             for name in _TRACE:
@@ -149,19 +149,14 @@ async def read_all(response: Incoming) -> bytes:
     Raises:
         UpstreamFailed: it is too long, or was cut off.
     """
-    pieces: list[bytes] = []
-    size = 0
     try:
-        async for piece in response.content.iter_any():
-            size += len(piece)
-            if size > MAX_ANSWER_BYTES:
-                response.close()
-                raise UpstreamFailed("too_long", upstream(f"the upstream's answer is longer than {MAX_ANSWER_BYTES} bytes"))
-            pieces.append(piece)
-    except (aiohttp.ClientError, ConnectionError):
+        return await response.read(MAX_ANSWER_BYTES)
+    except TooLong:
+        response.close()
+        raise UpstreamFailed("too_long", upstream(f"the upstream's answer is longer than {MAX_ANSWER_BYTES} bytes")) from None
+    except BrokenOff:
         response.close()
         raise UpstreamFailed("broken", upstream("the upstream broke off in the midst of its answer")) from None
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def is_list_of_models(raw: bytes) -> bool:

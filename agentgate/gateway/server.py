@@ -9,7 +9,6 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from aiohttp import web
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -17,7 +16,9 @@ from agentgate.errors import AgentgateError, OutsideError, RecordError
 from agentgate.gateway.app import Gateway
 from agentgate.gateway.books import Store
 from agentgate.gateway.deadlines import Deadlines
+from agentgate.gateway.errors import SERVER
 from agentgate.gateway.exchange import Tools
+from agentgate.gateway.http.server import Server
 from agentgate.gateway.judging import Bench
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream
@@ -25,7 +26,6 @@ from agentgate.gateway.settings import Settings
 from agentgate.gateway.tracing import NoTraces, Traces
 from agentgate.output.safe import safe
 
-_BACKLOG = 1024
 _GRACE_SECONDS = 30.0
 """How long answers may go on after the first signal."""
 
@@ -106,10 +106,9 @@ async def running(setup: Setup) -> AsyncIterator[tuple[Gateway, int]]:
         stack.push_async_callback(_ended, tidying)
         tools = Tools(settings=setup.settings, bench=bench, store=store, upstream=upstream, metrics=Metrics(), traces=traces)
         gateway = Gateway(tools, deadlines)
-        runner = web.ServerRunner(gateway.server(), shutdown_timeout=_GRACE_SECONDS)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        yield gateway, await _listen(runner, setup.settings)
+        server = Server(gateway, setup.settings.patience, deadlines, SERVER)
+        stack.push_async_callback(server.close, _GRACE_SECONDS)
+        yield gateway, await _listen(server, setup.settings)
 
 
 async def _tidy(store: Store) -> None:
@@ -128,14 +127,12 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def _listen(runner: web.ServerRunner, settings: Settings) -> int:
+async def _listen(server: Server, settings: Settings) -> int:
     try:
-        await web.TCPSite(runner, settings.host.strip("[]"), settings.port, backlog=_BACKLOG).start()
+        return await server.listen(settings.host.strip("[]"), settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise OutsideError(f"cannot listen at `{where}`: {(error.strerror or str(error)).lower()}", help="choose another --port") from None
-    port: int = runner.addresses[0][1]
-    return port
 
 
 def _signals(gateway: Gateway, setup: Setup) -> asyncio.Event:

@@ -1,0 +1,322 @@
+"""One connection of a client: requests are read one at a time, each is answered by a task, and nothing is waited for without end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import TYPE_CHECKING, cast
+
+from agentgate.gateway.http.messages import CONTINUE, LAST_CHUNK, RequestHead, Response, Unreadable, as_chunk, head_of, in_pieces
+from agentgate.gateway.http.parsing import END, LONGEST_HEAD, Chunks, read_request
+
+if TYPE_CHECKING:
+    from agentgate.gateway.http.server import Route, Server
+
+_LINGERING_SECONDS = 2.0
+"""How long what a client still sends is read and thrown away after the last answer, so that it gets to see that answer."""
+_MOST_AHEAD = 64 * 1024
+"""Bytes of further requests that are taken while one is answered."""
+_NEVER = float("inf")
+
+log = logging.getLogger("agentgate.gateway")
+
+
+class _Now(Enum):
+    HEAD = auto()
+    """The head of a request is on its way, or nothing is."""
+    BODY = auto()
+    ANSWER = auto()
+    """A request is whole, and is being answered."""
+    REST = auto()
+    """The last answer was given; what still comes is thrown away."""
+
+
+class Request:
+    """A request that came whole."""
+
+    __slots__ = ("_connection", "body", "chunks", "headers", "method", "path", "query")
+
+    def __init__(self, connection: Connection, head: RequestHead) -> None:
+        self._connection = connection
+        self.method = head.method
+        self.path, _, self.query = head.target.partition("?")
+        self.headers = head.headers
+        self.chunks = head.chunks
+        self.body = b""
+
+    def begin(self, headers: Mapping[str, str]) -> Stream:
+        """Begins an answer of unknown length, with status 200. It goes out with the first of its data."""
+        return Stream(self._connection, self.chunks, headers)
+
+    def abort(self) -> None:
+        """Gives the client up, with all that it was not sent yet."""
+        self._connection.abort()
+
+
+class Stream:
+    """An answer that is sent piece by piece."""
+
+    __slots__ = ("_chunks", "_connection", "_head", "status")
+
+    def __init__(self, connection: Connection, chunks: bool, headers: Mapping[str, str]) -> None:
+        self.status = 200
+        self._connection = connection
+        self._chunks = chunks
+        self._head = connection.head(200, headers, "transfer-encoding: chunked\r\n" if chunks else "", close=not chunks)
+
+    async def send(self, data: bytes) -> None:
+        """Sends a piece, and waits while the client does not take what it was sent.
+
+        Raises:
+            ConnectionResetError: it has gone.
+        """
+        piece = as_chunk(data) if self._chunks else data
+        head, self._head = self._head, b""
+        await self._connection.send(head + piece)
+
+    def end(self) -> None:
+        """There is no more."""
+        self._connection.write(self._head + (LAST_CHUNK if self._chunks else b""))
+
+
+class Connection(asyncio.Protocol):
+    """See the module."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._now = _Now.HEAD
+        self._rest = b""
+        """What came and was not read yet: of a head, or of the next requests."""
+        self._head: RequestHead | None = None
+        self._route: Route | None = None
+        self._pieces: list[bytes] = []
+        self._missing = 0
+        self._chunks: Chunks | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._taken: asyncio.Future[None] | None = None
+        """Is there while the client does not take what it is sent."""
+        self._leaving = False
+        self.until = server.now() + server.patience.idle
+        """When what is waited for is late; see `late`."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
+        connected = transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._server.opened(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.Protocol`. Nobody is left to answer."""
+        self._now = _Now.REST
+        self._server.closed(self)
+        if self._taken is not None and not self._taken.done():
+            self._taken.set_result(None)
+        if self.task is not None:
+            self.task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        match self._now:
+            case _Now.HEAD:
+                self._read_head(self._rest + data if self._rest else data)
+            case _Now.BODY:
+                self._read_body(data)
+            case _Now.ANSWER:
+                self._rest += data
+                if len(self._rest) > _MOST_AHEAD:
+                    self._transport.pause_reading()
+            case _Now.REST:
+                pass
+
+    def _read_head(self, data: bytes) -> None:
+        if data[:2] == b"\r\n":
+            data = data.lstrip(b"\r\n")  # some send an empty line behind a body
+        end = data.find(END) + len(END)
+        if end < len(END):
+            self._rest = data
+            if len(data) > LONGEST_HEAD or (data and not data[:1].isupper()):
+                self._refuse(self._server.app.unreadable())
+            return
+        self._rest = b""
+        try:
+            self._begin(read_request(data[:end]), data[end:])
+        except Unreadable:
+            self._refuse(self._server.app.unreadable())
+
+    def _begin(self, head: RequestHead, data: bytes) -> None:
+        """A head was read; these are the bytes behind it."""
+        self._head = head
+        found = self._server.app.route(head)
+        length = head.length
+        if not isinstance(found, Response) and length is not None and length > found.limit:
+            found = self._server.app.too_long(found.limit)
+        if length is not None and length <= len(data):
+            self._rest = data[length:]
+            self._answer(head, found, data[:length])
+        elif isinstance(found, Response):
+            self._refuse(found)
+        else:
+            self._now = _Now.BODY
+            self._route = found
+            self.until = self._server.now() + self._server.patience.body
+            self._chunks = None if length is not None else Chunks()
+            self._missing = length or 0
+            if not data and head.chunks and head.headers.get("expect", "").lower() == "100-continue":
+                self._transport.write(CONTINUE)
+            if data:
+                self._read_body(data)
+
+    def _read_body(self, data: bytes) -> None:
+        head, route = self._head, self._route
+        assert head is not None
+        assert route is not None
+        if self._chunks is None:
+            piece = data[: self._missing]
+            self._pieces.append(piece)
+            self._missing -= len(piece)
+            done = self._missing == 0
+            self._rest = data[len(piece) :]
+        else:
+            try:
+                self._pieces += self._chunks.feed(data)
+            except Unreadable:
+                self._refuse(self._server.app.unreadable())
+                return
+            if self._chunks.size > route.limit:
+                self._refuse(self._server.app.too_long(route.limit))
+                return
+            done = self._chunks.done
+            head.keep_alive = head.keep_alive and not self._chunks.more  # what came behind is lost: the client asks again
+        if done:
+            pieces, self._pieces = self._pieces, []
+            self._answer(head, route, b"".join(pieces))
+
+    def _answer(self, head: RequestHead, found: Route | Response, body: bytes) -> None:
+        """A request is whole."""
+        self._now = _Now.ANSWER
+        self.until = _NEVER
+        request = Request(self, head)
+        request.body = body
+        self.task = self._server.loop.create_task(self._answered(found, request))
+
+    async def _answered(self, found: Route | Response, request: Request) -> None:
+        try:
+            response = found if isinstance(found, Response) else await found.answer(request)
+            if isinstance(response, Response):
+                self._respond(response)
+            else:
+                response.end()
+            if self._taken is not None:
+                self.until = self._server.now() + self._server.patience.client
+                await self._taken
+        except ConnectionError:
+            self.abort()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+        except Exception as error:
+            log.error("a connection ended in an error: %s", type(error).__name__)
+            self.abort()
+        finally:
+            self.task = None
+        self._next()
+
+    def _next(self) -> None:
+        """The answer is out."""
+        head, self._head = self._head, None
+        if self._transport.is_closing():
+            return
+        if self._leaving or head is None or not head.keep_alive:
+            self._end()
+            return
+        self._now = _Now.HEAD
+        self.until = self._server.now() + self._server.patience.idle
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._transport.resume_reading()
+            self._read_head(rest)
+
+    def _refuse(self, response: Response) -> None:
+        """Answers what cannot be read to its end; nothing that comes after it is a request."""
+        log.info("a request was not read: status %s", response.status)
+        response.close = True
+        self._respond(response)
+        self._end()
+
+    def _end(self) -> None:
+        """No more requests."""
+        self._now = _Now.REST
+        self._rest, self._pieces = b"", []
+        self.until = self._server.now() + _LINGERING_SECONDS
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._transport.write_eof()
+
+    def _respond(self, response: Response) -> None:
+        head = self._head
+        if head is not None and (response.close or self._leaving):
+            head.keep_alive = False
+        length = f"content-length: {len(response.body)}\r\n"
+        raw = self.head(response.status, response.headers, length, close=head is None or not head.keep_alive)
+        body = b"" if head is not None and head.method == "HEAD" else response.body
+        self._transport.writelines(in_pieces(raw, body))
+
+    def head(self, status: int, headers: Mapping[str, str], framing: str, *, close: bool) -> bytes:
+        """The head of an answer on this connection."""
+        if close and self._head is not None:
+            self._head.keep_alive = False
+        if self._head is None or not self._head.keep_alive:
+            framing += "connection: close\r\n"
+        elif not self._head.chunks:
+            framing += "connection: keep-alive\r\n"  # an old client would not expect it
+        return head_of(status, headers, framing, self._server.stamp())
+
+    def write(self, data: bytes) -> None:
+        """Sends bytes, at once or as soon as the client takes them."""
+        self._transport.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Sends bytes, and waits while the client does not take them.
+
+        Raises:
+            ConnectionResetError: it has gone.
+        """
+        if self._transport.is_closing():
+            raise ConnectionResetError
+        self._transport.write(data)
+        if self._taken is not None:
+            await self._taken
+
+    def pause_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        if self._taken is None:
+            self._taken = self._server.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """See `asyncio.Protocol`."""
+        taken, self._taken = self._taken, None
+        if taken is not None and not taken.done():
+            taken.set_result(None)
+
+    def late(self) -> None:
+        """What was waited for has not come in time."""
+        self.until = _NEVER
+        if self._now is _Now.BODY:
+            self._refuse(self._server.app.too_slow())
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Ends it at once."""
+        self._transport.abort()
+
+    def leave(self) -> None:
+        """Ends it once what was begun is answered."""
+        self._leaving = True
+        if self._now is _Now.HEAD and not self._rest:
+            self._transport.close()
