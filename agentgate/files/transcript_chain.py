@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from hashlib import sha256
 from math import isinf
 from typing import get_args
@@ -13,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson, canonical, is_usual, is_written_alike
-from agentgate.core.events import ApprovalAnswered, Event, Json, ModelReplied, RunEnded, RunResumed, RunStarted
+from agentgate.core.events import ApprovalAnswered, CallDecided, Event, Json, ModelReplied, RunEnded, RunResumed, RunStarted, ToolReturned
 from agentgate.core.state import State, evolve
 
 ZEROS = "0" * 64
@@ -37,8 +38,15 @@ _HUGE = 10_000
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _OUT_OF_RANGE = "number out of range"
 
+_BEGINS = b'{"type":"'
+"""How each line begins, before the name of its type."""
+_SOUND = (CallDecided, ToolReturned)
+"""Events of which nothing can be wrong but their types and their time."""
+
 _encode_quickly = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
+_decode_all = msgspec.json.Decoder().decode
+"""Reads what was written here. What comes from a file is read by `parse_line`, which is stricter."""
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode
 
 
@@ -157,10 +165,13 @@ def decode_event(raw: Json, written: bytes | None = None) -> Event:
 
 def _unsound(event: Event) -> str | None:
     """What is wrong with an event although its types are right."""
-    if event.at.utcoffset():
+    zone = event.at.tzinfo
+    if zone is not UTC and event.at.utcoffset():
         return "`at` is not in UTC"
-    if event.at.tzinfo is None:
+    if zone is None:
         return "`at` has no time zone"
+    if type(event) in _SOUND:
+        return None
     if isinstance(event, ModelReplied):
         usage = event.usage
         if usage is not None and min(usage.input_tokens, usage.output_tokens, usage.cached_tokens) < 0:
@@ -195,21 +206,23 @@ def seal(event: Event, seq: int, prev: str) -> Sealed:
         InvalidEvent: the line could not be read back, for instance because it holds what JSON cannot carry.
     """
     try:
-        raw = msgspec.to_builtins(event, str_keys=True)
-        wanted = {"type": raw.pop("type"), "seq": seq, **raw, "prev": prev}
-        data, back, written = _written(event, wanted) or _written_slowly(wanted)
+        data, back, written = _written(event, seq, prev) or _written_slowly(event, seq, prev)
     except (TypeError, ValueError, NotImplementedError, RecursionError) as error:
         raise InvalidEvent(str(error) or type(error).__name__) from None
     own = back["hash"] = sha256(written).hexdigest()
     return Sealed(b'%b,"hash":"%b"}\n' % (data[:-1], own.encode()), back, own)
 
 
-def _written(event: Event, wanted: Json) -> tuple[bytes, Json, bytes] | None:
+def _written(event: Event, seq: int, prev: str) -> tuple[bytes, Json, bytes] | None:
     """An event as JSON, what reading that gives, and that in canonical form; None where it takes Python's own, slower writer."""
     try:
-        data = _encode_quickly(wanted)
-        back, usual = _parsed(data)
-        if not usual or not is_written_alike(data):
+        told = _encode_quickly(event)
+        begins = len(_BEGINS) + len(event.__struct_config__.tag) + 1  # type: ignore[arg-type]
+        data = b'%b,"seq":%d%b,"prev":"%b"}' % (told[:begins], seq, told[begins:-1], prev.encode())
+        if not is_written_alike(data):
+            return None
+        back = _decode_all(data)
+        if not _check(back):
             return None
         # Whatever JSON cannot carry does not come back as it was.
         return (data, back, canonical(back, usual=True)) if decode_event(back, data) == event else None
@@ -217,8 +230,9 @@ def _written(event: Event, wanted: Json) -> tuple[bytes, Json, bytes] | None:
         return None
 
 
-def _written_slowly(wanted: Json) -> tuple[bytes, Json, bytes]:
-    data = _encode(wanted).encode()
+def _written_slowly(event: Event, seq: int, prev: str) -> tuple[bytes, Json, bytes]:
+    raw = msgspec.to_builtins(event, str_keys=True)
+    data = _encode({"type": raw.pop("type"), "seq": seq, **raw, "prev": prev}).encode()
     back = parse_line(data)
     decode_event(back)
     return data, back, canonical(back)
@@ -230,7 +244,7 @@ def event_hash(raw: Mapping[str, Json]) -> str:
 
 
 def _hashed(raw: Mapping[str, Json], *, usual: bool) -> bytes:
-    """What of a parsed line is hashed."""
+    """What of a parsed line is hashed: all of it but `hash` itself."""
     return canonical({key: value for key, value in raw.items() if key != "hash"}, usual=usual)
 
 
@@ -341,6 +355,12 @@ class Chain:
 
 def _hash_is_right(raw: dict[str, Json], *, usual: bool) -> bool:
     try:
-        return bool(sha256(_hashed(raw, usual=usual)).hexdigest() == raw["hash"])
+        if next(reversed(raw)) != "hash":
+            return bool(sha256(_hashed(raw, usual=usual)).hexdigest() == raw["hash"])
+        own = raw.pop("hash")  # quicker than a copy without it
+        try:
+            return bool(sha256(canonical(raw, usual=usual)).hexdigest() == own)
+        finally:
+            raw["hash"] = own
     except (ValueError, RecursionError):
         return False

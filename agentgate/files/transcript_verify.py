@@ -129,7 +129,8 @@ class Audit:
             self._problem("an empty line")
             return None
         link = self._chain.follow(line)
-        self._recognise(link.raw, line)
+        if not (self._recognised and self._without_hashes):
+            self._recognise(link.raw, line)
         if link.problem is not None:
             self._damaged = True
             self._problem(link.problem)
