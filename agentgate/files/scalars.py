@@ -6,24 +6,25 @@ import re
 import unicodedata
 
 from agentgate.core.events import Json
+from agentgate.core.late import late
 
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+CONTROL = late("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 """Characters that have no place in a file that people must be able to read: they are invisible, break lines where nobody expects it, or
 turn text around."""
 
 _WORDS: dict[str, Json] = {"true": True, "false": False, "null": None}
 _OTHER_WORDS = frozenset(("yes", "no", "on", "off"))
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)")
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
-_NUMBERLIKE = re.compile(
+_INTEGER = late(r"-?(?:0|[1-9][0-9]*)")
+_DECIMAL = late(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
+_NUMBERLIKE = late(
     r"""[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?   # 010, 1_000, 1e3, +5, 1.
       | [-+]?\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?               # .5
       | [-+]?0(?:[xX][0-9a-fA-F_]+|[oO][0-7_]+|[bB][01_]+)    # 0x1f, 0o17, 0b1
       | [-+]?\.(?:inf|Inf|INF|nan|NaN|NAN)""",
     re.VERBOSE,
 )
-_CLOCK = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}.*)?")
+_CLOCK = late(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
+_DATE = late(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}.*)?")
 _LARGEST = 2**63 - 1
 _MAX_DIGITS = 40
 _NUMERIC_START = frozenset("0123456789+-.")

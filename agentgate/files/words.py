@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+from agentgate.core.late import late
 
 EFFECTS = {
     **dict.fromkeys(("deny", "denied", "forbid", "reject", "refuse", "disallow", "prohibit", "blocked", "drop", "stop"), "block"),
@@ -210,7 +211,7 @@ NOT_YET: dict[str, dict[str, str]] = {
 
 _TRIED = 200
 """Comparing letter by letter takes its time; with more names than this, only some are tried."""
-_SPACING = re.compile(r"[\s-]+")
+_SPACING = late(r"[\s-]+")
 
 
 def tick(text: object, limit: int = 80) -> str:

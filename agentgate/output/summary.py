@@ -22,11 +22,12 @@ from agentgate.core.events import (
     Totals,
 )
 from agentgate.core.findings import Place
+from agentgate.core.late import late
 from agentgate.core.state import CUT_OFF
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
 
-_STOPPED_BY = re.compile(r"(?P<reason>.*) \((?P<rule>[^()\s]+)\)", re.DOTALL)
+_STOPPED_BY = late(r"(?P<reason>.*) \((?P<rule>[^()\s]+)\)", re.DOTALL)
 """How the reason of a stopped run names the limit: `limit of 6 steps reached (limits.steps)`."""
 
 

@@ -1,17 +1,16 @@
 """`command`: the argument is one simple shell command that a list of word patterns covers."""
 
-import re
-
 from agentgate.core.conditions.shell_words import MAX_LENGTH, words_of
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
 from agentgate.core.conditions.text import string
 from agentgate.core.events import Json
+from agentgate.core.late import late
 from agentgate.core.patterns import Pattern as TextPattern
 from agentgate.core.patterns import glob_pattern
 from agentgate.core.state import State
 
-_SYNTAX = re.compile(r"[|&;<>$`\"'\\(){}!#]|[^ -~]")
-_TOKEN = re.compile(r"[A-Za-z0-9_.-]+")
+_SYNTAX = late(r"[|&;<>$`\"'\\(){}!#]|[^ -~]")
+_TOKEN = late(r"[A-Za-z0-9_.-]+")
 STARTERS = frozenset(
     """
     . ash at awk bash batch builtin busybox chroot chrt command coproc csh dash docker doas env eval exec fish flock gawk ionice

@@ -1,17 +1,16 @@
 """`email`: the argument is one mail address at a listed domain."""
 
-import re
-
 from agentgate.core.conditions.hosts import Hosts, is_name
 from agentgate.core.conditions.test import Operator, Test, Unjudgeable, World
 from agentgate.core.conditions.text import string
 from agentgate.core.events import Json
+from agentgate.core.late import late
 from agentgate.core.state import State
 
 MAX_LENGTH = 254
 MAX_LOCAL = 64
 _ATOM = r"[A-Za-z0-9_+='&-]+"
-_LOCAL = re.compile(rf"(?![-'=&+]){_ATOM}(?:\.{_ATOM})*")
+_LOCAL = late(rf"(?![-'=&+]){_ATOM}(?:\.{_ATOM})*")
 
 
 def domain_of(address: str) -> str:

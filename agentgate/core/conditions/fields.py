@@ -9,11 +9,12 @@ from functools import lru_cache
 
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.core.events import Json
+from agentgate.core.late import late
 
-_NUMBER = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?", re.ASCII)
+_NUMBER = late(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?", re.ASCII)
 LONGEST = 1024 * 1024
 """Characters of a result that are looked through; a longer one says nothing under any name."""
-_LINE = re.compile(r"[ \t]*(?:[-*][ \t]+)?([^\s:=#](?:[^:=\r\n]*[^\s:=])?)[ \t]*[:=][ \t]+([^\r\n]*)")
+_LINE = late(r"[ \t]*(?:[-*][ \t]+)?([^\s:=#](?:[^:=\r\n]*[^\s:=])?)[ \t]*[:=][ \t]+([^\r\n]*)")
 
 
 def field_values(result: str, field: str) -> frozenset[str | Decimal]:

@@ -1,13 +1,13 @@
 """Host names as a policy lists them and as arguments have them, in the one spelling that everybody reads alike."""
 
-import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from agentgate.core.conditions.test import InvalidOperand
+from agentgate.core.late import late
 
-_NAME = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+_NAME = late(r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NUMERIC = late(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 def is_name(host: str) -> bool:

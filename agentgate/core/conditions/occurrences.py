@@ -1,18 +1,19 @@
 """Whether a value stands in a text by itself, and not as part of something longer."""
 
-import re
 from collections.abc import Iterator
 from decimal import Decimal
 
-_BEFORE = re.compile(r"""[\s"'‘’“”„«»`(\[{<>,;|*#，。；：、「『（【—–]""")
-_AFTER = re.compile(r"""[\s"‘“”„«»`)\]}<>,;|*!?，。；：、」』）】！？—–…]|['’](?:s\b)?(?!\w)|[.:]+(?=[\s"'’”»`)\]}<>*]|\Z)""")
-_NUMBER = re.compile(r"[-+]?[0-9][0-9.,]*")
-_PLAIN = re.compile(r"[-+]?[0-9]+(?:\.[0-9]+)?")
-_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_AMBIGUOUS = re.compile(r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}")
-_BEFORE_NUMBER = re.compile(r"""[$€£¥]""")
-_AFTER_NUMBER = re.compile(r"""[$€£¥%]""")
-_URL = re.compile(r"[^\s\"'<>`]+")
+from agentgate.core.late import late
+
+_BEFORE = late(r"""[\s"'‘’“”„«»`(\[{<>,;|*#，。；：、「『（【—–]""")
+_AFTER = late(r"""[\s"‘“”„«»`)\]}<>,;|*!?，。；：、」』）】！？—–…]|['’](?:s\b)?(?!\w)|[.:]+(?=[\s"'’”»`)\]}<>*]|\Z)""")
+_NUMBER = late(r"[-+]?[0-9][0-9.,]*")
+_PLAIN = late(r"[-+]?[0-9]+(?:\.[0-9]+)?")
+_GROUPED = late(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
+_AMBIGUOUS = late(r"[-+]?[1-9][0-9]{0,2}\.[0-9]{3}")
+_BEFORE_NUMBER = late(r"""[$€£¥]""")
+_AFTER_NUMBER = late(r"""[$€£¥%]""")
+_URL = late(r"[^\s\"'<>`]+")
 MAX_DIGITS = 40
 
 

@@ -1,17 +1,17 @@
 """`path`: the argument is a path that leads into one of some folders, whatever dots and links it takes."""
 
-import re
 import unicodedata
 
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
 from agentgate.core.conditions.text import poses_as, string, unseen
 from agentgate.core.events import Json
+from agentgate.core.late import late
 from agentgate.core.state import State
 
 MAX_LENGTH = 4096
 """Characters; no system opens a longer path."""
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_EXPANDED = re.compile(r"\$[A-Za-z_{(]|%[0-9A-Fa-f]{2}|[*?\\<>|\"`]")
+_SCHEME = late(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_EXPANDED = late(r"\$[A-Za-z_{(]|%[0-9A-Fa-f]{2}|[*?\\<>|\"`]")
 _MEANT = "./\\:~$%*?"
 """What other characters must not turn into when somebody normalises."""
 

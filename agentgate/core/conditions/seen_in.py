@@ -12,6 +12,7 @@ from agentgate.core.conditions.fields import field_values, structure
 from agentgate.core.conditions.occurrences import MAX_DIGITS, numbers_in, stands_in
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World, kind_of
 from agentgate.core.events import Json
+from agentgate.core.late import late
 from agentgate.core.patterns import PatternSet, glob_pattern
 from agentgate.core.policy import split_sources
 from agentgate.core.state import State
@@ -21,8 +22,8 @@ MAX_LENGTH = 1000
 """Characters of a value; longer ones are texts, not values that somebody named."""
 MIN_LENGTH = 3
 """Characters of a value that is not a number; shorter ones occur everywhere."""
-_ADDRESS = re.compile(r"(https?://)[A-Za-z0-9.-]+\.[A-Za-z]{2,}(/?|/[^\s]*)")
-_PLAIN = re.compile(r"[!#-&(-\[\]-~]+", re.ASCII)
+_ADDRESS = late(r"(https?://)[A-Za-z0-9.-]+\.[A-Za-z]{2,}(/?|/[^\s]*)")
+_PLAIN = late(r"[!#-&(-\[\]-~]+", re.ASCII)
 """What YAML has but one way to write: no space, at which lines are folded, no quotes, nothing that is escaped."""
 _ESCAPES = (("\\n", "\n"), ("\\r", "\r"), ("\\t", "\t"), ('\\"', '"'), ("\\/", "/"), ("\\\\", "\\"))
 

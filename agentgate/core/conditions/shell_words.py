@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 
 from agentgate.core.conditions.test import Unjudgeable
 from agentgate.core.conditions.text import unseen
+from agentgate.core.late import late
 
 if TYPE_CHECKING:
     from tree_sitter import Parser
 
 MAX_LENGTH = 16_000
 """Characters; longer commands are not parsed."""
-_PIECE = re.compile(
+_PIECE = late(
     r"""(?P<space>[ \t]+)|'(?P<single>[^']*)'|"(?P<double>(?:[^"\\$`!]|\\["\\])*)\""""
     r"""|(?P<plain>[A-Za-z0-9_./:=,+@%-]|(?<=[A-Za-z0-9~^])[~^])"""
 )
-_ESCAPED = re.compile(r"\\([\"\\])")
-_NOT_FIRST = re.compile(r"[%+=]|.*=", re.DOTALL)
+_ESCAPED = late(r"\\([\"\\])")
+_NOT_FIRST = late(r"[%+=]|.*=", re.DOTALL)
 _RESERVED = frozenset(("coproc", "do", "done", "elif", "else", "esac", "fi", "in", "then"))
 """Keywords that the grammar takes for programs where they make no sense; the others it knows."""
 _PLAIN = frozenset(("command_name", "word", "number", "concatenation", "raw_string", "string", "string_content", '"'))

@@ -1,23 +1,22 @@
 """SQL as text: only what every dialect splits into the same tokens is let through to the parser."""
 
-import re
-
 from agentgate.core.conditions.test import Unjudgeable
+from agentgate.core.late import late
 
 MAX_LENGTH = 10_000
 """Characters; the parser is slow and works by recursion."""
 MAX_DEPTH = 12
 """Parentheses and CASEs within each other."""
-_TOKEN = re.compile(
+_TOKEN = late(
     r"""(?P<space>[ \t\r\n]+)|'(?P<string>(?:[^'\\]|'')*)'(?!')|["`](?P<name>[A-Za-z0-9_ ]+)["`]|\[(?P<bracket>[A-Za-z0-9_ ]+)\]"""
     r"""|(?P<word>[A-Za-z_][A-Za-z0-9_]*)(?!['"`$#@])|(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?![A-Za-z0-9_.'"`$#@])"""
     r"""|(?P<sign>!=|::|\|\||[-+*/%<>=(),.;])"""
 )
-_COMMENT = re.compile(r"--|/\*|\*/")
+_COMMENT = late(r"--|/\*|\*/")
 _LETTER_LIKE = range(0x2B0, 0x300)
 """Modifier letters: some drivers turn them into quotes on their way to the server."""
 _PUNCTUATION = frozenset("–—…€£¥§°«»„“”·¿¡×÷•")
-_ASCII = re.compile(r"[\t\r\n -~]*")
+_ASCII = late(r"[\t\r\n -~]*")
 
 
 def tokens(sql: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from agentgate.core.conditions.test import Unjudgeable
+from agentgate.core.late import late
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -69,7 +69,7 @@ _STATEMENTS = frozenset(
 """Words that begin a statement of their own where no semicolon is needed between statements; as an alias they are refused."""
 _RESERVED = frozenset(("call", "exec", "execute", "from", "into", "lateral", "only", "select", "table", "union", "values"))
 """Words that the parser takes for a name where it does not know better, and the database for the beginning of something."""
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_ ]+")
+_PLAIN_NAME = late(r"[A-Za-z0-9_ ]+")
 STEPS_PER_TOKEN = 8
 """How often the parser may look at each token; ordinary statements need three steps."""
 _TARGETED = ("Insert", "Update", "Delete", "Drop", "TruncateTable", "Schema")

@@ -1,24 +1,23 @@
 """`url`: the argument is a URL to a listed host, and every client would go to that host."""
 
-import re
-
 from msgspec import Struct
 
 from agentgate.core.conditions.hosts import Hosts, is_address, is_name
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
 from agentgate.core.conditions.text import string
 from agentgate.core.events import Json
+from agentgate.core.late import late
 from agentgate.core.state import State
 
 MAX_LENGTH = 8000
 """Characters; servers refuse longer ones."""
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "ftp": 21}
 """The schemes that can be listed, and the port that each has by itself."""
-_URL = re.compile(
+_URL = late(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?P<rest>/[A-Za-z0-9._~:/?@!$&'()*+,;=#%\[\]-]*)?"
 )
-_ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:0[0aAdD])")
+_ESCAPES = late(r"%(?![0-9A-Fa-f]{2})|%(?:0[0aAdD])")
 
 
 class Target(Struct, frozen=True):

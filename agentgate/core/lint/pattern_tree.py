@@ -7,12 +7,13 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
+from agentgate.core.late import late
 from agentgate.core.patterns import InvalidPattern
 
-_COUNT = re.compile(r"\{(\d+)(,(\d*))?\}")
-_FLAGS = re.compile(r"\?(?:P?<\w+>|([imsU]*)(?:-([imsU]*))?([:)]))")
-_ESCAPE = re.compile(r"\\(?:[pP]\{\^?\w+\}|[pP]\w|x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|[0-7]{2,3}|.)", re.DOTALL)
-_NAMED_CLASS = re.compile(r"\[:\^?\w+:\]")
+_COUNT = late(r"\{(\d+)(,(\d*))?\}")
+_FLAGS = late(r"\?(?:P?<\w+>|([imsU]*)(?:-([imsU]*))?([:)]))")
+_ESCAPE = late(r"\\(?:[pP]\{\^?\w+\}|[pP]\w|x\{[0-9A-Fa-f]+\}|x[0-9A-Fa-f]{2}|[0-7]{2,3}|.)", re.DOTALL)
+_NAMED_CLASS = late(r"\[:\^?\w+:\]")
 _REPEATS = ("*", "+", "?", "{")
 _ZERO_WIDTH = frozenset((r"\b", r"\B", r"\A", r"\z", "^", "$"))
 _SIGNS = frozenset(r"\.*+?()[]{}^$|")

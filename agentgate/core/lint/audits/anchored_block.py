@@ -1,16 +1,16 @@
 """A pattern that stops a text only at the beginning or the end of an argument."""
 
-import re
 from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import Sample, text_of
 from agentgate.core.lint.weaknesses import overlooked
 
-_BEGINNING = re.compile(r"(\(\?[imsU]+\))?(\^|\\A)")
-_END = re.compile(r"(?<!\\)(\$|\\z)$")
+_BEGINNING = late(r"(\(\?[imsU]+\))?(\^|\\A)")
+_END = late(r"(?<!\\)(\$|\\z)$")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:

@@ -1,16 +1,16 @@
 """Shell commands held back by a regular expression."""
 
-import re
 from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import shell_quotes
 from agentgate.core.lint.weaknesses import CONVERT, overlooked
 
 _ARGUMENTS = frozenset(("command", "cmd", "shell", "script", "bash", "command_line"))
-_WORDS = re.compile(r"(?<![A-Za-z])(rm|sudo|curl|wget|chmod|chown|mkfs|shutdown)(?![A-Za-z])")
+_WORDS = late(r"(?<![A-Za-z])(rm|sudo|curl|wget|chmod|chown|mkfs|shutdown)(?![A-Za-z])")
 _WAY_ON = 'use `command` in an allow rule: `command: ["git status", "ls *"]`'
 
 

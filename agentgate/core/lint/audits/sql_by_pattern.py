@@ -1,16 +1,16 @@
 """SQL held back by a regular expression."""
 
-import re
 from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import sql_comment
 from agentgate.core.lint.weaknesses import CONVERT, overlooked
 
 _ARGUMENTS = frozenset(("query", "sql", "statement", "sql_query"))
-_WORDS = re.compile(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
+_WORDS = late(r"(?i)(?<![a-z])(drop|delete|truncate|alter|insert|update|union|grant)(?![a-z])")
 _WAY_ON = "use `sql` in an allow rule: `sql: {statements: [select], tables: [orders]}`"
 
 

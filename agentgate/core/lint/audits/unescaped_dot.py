@@ -1,15 +1,15 @@
 """A dot in a host or domain that stands for any character."""
 
-import re
 from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.escapes import Pattern
 from agentgate.core.lint.patterns import Sample, text_of
 from agentgate.core.lint.weaknesses import let_in
 
-_DOT = re.compile(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z])")
+_DOT = late(r"(?<=[A-Za-z0-9)])\.(?=[A-Za-z])")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:

@@ -1,16 +1,16 @@
 """Hosts allowed by a pattern over the whole URL."""
 
-import re
 from collections.abc import Iterable
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.audits.matches_anything import anything
 from agentgate.core.lint.escapes import TEXTS, Pattern
 from agentgate.core.lint.patterns import Sample, text_of
 from agentgate.core.lint.weaknesses import let_in
 
-_URL = re.compile(r"https?://[A-Za-z0-9.-]+")
+_URL = late(r"https?://[A-Za-z0-9.-]+")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:

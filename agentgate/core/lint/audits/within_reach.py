@@ -1,9 +1,9 @@
 """Tools with which the agent could rewrite what judges it."""
 
-import re
 from collections.abc import Iterable, Iterator
 
 from agentgate.core.findings import Finding, Severity
+from agentgate.core.late import late
 from agentgate.core.lint import shapes
 from agentgate.core.lint.audit import Audit, Protected, Report, Subject
 from agentgate.core.lint.calls import put
@@ -15,7 +15,7 @@ _WRITES = frozenset(("write", "save", "edit", "create", "append", "put", "patch"
 _RUNS = frozenset(("shell", "bash", "exec", "execute", "run", "command", "terminal"))
 _COMMANDS = frozenset(("command", "cmd", "script", "shell", "bash"))
 _WAY_ON = "allow the tool only within the folders it is meant for (`path: [docs]`), or add a block rule for this one"
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_WORDS = late(r"[A-Z]?[a-z]+|[A-Z]+")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
