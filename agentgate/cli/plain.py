@@ -8,26 +8,40 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
 
 
-class Plain(NamedTuple):
+class Plain:
     """A command of which the commonest options can be read here."""
 
-    does: str
-    """The module that does it, and its function, which gives the exit code."""
-    words: str
-    """The parameter for what stands there without an option, of which there must be something."""
-    texts: Mapping[str, str] = {}
-    """Options that take a text → their parameters."""
-    lists: Mapping[str, str] = {}
-    """Options that may come several times → their parameters, which are always given."""
-    switches: Mapping[str, str] = {}
-    """Options that take nothing → their parameters."""
-    variables: tuple[str, ...] = ()
-    """Variables that stand in for options; where one is set, typer reads it."""
+    __slots__ = ("does", "lists", "switches", "texts", "variables", "words")
+
+    def __init__(
+        self,
+        does: str,
+        words: str,
+        *,
+        texts: Mapping[str, str] = {},
+        lists: Mapping[str, str] = {},
+        switches: Mapping[str, str] = {},
+        variables: Sequence[str] = (),
+    ) -> None:
+        """Says how.
+
+        Args:
+            does: the module that does it, and its function, which gives the exit code.
+            words: the parameter for what stands there without an option, of which there must be something.
+            texts: options that take a text → their parameters.
+            lists: options that may come several times → their parameters, which are always given.
+            switches: options that take nothing → their parameters.
+            variables: variables that stand in for options; where one is set, typer reads it.
+        """
+        self.does, self.words = does, words
+        self.texts, self.lists, self.switches, self.variables = texts, lists, switches, variables
 
 
 COMMANDS = {

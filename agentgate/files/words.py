@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from agentgate.core.late import late
 
@@ -239,6 +238,8 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     for name in names:
         if plain_form(name) == form:
             return name
+    from difflib import get_close_matches
+
     found = get_close_matches(form, [name for name in names[:_TRIED] if name], n=1, cutoff=0.65)
     return found[0] if found else None
 

@@ -11,9 +11,9 @@ from typing import TextIO
 from agentgate.core.events import Json
 from agentgate.core.findings import Finding, Severity
 from agentgate.output.frames import Sources, frame
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
 from agentgate.output.sink import Sink
-from agentgate.output.summary import plural
 
 _COLORS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", Severity.NOTE: "\x1b[1;36m"}
 _PLAIN = "\x1b[0m"

@@ -24,6 +24,7 @@ from agentgate.core.events import (
 from agentgate.core.findings import Place
 from agentgate.core.late import late
 from agentgate.core.state import CUT_OFF
+from agentgate.output.plural import plural as plural
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
 
@@ -33,11 +34,6 @@ _STOPPED_BY = late(r"(?P<reason>.*) \((?P<rule>[^()\s]+)\)", re.DOTALL)
 
 _GO_ON = ("waiting", "interrupted", "failed")
 """Ends after which it is likely that somebody wants to go on."""
-
-
-def plural(count: int, word: str) -> str:
-    """`1 call`, `1,245 tokens`."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def size_text(text: str) -> str:

@@ -1,7 +1,6 @@
 """Names: the one that was probably meant, and those that say what an argument is."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 PATHS = frozenset((
     "path", "file", "filename", "file_name", "file_path", "filepath", "destination", "dest", "target", "target_path", "output",
@@ -13,6 +12,8 @@ PATHS = frozenset((
 def nearest(name: str, possible: Iterable[str]) -> str | None:
     """The one of the possible names that was probably meant, or None where none is near."""
     lowered = {other.lower(): other for other in possible}
+    from difflib import get_close_matches
+
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.7)
     return lowered[near[0]] if near else None
 
