@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
 import re2
@@ -23,6 +23,7 @@ class InvalidPattern(ValueError):
     """RE2 cannot compile it; the message says why."""
 
 
+@cache
 def _options(memory: int = _MEMORY) -> re2.Options:
     options = re2.Options()
     options.log_errors = False

@@ -19,6 +19,7 @@ from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
+_EFFECTS = tuple((effect.value, effect) for effect in Effect)
 SCOPES = (
     ((), "policy"),
     (("rules", None), "rule"),
@@ -94,8 +95,8 @@ def _groups(document: Document, part: Part, groups: dict[str, list[str]]) -> Non
 
 
 def _rule(document: Document, part: Part, index: int, entry: dict[str, Any]) -> Iterator[Finding]:
-    effect = next(effect for effect in Effect if effect.value in entry)
-    rule = yield from read_rule(document, part, ("rules", index), entry, effect.value, effect)
+    key, effect = next(found for found in _EFFECTS if found[0] in entry)
+    rule = yield from read_rule(document, part, ("rules", index), entry, key, effect)
     part.rules.append(rule)
 
 

@@ -15,6 +15,7 @@ from agentgate.files.validation import Path
 from agentgate.files.words import tick
 from agentgate.files.yaml import Document
 
+_NAMING_TOOLS = (*(effect.value for effect in Effect), "cut", "except", "after", "before")
 OTHER_USE = "decisions use this word for something else"
 
 
@@ -72,7 +73,7 @@ def _note_operands(part: Part, document: Document, path: Path, conditions: tuple
 
 def note_names(part: Part, document: Document, path: Path, entry: dict[str, Any]) -> None:
     """Remembers the roles and `@groups` that a rule names outside of its conditions."""
-    for key in (*(effect.value for effect in Effect), "cut", "except", "after", "before"):
+    for key in _NAMING_TOOLS:
         if key in entry:
             note_groups(part, document, (*path, key), entry[key])
     for key in ("roles", "except_roles"):

@@ -94,14 +94,14 @@ def checked_condition(
         optional: whether it holds too when the argument is absent.
     """
     for key, operand in operators:
-        place = document.value_place((*path, key))
         if key in _TEXT_PATTERNS and operand.endswith("\n"):
+            place = document.value_place((*path, key))
             yield error("bad-pattern", place, "the pattern ends in a line break", "write it on one line, in single quotes")
             continue
         try:
             OPERATORS[key].compile(operand)
         except InvalidOperand as invalid:
-            yield error(_code(key), place, str(invalid), _help(key, operand))
+            yield error(_code(key), document.value_place((*path, key)), str(invalid), _help(key, operand))
     yield Condition(argument, tuple(operators), optional, document.key_place(path))
 
 

@@ -26,7 +26,7 @@ MAX_DEPTH = 32
 _MANY = 100
 """Reading stops after this many errors."""
 _BREAK = re.compile(r"\r\n|\r|\n")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Path: TypeAlias = Sequence[str | int]
 
@@ -170,14 +170,21 @@ class _Reader:
         self.marks: dict[int, Any] = {}
         self.stack: list[_Open] = []
         self.once: set[str] = set()
+        self.usual: set[str] = set()
+        """Keys without quotes in which nothing was found, in ASCII: most come many times."""
         self.replaced: set[tuple[int, int]] = set()
         self.root: Any = None
         self.value: Json = None
 
     def read(self, content: str) -> Document | None:
+        parser = _PARSER(content)
+        next_event, scalar = parser.get_event, yaml.ScalarEvent
         try:
-            for event in yaml.parse(content, Loader=_LOADER):
-                self.event(event)
+            while (event := next_event()) is not None:
+                if type(event) is scalar:
+                    self.scalar(event)
+                else:
+                    self.event(event)
         except yaml.YAMLError as problem:
             self.findings.append(explain(self.file, self.lines, problem))
             return None
@@ -190,9 +197,7 @@ class _Reader:
 
     def event(self, event: Any) -> None:
         kind = type(event)
-        if kind is yaml.ScalarEvent:
-            self.scalar(event)
-        elif kind is yaml.MappingStartEvent:
+        if kind is yaml.MappingStartEvent:
             self.open(event, {}, {})
         elif kind is yaml.SequenceStartEvent:
             self.open(event, [], [])
@@ -226,8 +231,11 @@ class _Reader:
             self.decoration(event)
         text = event.value
         top = self.stack[-1] if self.stack else None
-        if top is not None and type(top.value) is dict and top.key is None:
-            self.key(top, event)
+        if top is not None and top.key is None and type(top.value) is dict:
+            if text in self.usual and top.seen is None and text not in top.value:
+                top.key = event
+            else:
+                self.key(top, event)
             return
         if event.style:
             value = text
@@ -254,7 +262,7 @@ class _Reader:
 
     def plain(self, event: Any) -> Json:
         text = event.value
-        if event.end_mark.line != event.start_mark.line:
+        if (" " in text or "\n" in text) and event.end_mark.line != event.start_mark.line:
             help = "a dash or colon may be missing; put text over several lines in quotes or after `|`"
             self.refuse("multi-line-plain", event, f"{tick(text)} goes on over several lines without quotes", help)
             return text
@@ -265,7 +273,7 @@ class _Reader:
             return text
 
     def key(self, top: _Open, event: Any) -> None:
-        text = event.value
+        text, before = event.value, len(self.findings)
         top.key = event
         if not event.style:
             self.plain_key(event)
@@ -275,6 +283,8 @@ class _Reader:
             if top.seen is None:
                 top.seen = {normalize("NFC", key) for key in top.value}
             text = normalize("NFC", text)
+        elif not event.style and len(self.findings) == before:
+            self.usual.add(text)
         if text in (top.value if top.seen is None else top.seen):
             first = next(mark[0] for key, mark in top.marks.items() if normalize("NFC", key) == normalize("NFC", text))
             related = ((place_of(self.file, self.lines, first.start_mark, first.end_mark), "first here"),)

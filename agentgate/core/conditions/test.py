@@ -136,9 +136,12 @@ def exactly(value: Json) -> Json:
 
 def shown(value: Json, limit: int = 60) -> str:
     """A value as short text for people: strings in double quotes, cut in the middle where they are long."""
-    import json
+    if type(value) is str and value.isascii() and value.isprintable() and not {'"', "\\"} & set(value):
+        text = f'"{value}"'  # what JSON makes of it, without asking
+    else:
+        import json
 
-    text = json.dumps(value, ensure_ascii=False, default=str)
+        text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else f"{text[: limit - 12]}…{text[-11:]}"
 
 

@@ -45,7 +45,7 @@ class Subject(Struct, frozen=True):
     @property
     def enforced(self) -> tuple[CompiledRule, ...]:
         """The rules that are not on trial."""
-        return tuple(rule for rule in self.calls.rules if not rule.rule.observe)
+        return self.calls.enforced
 
     @property
     def place(self) -> Place:

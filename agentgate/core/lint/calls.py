@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice, product
+from itertools import count, islice, product
+from typing import TypeAlias
 
 from msgspec.structs import replace
 from rpds import HashTrieSet
@@ -30,6 +31,8 @@ _MOST_TRIES = 96
 _MOST_COMPARED = 64
 """How many rules about the same tool are compared with one another."""
 
+_Pair: TypeAlias = tuple[CompiledRule, dict[str, Json]]
+
 
 class Calls:
     """Makes calls for the rules of one policy and has them judged."""
@@ -42,11 +45,11 @@ class Calls:
         by_id = {rule.rule.id: rule for rule in self.compiled.rules}
         self.rules: tuple[CompiledRule, ...] = tuple(by_id[rule.id] for rule in policy.rules)
         """In the order of the file."""
+        self.enforced = tuple(rule for rule in self.rules if not rule.rule.observe)
+        """Those that are not on trial."""
         self._named: dict[str, list[CompiledRule]] = {}
         globbed: dict[str, list[CompiledRule]] = {}
-        for rule in self.rules:
-            if rule.rule.observe:
-                continue
+        for rule in self.enforced:
             for name in rule.selector.exact:
                 self._named.setdefault(name, []).append(rule)
             for glob in rule.selector.globs:
@@ -54,6 +57,8 @@ class Calls:
         self._globbed = list(globbed.values())
         self._globs = PatternSet([glob_pattern(glob) for glob in globbed], "full")
         self._about: dict[str, tuple[CompiledRule, ...]] = {}
+        self._stricter: dict[tuple[str, Effect], tuple[CompiledRule, ...]] = {}
+        self._milder: dict[tuple[str, str | None], tuple[list[_Pair], Iterator[_Pair]]] = {}
         self._found: dict[tuple[int, str, str | None, int], list[dict[str, Json]]] = {}
         """Rank of a rule, tool, role and how many → arguments with which it matches."""
         self.world = world or World(resolve=lambda path: path)
@@ -67,6 +72,16 @@ class Calls:
             covering += [rule for rule in globbed.values() if tool not in rule.selector.exact and rule.covers(tool)]
             covering.sort(key=lambda rule: (len(rule.when) + len(rule.unless), rule.rule.effect is Effect.BLOCK))
             found = self._about[tool] = tuple(covering[:_MOST_COMPARED])
+        return found
+
+    def stricter(self, tool: str, effect: Effect) -> tuple[CompiledRule, ...]:
+        """Those of them whose effect wins over this one."""
+        key = (tool, effect)
+        found = self._stricter.get(key)
+        if found is None:
+            order = list(Effect)
+            winning = order[order.index(effect) + 1 :]
+            found = self._stricter[key] = tuple(rule for rule in self.about(tool) if rule.rule.effect in winning)
         return found
 
     def tool_names(self, rule: CompiledRule) -> list[str]:
@@ -192,11 +207,26 @@ class Calls:
         """
         for role in self.roles(rule)[:4]:
             history = self.history(rule)
-            for other in self.about(tool):
-                if other.rule.effect is not Effect.BLOCK and other is not rule:
-                    yield from ((role, history, arguments) for arguments in self.matching(other, tool, role, most=3))
+            yield from ((role, history, arguments) for other, arguments in self._passing(tool, role) if other is not rule)
             yield from ((role, history, arguments) for arguments in self.matching(rule, tool, role, most=2))
             yield role, history, self.least(tool)
+
+
+    def _passing(self, tool: str, role: str | None) -> Iterator[tuple[CompiledRule, dict[str, Json]]]:
+        """Arguments with which a rule that does not block matches a call of the tool, and the rule. Made once, as far as they are wanted."""
+        found = self._milder.get((tool, role))
+        if found is None:
+            milder = (rule for rule in self.about(tool) if rule.rule.effect is not Effect.BLOCK)
+            pairs = ((rule, arguments) for rule in milder for arguments in self.matching(rule, tool, role, most=3))
+            found = self._milder[tool, role] = ([], pairs)
+        made, more = found
+        for index in count():
+            if index == len(made):
+                pair = next(more, None)
+                if pair is None:
+                    return
+                made.append(pair)
+            yield made[index]
 
 
 def put(arguments: Arguments, parts: Sequence[str], value: Json) -> dict[str, Json]:

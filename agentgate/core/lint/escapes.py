@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -14,6 +15,7 @@ from agentgate.core.lint.patterns import Mutation, Piece, Sample, matching, text
 from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, lookup
 
+_Pair: TypeAlias = tuple[Json, Json]
 _MOST_SETTINGS = 6
 _MOST_TOOLS = 4
 PATTERNS = ("search", "matches")
@@ -76,20 +78,40 @@ def past(calls: Calls, rule: CompiledRule, condition: CompiledCondition, pairs: 
     """The same for any values: each pair is one that the rule stops, and another."""
     best: Trial | None = None
     pairs = list(pairs)
+    hopeful = _hopeful(calls, rule, condition, pairs)
     for tool in calls.tool_names(rule)[:_MOST_TOOLS] if pairs else ():
         for role, history, arguments in islice(calls.settings(rule, tool), _MOST_SETTINGS):
+            tried = pairs if _has_text(arguments, condition) else hopeful
+            if not tried:
+                continue
             state = calls.state(role, history)
 
             def stopped(made: Arguments, tool: str = tool, state: object = state) -> bool:
                 return rule.matches(made, calls.world, state) and calls.valid(tool, made)  # type: ignore[arg-type]
 
-            for made in _overlooked(calls, tool, arguments, condition, pairs, stopped):
+            for made in _overlooked(calls, tool, arguments, condition, tried, stopped):
                 trial = calls.judge(tool, made, role=role, after=history)
                 if trial.passes:
                     return trial
                 if best is None and _goes_on(trial, rule):
                     best = trial
     return best
+
+
+def _hopeful(calls: Calls, rule: CompiledRule, condition: CompiledCondition, pairs: list[_Pair]) -> list[_Pair]:
+    """The pairs of which the rule may overlook the other value.
+
+    Where it looks at nothing but this one argument, that is known before there is a call: nearly always it overlooks none.
+    """
+    if rule.when != (condition,) or rule.unless or rule.asks_state or rule.asks_world or condition.parts is None or len(condition.parts) > 1:
+        return pairs
+    name, state = condition.parts[0], calls.state(None)
+    return [pair for pair in pairs if not rule.matches({} if pair[1] is ABSENT else {name: pair[1]}, calls.world, state)]
+
+
+def _has_text(arguments: Arguments, condition: CompiledCondition) -> bool:
+    """Whether there is a text before which, or behind which, the other one may be put."""
+    return condition.parts is None or isinstance(arguments.get(condition.parts[0]), str)
 
 
 def _overlooked(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import islice, product
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from agentgate.core.late import late
 from agentgate.core.lint.pattern_tree import Atom, Choice, Node, NotUnderstood, Repeat, tree
 from agentgate.core.patterns import InvalidPattern, compile_pattern
 
@@ -34,9 +35,22 @@ class Piece(Struct, frozen=True):
 Sample: TypeAlias = tuple[Piece, ...]
 
 
+_PLAIN = late(r"(?:\(\?([imsU]+)\))?([A-Za-z0-9_,:;@=/ -]+)")
+"""A pattern in which every character stands for itself: taken apart without a tree."""
+
+
+@cache
+def _piece(character: str, flags: str) -> Piece:
+    return Piece(character, character, flags)
+
+
 @lru_cache(maxsize=4096)
 def samples(pattern: str) -> tuple[Sample, ...]:
     """A few texts that the pattern probably matches, piece by piece; none where it is written too cleverly. RE2 has the last word."""
+    plain = _PLAIN.fullmatch(pattern)
+    if plain is not None and len(plain[2]) <= _LONGEST:
+        flags = "".join(sorted(set(plain[1] or "")))
+        return (tuple(_piece(character, flags) for character in plain[2]),)
     try:
         return tuple(_made(tree(pattern)))
     except (NotUnderstood, RecursionError, InvalidPattern):

@@ -6,7 +6,7 @@ from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.contradictions import contradiction
-from agentgate.core.lint.implies import Cell, cells, stricter, takes_all
+from agentgate.core.lint.implies import Cell, cells, takes_all
 from agentgate.core.lint.trial import Trial
 from agentgate.core.rules import CompiledRule
 
@@ -53,8 +53,8 @@ def _shadows(subject: Subject, rule: CompiledRule) -> list[CompiledRule]:
 
 
 def _shadow(subject: Subject, cell: Cell) -> CompiledRule | None:
-    rules = (other for other in subject.calls.about(cell.tool) if stricter(other, cell.rule))
-    return next((other for other in rules if takes_all(subject.calls, other, cell)), None)
+    stricter = subject.calls.stricter(cell.tool, cell.rule.rule.effect)
+    return next((other for other in stricter if takes_all(subject.calls, other, cell)), None)
 
 
 def _confirmed(subject: Subject, rule: CompiledRule) -> Trial | None:
