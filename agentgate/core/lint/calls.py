@@ -211,7 +211,6 @@ class Calls:
             yield from ((role, history, arguments) for arguments in self.matching(rule, tool, role, most=2))
             yield role, history, self.least(tool)
 
-
     def _passing(self, tool: str, role: str | None) -> Iterator[tuple[CompiledRule, dict[str, Json]]]:
         """Arguments with which a rule that does not block matches a call of the tool, and the rule. Made once, as far as they are wanted."""
         found = self._milder.get((tool, role))

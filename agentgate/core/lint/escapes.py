@@ -103,7 +103,14 @@ def _hopeful(calls: Calls, rule: CompiledRule, condition: CompiledCondition, pai
 
     Where it looks at nothing but this one argument, that is known before there is a call: nearly always it overlooks none.
     """
-    if rule.when != (condition,) or rule.unless or rule.asks_state or rule.asks_world or condition.parts is None or len(condition.parts) > 1:
+    if (
+        rule.when != (condition,)
+        or rule.unless
+        or rule.asks_state
+        or rule.asks_world
+        or condition.parts is None
+        or len(condition.parts) > 1
+    ):
         return pairs
     name, state = condition.parts[0], calls.state(None)
     return [pair for pair in pairs if not rule.matches({} if pair[1] is ABSENT else {name: pair[1]}, calls.world, state)]
