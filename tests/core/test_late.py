@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 
 import pytest
 
+import agentgate.core
+import agentgate.files
 from agentgate.core.late import late
 
 
@@ -27,3 +31,16 @@ def test_not_compiled_before() -> None:
     broken = late("(")
     with pytest.raises(re.error):
         broken.search("x")
+
+
+def test_all_of_ours_compile() -> None:
+    """Each expression in the core and among the files is one."""
+    found = [
+        value
+        for package in (agentgate.core, agentgate.files)
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
+        for value in vars(importlib.import_module(module.name)).values()
+        if type(value) is type(late(""))
+    ]
+    assert len(found) > 40
+    assert all(value.pattern for value in found)

@@ -212,7 +212,7 @@ class Calls:
             yield role, history, self.least(tool)
 
     def _passing(self, tool: str, role: str | None) -> Iterator[tuple[CompiledRule, dict[str, Json]]]:
-        """Arguments with which a rule that does not block matches a call of the tool, and the rule. Made once, as far as they are wanted."""
+        """Arguments with which a rule that does not block matches a call of the tool, and the rule. Made once, as far as wanted."""
         found = self._milder.get((tool, role))
         if found is None:
             milder = (rule for rule in self.about(tool) if rule.rule.effect is not Effect.BLOCK)
