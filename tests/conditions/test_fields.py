@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from agentgate.core.conditions.fields import LONGEST, field_values, fields_of, named_values, structure
 from agentgate.core.conditions.links_seen_in import links
 from agentgate.core.conditions.occurrences import stands_in
+from agentgate.core.conditions.seen_in import texts_of
 
 _TEXT = st.text(max_size=40)
 _RECORDS = st.lists(st.fixed_dictionaries({"sender": _TEXT, "subject": _TEXT}), min_size=1, max_size=4)
@@ -87,3 +88,17 @@ def test_a_value_counts_before_a_link_that_begins_at_its_end() -> None:
     """It is no part of the link then."""
     assert stands_in('he said "', 'he said ",https://a.org')
     assert not stands_in("said", "he:said://a.org")
+
+
+def test_json_after_white_space_is_json() -> None:
+    """Its escapes are undone; the longest results that are judged are looked through."""
+    assert set(texts_of(' \n{"name": "caf\\u00e9"}')) == {"name", "café"}
+    assert "ann" in texts_of(json.dumps(["ann", "x" * 2 * 1024 * 1024]))
+
+
+def test_numbers_longer_than_anybody_writes_say_nothing() -> None:
+    """Forty digits do."""
+    assert texts_of(json.dumps([10**40 - 1])) == ("9" * 40,)
+    assert texts_of(json.dumps([10**40])) == ("",)
+    assert texts_of(json.dumps([-2 * 10**40])) == ("",)
+    assert texts_of("[1.5e3, 2e-3]") == ("0.002", "1500.0")

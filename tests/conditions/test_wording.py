@@ -7,7 +7,7 @@ import pytest
 from agentgate.core.conditions import OPERATORS, InvalidOperand, Unjudgeable
 from agentgate.core.conditions.bounds import bound, length
 from agentgate.core.conditions.sql import DIALECTS
-from agentgate.core.conditions.test import exactly, kind_of, shown
+from agentgate.core.conditions.test import NOWHERE, World, exactly, kind_of, shown
 from agentgate.core.events import Json
 from agentgate.core.state import State
 
@@ -116,6 +116,7 @@ UNJUDGEABLE: list[tuple[str, Json, Json, str]] = [
     ("command", ["ls"], "a=b c", "is not a simple command"),
     ("command", ["ls"], "then x", "is not a simple command"),
     ("command", ["ls"], "if x", "is not one simple command"),
+    ("command", ["ls"], "while", "is not one simple command"),
     ("command", ["ls"], "ls | x", "has `|` where a plain word is expected"),
     ("command", ["ls"], "ls\u200b", "contains U+200B"),
     ("command", ["ls"], "ls =x", "has a word that begins with `=`"),
@@ -177,6 +178,42 @@ def test_what_cannot_be_judged_says_why(key: str, operand: Json, value: Json, wh
     assert str(doubt.value) == why
 
 
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (World(), "nobody to resolve links"),
+        (World(known={"/src": NOWHERE}), "nobody could say where it leads"),
+        (World(resolve=lambda path: "src"), "does not resolve to an absolute path"),
+        (World(resolve=lambda path: f"{path}/.."), "does not resolve to an absolute path"),
+    ],
+    ids=["nobody", "nowhere", "relative", "dots"],
+)
+def test_a_path_that_nobody_can_follow_says_why(asked: World, why: str) -> None:
+    """Whoever was asked, and whatever was recorded."""
+    with pytest.raises(Unjudgeable) as doubt:
+        OPERATORS["path"].compile(["/src"]).holds("/src", asked, State())
+    assert str(doubt.value) == why
+
+
+def test_a_path_is_resolved_once_in_a_judgement() -> None:
+    """What is judged and what is recorded are the same answer."""
+    answers = iter(("/first", "/second"))
+    asked = World(resolve=lambda path: next(answers))
+    assert [asked.real_path("/x"), asked.real_path("/x"), asked.facts["/x"]] == ["/first"] * 3
+    assert World().workdir == "/"
+
+
+def test_letters_at_the_ends_of_names_are_no_spaces() -> None:
+    """Capitals neither."""
+    assert OPERATORS["path"].compile(["X/aX"]).holds("X/aX/bX", world(), State())
+
+
+def test_what_is_no_json_is_shown_too() -> None:
+    """As Python writes it."""
+    assert shown(b"x") == "\"b'x'\""
+    assert shown("é") == '"é"'
+
+
 REFUSED: list[tuple[str, Json, str]] = [
     ("matches", "(", "RE2 cannot compile this pattern: missing ): ("),
     ("search", "(", "RE2 cannot compile this pattern: missing ): ("),
@@ -189,6 +226,7 @@ REFUSED: list[tuple[str, Json, str]] = [
     ("command", ["* x"], "`* x` does not begin with the name of a program"),
     ("command", ["git ** x"], "`git ** x` has `**` elsewhere than as its last word"),
     ("seen_in", ["send#"], "`send#` is no source: write `TOOL#FIELD`, for a field in the results of a tool"),
+    ("seen_in", "prompt#a#b", "`prompt#a#b` is no source: write `TOOL#FIELD`, for a field in the results of a tool"),
     ("links_seen_in", "prompt#a", "`prompt#a` is no source: write `TOOL#FIELD`, for a field in the results of a tool"),
     ("sql", {"statements": ["merge", "grant"], "tables": []}, "`grant` is not a kind of statement that can be judged"),
     ("sql", {**SQL, "dialect": "klingon"}, f"unknown dialect `klingon`; known are {', '.join(DIALECTS)}"),
