@@ -45,6 +45,7 @@ def test_base64_ends_as_it_ends() -> None:
     """With its padding where the value is all there is, without where something follows."""
     assert {"MTIzNDU2Nzg=", "MTIzNDU2Nz"} < spellings("12345678")
     assert b64decode("MTIzNDU2Nzg=") == b"12345678"
+    assert {"Pz4/Pj8+Pz4=", "Pz4_Pj8-Pz4="} < spellings("?>?>?>?>")
 
 
 def test_spellings_that_are_too_short_are_not_looked_for() -> None:
