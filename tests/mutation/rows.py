@@ -94,12 +94,17 @@ ROWS = (
         tests/files/test_transcript_continued.py tests/files/test_transcript_story.py tests/files/test_chat_quick.py
         tests/files/test_importers_chat.py tests/fuzz/test_fuzz.py""",
     ),
+    _row("gateway", "envelope sse shapes", "tests/gateway/test_envelope.py"),
     _row(
         "gateway",
-        "envelope sse shapes chat chat_stream responses responses_stream",
+        "chat chat_stream",
         """tests/gateway/test_chat_answers.py tests/gateway/test_hostile_envelopes.py tests/gateway/test_hostile_streams.py
-        tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py tests/gateway/test_responses_bytes.py
-        tests/gateway/test_stream_bytes.py""",
+        tests/gateway/test_new_shapes.py tests/gateway/test_stream_bytes.py""",
+    ),
+    _row(
+        "gateway",
+        "responses responses_stream",
+        "tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py tests/gateway/test_responses_bytes.py",
     ),
 )
 """Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions."""
