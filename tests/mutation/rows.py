@@ -87,12 +87,15 @@ ROWS = (
         "task_file task_tools tool_schema model_settings tool_choice",
         """tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py tests/files/test_hostile_files.py""",
     ),
+    _row("files", "transcript_chain", "tests/files/test_transcript_chain.py tests/files/test_transcript_reader.py"),
     _row(
         "files",
-        "transcript_lines transcript_parts transcript_reader transcript_calls",
+        "transcript_lines transcript_reader transcript_calls",
         """tests/files/test_transcript_reader.py tests/files/test_transcript_calls.py tests/files/test_lists_of_runs.py
-        tests/files/test_transcript_continued.py tests/files/test_transcript_story.py tests/files/test_chat_quick.py
-        tests/files/test_importers_chat.py tests/fuzz/test_fuzz.py""",
+        tests/files/test_chat_quick.py tests/files/test_importers_chat.py tests/files/test_remote.py tests/replay/test_divided_lines.py
+        tests/files/test_transcript_streams.py::test_a_damaged_file tests/files/test_transcript_streams.py::test_standard_input
+        tests/files/test_transcript_streams.py::test_saying_what_it_is_not
+        tests/files/test_transcript_streams.py::test_progress_counts_what_lies_on_the_disk""",
     ),
     _row("gateway", "envelope sse shapes", "tests/gateway/test_envelope.py"),
     _row(
