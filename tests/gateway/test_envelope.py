@@ -147,6 +147,10 @@ def read(stream: bytes, *sizes: int) -> tuple[list[Sse], bytes | None]:
         (b"data: a\n\ndata: b\n", [Sse(b"a")], b"b"),
         (b"data: a\ndata: b\ndata: c", [], b"abdata: c"),
         (b"data: a\x0bb\x0cc\x1cd\xc2\x85e\n\n", [Sse(b"a\x0bb\x0cc\x1cd\xc2\x85e")], None),
+        (b"data: a\r\ndata: bX\r\n\r\n", [Sse(b"a\nbX")], None),
+        (b"data: a\r\rdata: b\r\r", [Sse(b"a"), Sse(b"b")], None),
+        (b"data: a\rdata: b\n\ndata: c\n\n", [Sse(b"a\nb"), Sse(b"c")], None),
+        (b"data: a\ndata: b\n", [], b"a\nb"),
         (b"", [], None),
         (b"\n\n\r\n", [], None),
     ],
@@ -156,14 +160,15 @@ def test_a_stream_says_the_same_however_it_is_cut(stream: bytes, events: list[Ss
     assert read(stream) == (events, left)
     assert read(stream, *[1] * len(stream)) == (events, left)
     for place in range(len(stream)):
-        assert read(stream, place) == (events, left)
-        assert read(stream, place, 0, 1) == (events, left)
+        for size in range(len(stream) - place):
+            assert read(stream, place, size) == (events, left)
 
 
 @pytest.mark.parametrize("part", [b"data: ", b"data: x\n", b":\n", b"\n"])
 def test_an_event_has_a_greatest_length(part: bytes) -> None:
     """However it comes; what ended is no longer counted, and what was begun is."""
     reader = SseReader()
+    assert reader.feed(b"data:" + b"x" * (MAX_EVENT - 7) + b"\n\n")
     reader.feed(b"data: " + b"x" * 100 + b"\n\n" + part)
     kept = len(part) if part == b"data: " else len(part) - 7 if part == b"data: x\n" else 0
     reader.feed(b"y" * (MAX_EVENT - kept))
