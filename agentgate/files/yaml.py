@@ -6,6 +6,7 @@ Works on libyaml's events: nothing is built that was not looked at, nothing recu
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 from unicodedata import normalize
@@ -111,10 +112,11 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
         return _failed(file, "too-large", f"larger than {max_bytes // (1024 * 1024)} MiB", None)
     if text.startswith((b"\xff\xfe", b"\xfe\xff")):
         return _failed(file, "encoding", "the file is UTF-16", "save it as UTF-8")
+    text = text.removeprefix(BOM_UTF8)
     try:
-        content = text.decode("utf-8-sig")
+        content = text.decode()
     except UnicodeDecodeError as problem:
-        before = _BREAK.split(text[: problem.start].decode("utf-8", "replace"))
+        before = _BREAK.split(text[: problem.start].decode())
         place = Place(file, len(before), len(before[-1]) + 1)
         return _failed(file, "encoding", f"byte 0x{text[problem.start]:02x} is not UTF-8", "save the file as UTF-8", place)
     lines = tuple(_BREAK.split(content))

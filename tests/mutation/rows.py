@@ -73,8 +73,7 @@ ROWS = (
     _row(
         "files",
         "yaml scalars syntax reading",
-        """tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_hostile_files.py tests/files/test_policy_file.py
-        tests/files/test_task_file.py tests/files/test_limits_of_files.py""",
+        "tests/files/test_yaml_findings.py tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_reading.py",
     ),
     _row(
         "files",
