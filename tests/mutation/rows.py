@@ -99,14 +99,19 @@ ROWS = (
     _row("gateway", "envelope sse shapes", "tests/gateway/test_envelope.py"),
     _row(
         "gateway",
-        "chat chat_stream",
-        """tests/gateway/test_chat_answers.py tests/gateway/test_hostile_envelopes.py tests/gateway/test_hostile_streams.py
-        tests/gateway/test_new_shapes.py tests/gateway/test_stream_bytes.py""",
+        "chat responses calls",
+        """tests/gateway/test_requests.py tests/gateway/test_whole_answers.py tests/gateway/test_hostile_envelopes.py
+        tests/gateway/test_new_shapes.py""",
     ),
     _row(
         "gateway",
-        "responses responses_stream",
-        "tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py tests/gateway/test_responses_bytes.py",
+        "chat_stream",
+        "tests/gateway/test_hostile_streams.py tests/gateway/test_stream_bytes.py tests/gateway/test_new_shapes.py",
+    ),
+    _row(
+        "gateway",
+        "responses_stream",
+        "tests/gateway/test_responses_bytes.py tests/gateway/test_responses_answers.py tests/gateway/test_new_shapes.py",
     ),
 )
 """Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions."""
