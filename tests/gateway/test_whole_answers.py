@@ -12,7 +12,7 @@ from agentgate.gateway import chat, responses
 from agentgate.gateway.shapes import Asked, Broken, Whole
 
 ASKED = Asked(body={}, raw=b"", model="m", stream=False, items=(), tools=(), tool_choice="auto", legacy_calls=3)
-FUNCTION = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+FUNCTION: dict[str, Json] = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 CUSTOM = {"id": "b", "type": "custom", "custom": {"name": "c", "input": "free"}}
 OLD = {"name": "old", "arguments": "[]"}
 
@@ -38,13 +38,16 @@ def test_what_a_chat_answer_says() -> None:
     body = {
         "id": "x", "model": "m-1", "usage": {"prompt_tokens": 1, "completion_tokens": 2},
         "choices": [
-            {"message": {"role": "assistant", "content": "t", "tool_calls": [FUNCTION, CUSTOM], "function_call": OLD}, "finish_reason": "stop"},
-            {"message": {"role": "assistant", "content": None, "function_call": OLD}, "finish_reason": "function_call"},
+            *said(finish="stop", content="t", tool_calls=[FUNCTION, CUSTOM], function_call=OLD)["choices"],
+            *said(finish="function_call", function_call=OLD)["choices"],
         ],
     }  # fmt: skip
     answer = read(chat, body).answer
     assert answer.calls == (
-        ToolCall("a", "f", "{}"), ToolCall("b", "c", '{"input": "free"}'), ToolCall("legacy_3", "old", "[]"), ToolCall("legacy_4", "old", "[]"),
+        ToolCall("a", "f", "{}"),
+        ToolCall("b", "c", '{"input": "free"}'),
+        ToolCall("legacy_3", "old", "[]"),
+        ToolCall("legacy_4", "old", "[]"),
     )  # fmt: skip
     assert (answer.finish_reason, answer.usage, answer.unusable, answer.id, answer.model) == ("stop", Usage(1, 2), None, "x", "m-1")
     plain = read(chat, said(finish=5, content="t")).answer
@@ -137,7 +140,8 @@ def test_what_is_no_chat_answer(body: Json, why: str) -> None:
 
 CALL = {"type": "function_call", "id": "i", "call_id": "a", "name": "f", "arguments": "{}", "status": "completed"}
 FREE = {"type": "custom_tool_call", "id": "j", "call_id": "b", "name": "c", "input": "free", "status": "completed"}
-TEXT = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "t"}]}
+PART = {"type": "output_text", "text": "t"}
+TEXT = {"type": "message", "role": "assistant", "content": [PART]}
 
 
 def test_what_an_answer_of_responses_says() -> None:
@@ -182,7 +186,7 @@ def test_what_goes_out_of_an_answer_of_responses() -> None:
         (output({**TEXT, "content": [{"type": "odd"}]}), "the answer has a part that is not understood"),
         (output({**TEXT, "content": [5]}), "the answer has a part that is not understood"),
         (output({**TEXT, "content": [{"type": "output_text", "text": 5}]}), "the answer has a part that is not understood"),
-        (output({**TEXT, "content": [{"type": "output_text", "text": "t", "tool_call": [1]}]}), "the answer has a field that is not known, `tool_call`"),
+        (output({**TEXT, "content": [{**PART, "tool_call": [1]}]}), "the answer has a field that is not known, `tool_call`"),
         (output({**TEXT, "my_call": [1]}), "the answer has a field that is not known, `my_call`"),
         (output({"type": "reasoning", "summary": [{"type": "summary_text", "text": "t"}], "content": None}), None),
         (output({"type": "reasoning", "summary": "t"}), "the `summary` of an item is not a list"),
