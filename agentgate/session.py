@@ -16,7 +16,7 @@ from agentgate.core.again import judge_each
 from agentgate.core.arguments import arguments_hash, digest
 from agentgate.core.conditions import World
 from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
-from agentgate.core.engine import compile, decide, exceeded, offered, unrunnable
+from agentgate.core.engine import compile, decide, decide_call, exceeded, offered, unrunnable
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
@@ -137,6 +137,9 @@ class Session:
         ) or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
+        alone = not (self._timed or self._hashing or self.policy.asks_world or self._observing)
+        self._alone = alone and remembered is None and switch is None
+        """Whether a decision depends on nothing but policy, state and call, and is told to nobody."""
         self.state = State(
             role=role,
             tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
@@ -157,6 +160,10 @@ class Session:
             RecordError: the decision could not be recorded. The call must not be executed.
             UsageError: it is no ToolCall.
         """
+        if self._alone and at is None and type(call) is ToolCall:
+            decision = decide_call(self.policy, self.state, call)
+            self.state = after_decision(self.state, None, call.id, call.name, "", decision.effect)
+            return decision
         if self._remembered is not None and not self.policy.needs.counts and isinstance(call, ToolCall):
             world = self._world(facts) if self.policy.asks_world else None
             decision = decide(self.policy, self.state, call, world, remembered=self._remembered)

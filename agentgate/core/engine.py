@@ -20,11 +20,12 @@ from agentgate.core.reasons import not_allowed
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.results import ResultRules
 from agentgate.core.rules import CompiledRule, Selector, ranked
-from agentgate.core.schemas import InvalidSchema
+from agentgate.core.schemas import InvalidSchema, Schema
 from agentgate.core.state import State, repeat_key, unspent
 from agentgate.core.windows import Window
 
 MAX_ID = 256
+_BLOCK, _RULE, _LIMIT = Effect.BLOCK, Code.RULE, Code.LIMIT  # looking up a member of an enumeration costs as much as calling a function
 _is_name = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 
 _NOWHERE = World()
@@ -35,6 +36,7 @@ class CompiledPolicy:
     """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
 
     __slots__ = (
+        "all_limits",
         "asks_world",
         "call_limits",
         "default",
@@ -43,6 +45,7 @@ class CompiledPolicy:
         "needs",
         "needs_hash",
         "needs_time",
+        "of_calls_alone",
         "once",
         "policy",
         "recent",
@@ -65,6 +68,7 @@ class CompiledPolicy:
         self.once = Selector(expand(policy, policy.once)) if policy.once else None
         """The tools whose calls are executed once for the same arguments."""
         self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
+        self.all_limits = (*self.call_limits, *self.windows)
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
         self.results = ResultRules(policy)
         self.recent = Recent()
@@ -74,6 +78,8 @@ class CompiledPolicy:
         """Whether the judgement looks at the hash of a call's arguments."""
         self.needs_time = any(limit.kind == "seconds" for limit in limits) or bool(self.windows)
         """Whether the judgement looks at the time."""
+        self.of_calls_alone = self.once is None and not self.windows
+        """Whether no judgement looks at what other runs do; what the rules look at, their plans know."""
         counts = bool(self.call_limits or self.windows) or self.once is not None
         self.needs = Needs(counts=counts, history=any(rule.asks_state for rule in self.rules))
         self.judges_calls_alone = not (counts or self.needs.history or self.asks_world)
@@ -114,12 +120,12 @@ def decide(
     try:
         ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         if isinstance(action, ToolCall):
-            return _judge_call(ready, state, action, _NOWHERE if world is None else world, killed, remembered)
+            return decide_call(ready, state, action, _NOWHERE if world is None else world, killed, remembered)
         if isinstance(action, ModelRequest):
             return _judge_request(ready, state, action, _NOWHERE if world is None else world, killed)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
-        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
+        return _internal_error(error)
 
 
 def unrunnable(state: State, call: ToolCall, *, proposed: bool = False) -> Decision:
@@ -138,7 +144,7 @@ def unrunnable(state: State, call: ToolCall, *, proposed: bool = False) -> Decis
             return _no_such_tool(call)
         arguments = _arguments(state, call)
     except Exception as error:
-        return Decision(Effect.BLOCK, Code.INTERNAL_ERROR, None, f"internal error while judging: {type(error).__name__}")
+        return _internal_error(error)
     return arguments if isinstance(arguments, Decision) else Decision(Effect.ALLOW, Code.DEFAULT, None, "can run", arguments=arguments)
 
 
@@ -166,32 +172,64 @@ def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> l
     return [name for name, plan in plans if plan.named and plan.blanket is None]
 
 
-def _judge_call(
-    policy: CompiledPolicy, state: State, call: ToolCall, world: World, killed: str | None, remembered: Remembered | None
+def decide_call(
+    policy: CompiledPolicy,
+    state: State,
+    call: ToolCall,
+    world: World = _NOWHERE,
+    killed: str | None = None,
+    remembered: Remembered | None = None,
 ) -> Decision:
-    malformed = _bad_id(state, call)
-    if malformed is not None:
-        return malformed
-    memory = policy.recent if remembered is None else remembered
-    known = memory.recall(call, state.role, state.tools) if killed is None else None
-    if known is not None and (state.allowed_tools is None or call.name in state.allowed_tools):
+    """What `decide` says about a call, given a policy that is ready."""
+    try:
+        id, name = call.id, call.name
+        if state.unusable is not None or type(id) is not str or not id or len(id) > MAX_ID or id in state.proposed.keys:
+            malformed = _bad_id(state, call)
+            if malformed is not None:
+                return malformed
+        plan = policy.index.known.get((name, state.role)) if type(name) is str else None
+        if plan is None:
+            malformed = _bad_name(call)
+            if malformed is not None:
+                return malformed
+            plan = policy.index.plan(name, state.role)
+        if killed is not None:
+            return _block(Code.KILLED, killed)
+        if not plan.named and policy.default is _BLOCK:
+            return _not_allowed_at_all(plan, call)
+        if state.tools is None:
+            schema = None
+        else:
+            schema = state.tools.compiled.get(name)
+            if schema is None and name not in state.tools.names:
+                return _no_such_tool(call)
+        if state.allowed_tools is not None and name not in state.allowed_tools:
+            return _block(Code.NOT_OFFERED, f"tool '{name}' was not offered")
+        memory = policy.recent if remembered is None else remembered
+        if memory.resting > 0:
+            memory.resting -= 1
+        elif plan.of_call_alone and policy.of_calls_alone:
+            return _from_memory(policy, plan, schema, state, call, world, memory)
+        return _judge_arguments(policy, plan, schema, state, call, world)
+    except Exception as error:
+        return _internal_error(error)
+
+
+def _from_memory(
+    policy: CompiledPolicy,
+    plan: Plan,
+    schema: Schema | None,
+    state: State,
+    call: ToolCall,
+    world: World,
+    memory: Recent | Remembered,
+) -> Decision:
+    """What was decided about the same call, else what is decided now, kept for the next time."""
+    known = memory.recall(call, state.role, state.tools)
+    if known is not None:
         return _within_limits(policy, state, call, world, known)
-    plan = policy.index.known.get((call.name, state.role)) if type(call.name) is str else None
-    if plan is None:
-        malformed = _bad_name(call)
-        if malformed is not None:
-            return malformed
-        plan = policy.index.plan(call.name, state.role)
-    if killed is not None:
-        return _block(Code.KILLED, killed)
-    if not plan.named and policy.default is Effect.BLOCK:
-        return _not_allowed_at_all(plan, call)
-    if state.tools is not None and call.name not in state.tools.names:
-        return _no_such_tool(call)
-    if state.allowed_tools is not None and call.name not in state.allowed_tools:
-        return _block(Code.NOT_OFFERED, f"tool '{call.name}' was not offered")
-    decision = _judge_arguments(policy, plan, state, call, world)
-    if plan.of_call_alone and decision.code is not Code.LIMIT and policy.once is None and not policy.windows:
+    decision = _judge_arguments(policy, plan, schema, state, call, world)
+    if decision.code is not _LIMIT:
         memory.keep(call, state.role, state.tools, decision)
     return decision
 
@@ -207,10 +245,14 @@ def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: 
     return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=known.arguments, facts=world.facts, trials=known.trials)
 
 
-def _judge_arguments(policy: CompiledPolicy, plan: Plan, state: State, call: ToolCall, world: World) -> Decision:
-    arguments = _arguments(state, call)
-    if not isinstance(arguments, dict):
-        return arguments
+def _judge_arguments(policy: CompiledPolicy, plan: Plan, schema: Schema | None, state: State, call: ToolCall, world: World) -> Decision:
+    text = call.arguments
+    arguments = schema.short(text) if schema is not None and schema.short is not None and type(text) is str else None
+    if arguments is None:
+        read = _arguments(state, call)
+        if not isinstance(read, dict):
+            return read
+        arguments = read
     key = repeat_key(call.name, call.args_hash or digest(arguments)) if policy.needs_hash else ""
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
     if policy.once is not None and call.name in policy.once:
@@ -218,12 +260,16 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, state: State, call: Too
         why = repeated(state, key, world)
         if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
             return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
-    limited = _limited(policy, state, call, key, world)
-    if limited is not None:
-        return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], None, arguments, world.facts, trials)
+    for limit in policy.all_limits:
+        if limit.counted is None or limit.counted(state) >= limit.value:  # else it is far from being reached
+            limited = _limited(policy, state, call, key, world)
+            if limited is not None:
+                return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], None, arguments, world.facts, trials)
+            break
     for rule in plan.candidates(arguments):
-        if rule.matches(arguments, world, state):
-            return Decision(rule.rule.effect, Code.RULE, rule.rule.id, rule.reason, rule.rule.hint, arguments, world.facts, trials)
+        if (plan.indexed and rule.matches_if_found) or rule.matches(arguments, world, state):
+            said = rule.rule
+            return Decision(said.effect, _RULE, said.id, rule.reason, said.hint, arguments, world.facts, trials)
     return _by_default(policy, plan, call, arguments, world, state, trials)
 
 
@@ -254,13 +300,14 @@ def _malformed(state: State, call: ToolCall) -> Decision | None:
 
 
 def _bad_id(state: State, call: ToolCall) -> Decision | None:
+    id = call.id
     if state.unusable is not None:
         return _block(Code.MALFORMED_CALL, state.unusable)
-    if type(call.id) is not str or not call.id:
+    if type(id) is not str or not id:
         return _block(Code.MALFORMED_CALL, "the call has no usable id")
-    if len(call.id) > MAX_ID:
+    if len(id) > MAX_ID:
         return _block(Code.MALFORMED_CALL, f"the call's id is longer than {MAX_ID} characters")
-    if state.proposed.get(call.id) is not None:
+    if state.proposed.get(id) is not None:
         return _block(Code.MALFORMED_CALL, "the call's id was used before in this run")
     return None
 
@@ -344,6 +391,10 @@ def _of_request(policy: CompiledPolicy, state: State, world: World) -> Iterator[
         if window.kind in OF_REQUESTS:
             used = window.used(state, world)
             yield window, window.full(state, world), 0.0 if used is None else used.amount
+
+
+def _internal_error(error: Exception) -> Decision:
+    return _block(Code.INTERNAL_ERROR, f"internal error while judging: {type(error).__name__}")
 
 
 def _block(code: Code, reason: str) -> Decision:

@@ -1,14 +1,16 @@
 """Which rules can matter for a call, found without trying them all.
 
 Rules are found by tool name (exact names in a dictionary, patterns resolved once per name), and within a tool by the value of an argument
-or by one pass of a pattern set over it. The index only ever leaves out rules that cannot match; the rest is judged one by one.
+or by one pass of a pattern set over it. The index only ever leaves out rules that cannot match; of the rest, each is tried that has more
+to it than what it was found by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from operator import attrgetter
+from typing import TypeAlias
 
 from agentgate.core.conditions import Unjudgeable
 from agentgate.core.conditions.search import readings
@@ -22,44 +24,47 @@ _WORTH_INDEXING = 3
 
 _BY_RANK = attrgetter("rank")
 
+_Find: TypeAlias = Callable[[Mapping[str, Json]], Collection[CompiledRule]]
+"""Finds, by what one argument of a call is, rules that may match it."""
+
 
 class _ByValue:
     """Rules that need one argument to be one of certain values."""
 
-    __slots__ = ("_found", "_name", "_parts", "_wary")
+    __slots__ = ("_parts", "_wary", "found", "name")
 
     def __init__(self, argument: str, rules: list[tuple[CompiledRule, frozenset[Json]]]) -> None:
         self._parts = tuple(argument.split("."))
-        self._name = argument if len(self._parts) == 1 else None
-        self._found: dict[Json, list[CompiledRule]] = {}
+        self.name = argument if len(self._parts) == 1 else None
+        """The argument, where it is one at the top."""
+        self.found: dict[Json, list[CompiledRule]] = {}
         for rule, values in rules:
             for value in values:
-                self._found.setdefault(value, []).append(rule)
+                self.found.setdefault(value, []).append(rule)
         self._wary = _wary(rule for rule, _ in rules)
 
     def candidates(self, arguments: Mapping[str, Json]) -> Collection[CompiledRule]:
         try:
-            value = arguments.get(self._name, ABSENT) if self._name is not None else lookup(arguments, self._parts)
+            value = lookup(arguments, self._parts)
         except Unjudgeable:
             return self._wary
-        if type(value) is str:
-            return self._found.get(value, ())
-        return () if value is ABSENT else self._found.get(exactly(value), ())
+        return () if value is ABSENT else self.found.get(exactly(value), ())
 
 
 class _ByPattern:
     """Rules that need one argument, or for `*` any string, to match one of certain patterns."""
 
-    __slots__ = ("_kind", "_name", "_parts", "_rules", "_set", "_wary")
+    __slots__ = ("_full", "_match", "_name", "_nothing", "_parts", "_patterns", "_rules", "_wary")
 
     def __init__(self, argument: str, kind: Kind, rules: list[tuple[CompiledRule, str]]) -> None:
         self._parts = None if argument == "*" else tuple(argument.split("."))
         self._name = argument if self._parts is not None and len(self._parts) == 1 else None
-        self._kind = kind
+        self._full = kind == "full"
         by_pattern: dict[str, list[CompiledRule]] = {}
         for rule, pattern in rules:
             by_pattern.setdefault(pattern, []).append(rule)
-        self._set = PatternSet(tuple(by_pattern), kind)
+        self._patterns = PatternSet(tuple(by_pattern), kind)
+        self._match, self._nothing = self._patterns.match, self._patterns.nothing
         self._rules = list(by_pattern.values())
         self._wary = _wary(rule for rule, _ in rules)
 
@@ -69,16 +74,17 @@ class _ByPattern:
                 value: Json = arguments.get(self._name, ABSENT)
             else:
                 value = arguments if self._parts is None else lookup(arguments, self._parts)
-            if type(value) is str and (self._kind == "full" or (value.isascii() and value.isprintable())):
-                found: Iterable[int] = self._set.matches(value)
-                if not found:
+            if type(value) is str and (self._full or (value.isascii() and value.isprintable())):
+                answer = self._match(value.encode())
+                if answer == self._nothing:
                     return ()
+                found: Iterable[int] = self._patterns.meant(answer, value)
             elif value is ABSENT:
                 return ()
-            elif self._kind == "full" and self._parts is not None:
+            elif self._full and self._parts is not None:
                 return self._wary
             else:
-                found = {index for text in readings(value) for index in self._set.matches(text)}
+                found = {index for text in readings(value) for index in self._patterns.matches(text)}
         except Unjudgeable:
             return self._wary
         return [rule for index in found for rule in self._rules[index]]
@@ -92,7 +98,19 @@ def _wary(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:
 class Plan:
     """Everything that may decide about one tool in one role."""
 
-    __slots__ = ("_always", "_finders", "blanket", "named", "nearest", "of_call_alone", "permissive", "rules", "trials")
+    __slots__ = (
+        "_always",
+        "_by_value",
+        "_finders",
+        "blanket",
+        "indexed",
+        "named",
+        "nearest",
+        "of_call_alone",
+        "permissive",
+        "rules",
+        "trials",
+    )
 
     _MOST_PERMISSIVE = 32
 
@@ -113,22 +131,33 @@ class Plan:
         self.nearest = tuple(sorted(self.permissive, key=lambda rule: (-len(rule.when), rule.rule.id)))
         """Those, with the most conditions first: of those that lack one, the first comes nearest."""
         self._always: list[CompiledRule] = []
-        self._finders: list[_ByValue | _ByPattern] | None = None
+        self.indexed = len(self.rules) >= _WORTH_INDEXING
+        """Whether candidates are found by what they test, rather than all rules being candidates."""
+        self._by_value: list[tuple[str, Mapping[Json, Collection[CompiledRule]], _Find]] = []
+        """Arguments by which rules are found: what there is for each value; and who finds it where the value is no text."""
+        self._finders: list[_Find] | None = None
+        """The others; None before anybody looked for rules."""
 
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         """The rules that may match, the one that would win first."""
-        if len(self.rules) < _WORTH_INDEXING:
+        if not self.indexed:
             return self.rules
-        if self._finders is None:
-            self._finders = self._index()
+        finders = self._finders
+        if finders is None:
+            finders = self._finders = self._index()
         found: Collection[CompiledRule] = self._always
-        for finder in self._finders:
-            more = finder.candidates(arguments)
+        for name, values, find in self._by_value:
+            value = arguments.get(name)
+            more = values.get(value) if type(value) is str else find(arguments)
+            if more:
+                found = [*found, *more] if found else more
+        for find in finders:
+            more = find(arguments)
             if more:
                 found = [*found, *more] if found else more
         return sorted(found, key=_BY_RANK) if len(found) > 1 else found
 
-    def _index(self) -> list[_ByValue | _ByPattern]:
+    def _index(self) -> list[_Find]:
         values: dict[str, list[tuple[CompiledRule, frozenset[Json]]]] = {}
         patterns: dict[tuple[str, Kind], list[tuple[CompiledRule, str]]] = {}
         for rule in self.rules:
@@ -142,9 +171,11 @@ class Plan:
                 patterns.setdefault((by_pattern[0], by_pattern[1].kind), []).append((rule, by_pattern[1].text))
             else:
                 self._always.append(rule)
+        finders = [_ByValue(argument, rules) for argument, rules in values.items()]
+        self._by_value = [(finder.name, finder.found, finder.candidates) for finder in finders if finder.name is not None]
         return [
-            *(_ByValue(argument, rules) for argument, rules in values.items()),
-            *(_ByPattern(argument, kind, rules) for (argument, kind), rules in patterns.items()),
+            *(finder.candidates for finder in finders if finder.name is None),
+            *(_ByPattern(argument, kind, rules).candidates for (argument, kind), rules in patterns.items()),
         ]
 
 

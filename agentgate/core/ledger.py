@@ -19,29 +19,42 @@ _Places: TypeAlias = "int | tuple[int, _Places]"
 class Ledger(Struct, Generic[V], eq=False, gc=False):
     """A persistent map from strings. Adding to its latest version costs the same however long it is; adding to an older one, a copy."""
 
-    _entries: dict[str, _Places] = field(default_factory=dict)
+    keys: dict[str, _Places] = field(default_factory=dict)
+    """All keys of this version and of those that grew from it or beside it: what is not among them is new. Not to be changed."""
     _values: list[V] = field(default_factory=list)
     _length: int = 0
     """How many values this version has seen entered."""
 
     def insert(self, key: str, value: V) -> Ledger[V]:
         """This map with one more entry, or with another value for a key that it has."""
-        entries, values, length = self._entries, self._values, self._length
+        keys, values, length = self.keys, self._values, self._length
         if len(values) != length:
             return self._copy().insert(key, value)
-        before = entries.get(key)
-        entries[key] = length if before is None else (length, before)
+        before = keys.get(key)
+        keys[key] = length if before is None else (length, before)
         values.append(value)
-        return Ledger(entries, values, length + 1)
+        return Ledger(keys, values, length + 1)
+
+    def insert_new(self, key: str, value: V) -> Ledger[V] | None:
+        """This map with one more entry; None where it has that key already."""
+        keys, values, length = self.keys, self._values, self._length
+        if len(values) != length:
+            return None if key in self else self.insert(key, value)
+        if keys.setdefault(key, length) != length:
+            return None
+        values.append(value)
+        return Ledger(keys, values, length + 1)
 
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""
-        place = self._entries.get(key)
+        place = self.keys.get(key)
+        if place is None:
+            return None
         while type(place) is tuple:
             if place[0] < self._length:
                 return self._values[place[0]]
             place = place[1]
-        return None if place is None or place >= self._length else self._values[place]  # type: ignore[operator, index]
+        return None if place >= self._length else self._values[place]  # type: ignore[operator, index]
 
     def __contains__(self, key: str) -> bool:
         return self.get(key) is not None
@@ -50,7 +63,7 @@ class Ledger(Struct, Generic[V], eq=False, gc=False):
         return self._length > 0
 
     def __iter__(self) -> Iterator[str]:
-        return (key for key in self._entries if key in self)
+        return (key for key in self.keys if key in self)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Ledger) and {key: self.get(key) for key in self} == {key: other.get(key) for key in other}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from math import floor
+from operator import attrgetter
 
 from agentgate.core.events import ModelRequest
 from agentgate.core.policy import Limit, Policy, expand
@@ -35,10 +36,13 @@ _USED: dict[str, Callable[[State, str], float]] = {
 """How much of a limit is used up, by its kind; `key` is the call's `repeat_key`."""
 
 
+_COUNTED: dict[str, Callable[[State], int]] = {"tool_calls": attrgetter("let_through"), "refusals": attrgetter("refusals")}
+
+
 class CompiledLimit:
     """A limit, ready to judge."""
 
-    __slots__ = ("_known", "_reported", "_used", "id", "kind", "limit", "selector", "value")
+    __slots__ = ("_known", "_reported", "_used", "counted", "id", "kind", "limit", "selector", "value")
 
     def __init__(self, limit: Limit, policy: Policy) -> None:
         self.limit = limit
@@ -51,6 +55,8 @@ class CompiledLimit:
         self._reported = limit.kind in ("tokens", "cost_usd")
         """Whether the model's answers say how much of it they took."""
         self._used = self._calls if limit.kind == "calls" else _USED[limit.kind]
+        self.counted = _COUNTED.get(limit.kind) if limit.window is None else None
+        """How much is used up, where the state itself says so and nothing else matters: below `value` it is not reached then."""
 
     def counts(self, tool: str) -> bool:
         """Whether calls of this tool use it up."""

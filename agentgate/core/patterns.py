@@ -7,7 +7,7 @@ set here therefore holds one pattern that always matches; if even that is missin
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Literal, TypeAlias
 
@@ -58,7 +58,7 @@ class PatternSet:
     `search` patterns may match anywhere in a text, `full` ones must match it as a whole.
     """
 
-    __slots__ = ("_count", "_kind", "_patterns", "_set")
+    __slots__ = ("_kind", "_patterns", "_set", "match", "nothing")
 
     def __init__(self, patterns: Sequence[str], kind: Kind, *, memory: int = _MEMORY) -> None:
         """Compiles the set.
@@ -69,16 +69,19 @@ class PatternSet:
             memory: the most bytes that their common automaton may take; where it needs more, they are asked one by one.
         """
         self._patterns = tuple(patterns)
-        self._count = len(self._patterns)
         self._kind = kind
         self._set = self._compiled(_options(memory))
+        # What is behind RE2's wrapper, which takes half as long as the matching: it would only encode, and say None for an empty list.
+        self.match: Callable[[bytes], list[int]] = _say_nothing if self._set is None else getattr(self._set, "_set", self._set).Match
+        self.nothing = [len(self._patterns)]
+        """What `match` says of a text in which none of them is."""
 
     def _compiled(self, options: re2.Options) -> re2.Set | None:
         made = re2.Set.SearchSet(options) if self._kind == "search" else re2.Set.FullMatchSet(options)
         try:
             for pattern in self._patterns:
                 made.Add(pattern)
-            made.Add("(?s:.*)")
+            made.Add("(?s:.*)" if self._kind == "full" else r"\A")  # the less it matches, the less there is to note down
             made.Compile()
         except re2.error:
             return None
@@ -86,16 +89,23 @@ class PatternSet:
 
     def matches(self, text: str) -> list[int]:
         """The positions of the patterns that match, in no order."""
-        found = None if self._set is None else self._set.Match(text.encode())
-        if found is None or self._count not in found:
-            return self._one_by_one(text)
-        return [] if len(found) == 1 else [index for index in found if index != self._count]
+        return self.meant(self.match(text.encode()), text)
+
+    def meant(self, answer: list[int], text: str) -> list[int]:
+        """What `match` meant by its answer about a text; where that is not whole, each pattern is asked on its own."""
+        always = self.nothing[0]
+        return [index for index in answer if index != always] if always in answer else self._one_by_one(text)
 
     def _one_by_one(self, text: str) -> list[int]:
         compiled = [compile_pattern(pattern) for pattern in self._patterns]
         if self._kind == "search":
             return [index for index, pattern in enumerate(compiled) if pattern.search(text) is not None]
         return [index for index, pattern in enumerate(compiled) if pattern.fullmatch(text) is not None]
+
+
+def _say_nothing(data: bytes) -> list[int]:
+    """In place of a set that could not be made: not even what always matches is in the answer."""
+    return []
 
 
 class Pattern:

@@ -28,14 +28,22 @@ Judgements: TypeAlias = dict[tuple[Json, Json, str | None], Decision]
 _MOST_RECENT = 1_024
 _LONGEST_RECENT = 512
 """Characters. A policy lives as long as its process, so what it keeps stays below about a megabyte."""
+_WORTH_LOOKING = 64
+"""Of so many different calls at least as many must have come again; else to look for them takes longer than it saves."""
+_REST = 8 * _MOST_RECENT
+"""For so many calls nobody looks then."""
 
 
 class Recent:
     """What one policy made of the latest calls. When it is full, it begins anew. Threads may share it: each step is one of a dictionary."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_again", "_known", "resting")
 
     def __init__(self) -> None:
+        self._again = 0
+        """How often a call was the same as an earlier one since it began anew."""
+        self.resting = 0
+        """For how many more calls nobody need ask it."""
         self._known: dict[tuple[Json, Json, str | None], tuple[ToolSet | None, Decision] | None] = {}
         """Tool, raw arguments and role → for which tools, and what was decided; None the first time, as most calls never come again."""
 
@@ -46,6 +54,7 @@ class Recent:
         found = self._known.get((call.name, call.arguments, role))
         if found is None or found[0] is not tools:
             return None
+        self._again += 1
         known = found[1]
         if known.arguments is None:
             return known
@@ -60,21 +69,29 @@ class Recent:
         known, key = self._known, (call.name, call.arguments, role)
         if key not in known:
             if len(known) >= _MOST_RECENT:
-                known.clear()
+                self._begin_anew()
             known[key] = None
             return
+        self._again += 1
         if decision.arguments is None or is_plain(decision.arguments):
             arguments = None if decision.arguments is None else dict(decision.arguments)
             # Its world may go on to collect facts for others.
             self._known[key] = (tools, replace(decision, arguments=arguments, facts=NO_FACTS))
 
+    def _begin_anew(self) -> None:
+        self._known.clear()
+        if self._again < _WORTH_LOOKING:
+            self.resting = _REST
+        self._again = 0
+
 
 class Remembered:
     """What one policy made of calls. When it is full, it begins anew."""
 
-    __slots__ = ("_by_tools", "_kept", "_latest", "_tools")
+    __slots__ = ("_by_tools", "_kept", "_latest", "_tools", "resting")
 
     def __init__(self) -> None:
+        self.resting = 0
         self._by_tools: dict[int, tuple[ToolSet | None, Judgements]] = {}
         self._tools: ToolSet | None = None
         self._latest: Judgements = {}

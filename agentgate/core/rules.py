@@ -70,7 +70,7 @@ def lookup(arguments: Mapping[str, Json], parts: tuple[str, ...]) -> Json:
 class CompiledCondition:
     """A condition, ready to judge."""
 
-    __slots__ = ("_only", "condition", "every", "parts", "tests")
+    __slots__ = ("_only", "condition", "every", "found_by_index", "parts", "tests")
 
     def __init__(self, condition: Condition, *, every: bool, policy: Policy | None = None) -> None:
         """Compiles it.
@@ -90,6 +90,9 @@ class CompiledCondition:
         plain = self.parts is not None and len(self.parts) == 1 and len(self.tests) == 1
         self._only: Holds | None = self.tests[0].holds if plain else None
         """The one test of an argument at the top, where there is no more to the condition than that, as with nearly all."""
+        found = self.parts is not None and len(self.tests) == 1 and not condition.optional
+        self.found_by_index = found and (self.tests[0].values is not None or self.tests[0].pattern is not None)
+        """Whether the index, which looks for values and patterns of arguments, looks for all that there is to the condition."""
 
     def value(self, arguments: Mapping[str, Json]) -> Json:
         """The argument that it is about: ABSENT, or for `*` the list of strings. Raises Unjudgeable like `lookup`."""
@@ -139,8 +142,8 @@ class CompiledRule:
     """A rule, ready to judge."""
 
     __slots__ = (
-        "_allowing", "_only", "_timed", "after", "asks_state", "asks_world", "before", "excepted", "rank", "reason", "roles", "rule",
-        "selector", "unless", "when", "without_roles",
+        "_allowing", "_only", "_timed", "after", "asks_state", "asks_world", "before", "excepted", "matches_if_found", "rank", "reason",
+        "roles", "rule", "selector", "unless", "when", "without_roles",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, policy: Policy) -> None:
@@ -159,6 +162,8 @@ class CompiledRule:
         self._timed = self.after is not None or self.before is not None
         self._only = self.when[0] if len(self.when) == 1 and not self.unless and not self._timed else None
         """The one condition, where there is no more to the rule than that, as with most."""
+        self.matches_if_found = self._only is not None and self._only.found_by_index
+        """Whether it matches wherever the index finds it, so that it need not be tried once more."""
         tests = [test for condition in (*self.when, *self.unless) for test in condition.tests]
         self.asks_world = any(test.asks_world for test in tests)
         self.asks_state = self._timed or any(test.asks_state for test in tests)

@@ -10,6 +10,7 @@ import msgspec
 
 from agentgate.core.arguments import is_plain
 from agentgate.core.events import Json
+from agentgate.core.flat import short_way
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -45,7 +46,7 @@ class InvalidSchema(ValueError):
 class Schema:
     """A compiled JSON Schema. Numbers are exact: 1.0 is not an integer, and 19.99 is a multiple of 0.01."""
 
-    __slots__ = ("_compile", "_exact_validator", "_is_valid", "_validator", "document")
+    __slots__ = ("_compile", "_exact_validator", "_is_valid", "_validator", "document", "short")
 
     def __init__(self, document: Json, *, strict_formats: bool = True) -> None:
         """Compiles `document`.
@@ -75,6 +76,8 @@ class Schema:
             self._validator: jsonschema_rs.Validator = self._compile(document)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise InvalidSchema(str(error).split("\n")[0].strip().rstrip(".")) from None
+        self.short = short_way(document)
+        """The way to arguments that need no closer look; None where they always do."""
         self._is_valid: Callable[[Json], bool] = self._validator.is_valid
         self._exact_validator: jsonschema_rs.Validator | None = None
 
@@ -266,7 +269,7 @@ def _target(reference: Json, root: Mapping[str, Json]) -> Json:
 class ToolSet:
     """The tools that a run offers, by name, with their schemas compiled when first needed."""
 
-    __slots__ = ("_schemas", "definitions", "names")
+    __slots__ = ("compiled", "definitions", "names")
 
     def __init__(self, definitions: Sequence[Mapping[str, Json]]) -> None:
         """Takes tools in Chat Completions form.
@@ -285,7 +288,8 @@ class ToolSet:
                 raise InvalidSchema(f"two tools are called `{name}`")
             parameters = function.get("parameters")
             self.names[name] = {"type": "object", "properties": {}} if parameters is None else parameters
-        self._schemas: dict[str, Schema] = {}
+        self.compiled: dict[str, Schema] = {}
+        """Those that somebody has asked for."""
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -302,9 +306,9 @@ class ToolSet:
             InvalidSchema: it cannot be compiled.
             KeyError: there is no such tool.
         """
-        found = self._schemas.get(name)
+        found = self.compiled.get(name)
         if found is None:
-            found = self._schemas[name] = Schema(closed(self.names[name]), strict_formats=False)
+            found = self.compiled[name] = Schema(closed(self.names[name]), strict_formats=False)
         return found
 
 

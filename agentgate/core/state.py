@@ -39,6 +39,9 @@ CUT_OFF = {
 """Finish reasons after which an answer is not whole, so that nothing in it may be executed."""
 
 
+_ALLOW, _ASK, _BLOCK = Effect.ALLOW, Effect.ASK, Effect.BLOCK
+"""To look up a member of an enumeration takes as long as to call a function."""
+
 Counts: TypeAlias = "dict[str, int] | HashTrieMap[str, int]"
 
 _FEW = 32
@@ -246,35 +249,49 @@ def _decided(state: State, event: CallDecided) -> State:
 
 
 def after_decision(
-    state: State, at: datetime | None, call_id: Json, tool: Json, args_hash: str, effect: Effect, *, withheld: bool = False
+    state: State, at: datetime | None, call_id: Json, tool: Json, args_hash: str, effect: Effect, withheld: bool = False
 ) -> State:
     """What `evolve` makes of a `CallDecided` with these fields. Whoever records nothing need not make one, nor know the time."""
+    if effect is _ALLOW and at is None and type(call_id) is type(tool) is str and not args_hash and not withheld:
+        # Most calls, where nobody records them: less is changed, and that takes half the time.
+        grown = state.proposed.insert_new(call_id, tool)
+        if grown is not None:
+            counts = state.calls_by_tool
+            if type(counts) is dict and len(counts) <= _FEW:
+                counts = counts.copy()
+                counts[tool] = counts.get(tool, 0) + 1
+            else:
+                counts = _counted(counts, tool, 1)
+            return replace(
+                state,
+                calls=state.calls + 1,
+                allowed=state.allowed + 1,
+                let_through=state.let_through + 1,
+                refusals=0,
+                proposed=grown,
+                calls_by_tool=counts,
+            )
     # On the way of every decision, so the state is made anew only once: the time goes in with the rest.
     started, now = (state.started, state.now) if at is None else _times(state, at)
-    allow = effect is Effect.ALLOW
+    allow = effect is _ALLOW
     proposed, repeats, key = state.proposed, state.repeats, ""
     if args_hash:
         key = repeat_key(tool, args_hash)
         repeats = repeats.insert(key, (repeats.get(key) or 0) + 1)
     if type(call_id) is str and not withheld:
         name = tool if type(tool) is str else ""
-        before = proposed.get(call_id)
-        if effect is Effect.ASK:
-            proposed = proposed.insert(call_id, (name, "" if before else key, name, key))
-        elif before is None:
-            proposed = proposed.insert(call_id, (name, key, None, "") if key else name)
-        else:
-            *_, asked, asked_key = _all_of(before)
-            proposed = proposed.insert(call_id, (name, "", asked, asked_key))
+        named: Named = (name, key, name, key) if effect is _ASK else (name, key, None, "") if key else name
+        grown = proposed.insert_new(call_id, named)
+        proposed = _named_again(proposed, call_id, name, key, effect) if grown is None else grown
     if not allow or withheld:
-        blocked = effect is Effect.BLOCK
+        blocked = effect is _BLOCK
         return replace(
             state,
             started=started,
             now=now,
             calls=state.calls + 1,
             allowed=state.allowed + allow,
-            asked=state.asked + (effect is Effect.ASK),
+            asked=state.asked + (effect is _ASK),
             blocked=state.blocked + blocked,
             refusals=state.refusals + blocked,
             proposed=proposed,
@@ -295,6 +312,15 @@ def after_decision(
     )
 
 
+def _named_again(proposed: Ledger[Named], call_id: str, name: str, key: str, effect: Effect) -> Ledger[Named]:
+    """What goes by an id that has gone by another call before."""
+    before = proposed.get(call_id)
+    if effect is _ASK:
+        return proposed.insert(call_id, (name, "" if before else key, name, key))
+    *_, asked, asked_key = _all_of(before)
+    return proposed.insert(call_id, (name, "", asked, asked_key))
+
+
 def _all_of(named: Named | None) -> tuple[str, str, str | None, str]:
     return named if isinstance(named, tuple) else (named or "", "", None, "")
 
@@ -302,7 +328,9 @@ def _all_of(named: Named | None) -> tuple[str, str, str | None, str]:
 def _counted(counts: Counts, tool: str, more: int) -> Counts:
     if isinstance(counts, dict):
         if len(counts) <= _FEW:
-            return {**counts, tool: counts.get(tool, 0) + more}
+            changed = counts.copy()
+            changed[tool] = changed.get(tool, 0) + more
+            return changed
         counts = HashTrieMap(counts)
     return counts.insert(tool, (counts.get(tool) or 0) + more)
 

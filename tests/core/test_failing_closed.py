@@ -48,6 +48,13 @@ def test_tools_that_cannot_be_had_let_nothing_run() -> None:
         assert "secret" not in said.reason
 
 
+@pytest.mark.parametrize("action", [CALL, ModelRequest()], ids=["call", "request"])
+def test_a_policy_that_cannot_be_made_ready_lets_nothing_run(action: ToolCall | ModelRequest) -> None:
+    """One that was written in Python and never checked."""
+    said = decide(policy(rule("allow", "read", when={"path": {"search": "("}})), State(), action)
+    assert (said.effect, said.code, said.reason) == (Effect.BLOCK, Code.INTERNAL_ERROR, "internal error while judging: InvalidOperand")
+
+
 def test_without_a_world_no_path_is_allowed() -> None:
     """Who judges without saying how links resolve gets what cannot be judged."""
     allowing = prepare(policy(rule("allow", "read", when={"path": {"path": ["notes"]}})))

@@ -143,6 +143,32 @@ def test_among_many_rules_the_one_that_allows_is_found(when: Json, arguments: Js
 
 
 @pytest.mark.parametrize(
+    ("more", "enough"),
+    [
+        ({"when": {"a": "x"}}, True),
+        ({"when": {"a.b": ["x", 1]}}, True),
+        ({"when": {"a": {"search": "x"}}}, True),
+        ({"when": {"a": {"glob": "x*"}}}, True),
+        ({"when": {"*": {"search": "x"}}}, False),
+        ({"when": {"a": {"min": 1}}}, False),
+        ({"when": {"a": {"equals": "x", "optional": True}}}, False),
+        ({"when": {"a": {"search": "x", "max_length": 5}}}, False),
+        ({"when": {"a": "x", "b": "x"}}, False),
+        ({"when": {"a": "x"}, "unless": {"b": "x"}}, False),
+        ({"when": {"a": "x"}, "after": ("read",)}, False),
+        ({"when": {"a": "x"}, "before": ("read",)}, False),
+        ({}, False),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+@pytest.mark.parametrize("effect", ["allow", "block"])
+def test_only_a_rule_that_is_all_in_the_index_is_not_tried_once_more(more: Json, enough: bool, effect: str) -> None:
+    """One test of one argument, by which it is found; whatever else there is to a rule has to be looked at."""
+    (compiled,) = compile(policy(rule(effect, "t", **more))).rules
+    assert compiled.matches_if_found is enough
+
+
+@pytest.mark.parametrize(
     ("when", "arguments", "blocked"),
     [
         ({"a": {"matches": "x+"}}, {"a": 5}, True),

@@ -39,6 +39,17 @@ def test_an_older_version_can_grow_in_its_own_way() -> None:
     assert right.insert("d", 8).get("d") == 8
 
 
+def test_a_new_key_can_be_asked_for() -> None:
+    """Of any version, the latest or not: what one that has the key would lose, it does not take."""
+    one = ledger(a=1)
+    two = one.insert_new("b", 2)
+    assert two == ledger(a=1, b=2)
+    assert one.insert_new("a", 3) is None
+    assert one.insert_new("b", 4) == ledger(a=1, b=4)
+    assert (two.get("b"), two.get("a"), one.get("b")) == (2, 1, None)
+    assert two.insert_new("b", 5) is None
+
+
 def test_two_ledgers_are_equal_where_they_say_the_same() -> None:
     """However they came to it; not where a key or a value differs."""
     assert ledger(a=1, b=2) == ledger(b=2, a=1) == ledger(a=5, b=2).insert("a", 1)
@@ -58,7 +69,9 @@ def test_every_version_behaves_like_a_copied_dictionary(seed: int) -> None:
     for number in range(60):
         grown, known = versions[-1] if random.random() < 0.8 else random.choice(versions)
         key = random.choice("abcdefgh")
-        versions.append((grown.insert(key, number), {**known, key: number}))
+        new = grown.insert_new(key, number) if random.random() < 0.5 else None
+        assert new is None or key not in known
+        versions.append((grown.insert(key, number) if new is None else new, {**known, key: number}))
     for version, known in versions:
         assert {key: version.get(key) for key in version} == known
         assert all((key in version) == (key in known) for key in "abcdefghi")

@@ -142,6 +142,47 @@ def test_only_so_many_recent_calls_are_kept() -> None:
     assert [call for call in calls if kept.recall(call, None, None) is not None] == [calls[1024]]
 
 
+def different(kept: Recent, calls: int, again: int) -> list[int]:
+    """Keeps so many different calls, so many of them twice, and says after each for how many it would rest."""
+    rests = []
+    for number in range(calls):
+        for _ in range(2 if number < again else 1):
+            kept.keep(ToolCall("call_1", "x", str(number)), None, None, ALLOWED)
+        rests.append(kept.resting)
+    return rests
+
+
+@pytest.mark.parametrize(("again", "rest"), [(0, 8192), (63, 8192), (64, 0), (500, 0)])
+def test_where_hardly_a_call_comes_again_nobody_looks_for_a_while(again: int, rest: int) -> None:
+    """To look takes longer than it saves then. It is found out anew each time it is full."""
+    kept = Recent()
+    rests = different(kept, 1025, again)
+    assert (set(rests[:-1]), rests[-1]) == ({0}, rest)
+    kept.resting = 0
+    assert different(kept, 1024, 64)[-1] == 0
+
+
+def test_what_is_recalled_is_what_comes_again() -> None:
+    """So a memory that serves is never given a rest."""
+    kept = Recent()
+    twice(kept, CALL, ALLOWED)
+    for _ in range(63):
+        kept.recall(CALL, None, None)
+    assert different(kept, 1024, 0)[-1] == 0
+    assert different(kept, 1025, 0)[-1] == 8192
+
+
+@pytest.mark.parametrize("rest", [0, 3])
+def test_a_memory_that_rests_changes_no_decision(rest: int) -> None:
+    """It is neither asked nor given anything; after so many calls it is again."""
+    ready = prepare(policy(rule("allow", "x"), limit("tool_calls", 5)))
+    ready.recent.resting = rest
+    session = Session(ready)
+    assert [session.propose(ToolCall(f"call_{number}", "x", "{}")).code for number in range(7)] == ["rule"] * 5 + ["limit"] * 2
+    assert ready.recent.resting == 0
+    assert ready.recent.recall(CALL, None, None) is not None
+
+
 READ = rule("allow", "read", hint="go on")
 ROLES = {"viewer": (), "operator": ("viewer",)}
 POLICIES: dict[str, Policy] = {

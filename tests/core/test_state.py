@@ -24,7 +24,7 @@ from agentgate.core.events import (
 )
 from agentgate.core.needs import counted_only
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, at_time, evolve, unspent
+from agentgate.core.state import State, after_decision, at_time, evolve, unspent
 from agentgate.session import Session
 
 from .building import START, limit, policy, propose, rule, tool
@@ -135,6 +135,20 @@ def test_each_decision_is_counted_as_what_it_is(effect: Effect, withheld: bool) 
     assert after.let_through == (allow and not withheld)
     assert ("c" in after.proposed) is not withheld
     assert after.refusals == (0 if allow and not withheld else 3 if block else 2)
+
+
+@pytest.mark.parametrize("args_hash", ["", "0" * 64])
+@pytest.mark.parametrize("withheld", [False, True])
+@pytest.mark.parametrize("effect", list(Effect))
+@pytest.mark.parametrize("call_id", ["new", "used", "asked", "nameless", 5, None])
+def test_what_nobody_times_changes_a_state_in_the_same_way(call_id: Json, effect: Effect, withheld: bool, args_hash: str) -> None:
+    """Where a decision is recorded at no later time than it is known already, and where nobody says when it fell."""
+    state = State(started=START, now=START, refusals=1, calls_by_tool={"read": 2})
+    for id, name, before in (("used", "read", Effect.ALLOW), ("asked", "send", Effect.ASK), ("nameless", 7, Effect.BLOCK)):
+        state = after_decision(state, None, id, name, "1" * 64, before)
+    timed, untimed = (after_decision(state, at, call_id, "read", args_hash, effect, withheld) for at in (START, None))
+    assert timed == untimed
+    assert timed.calls == state.calls + 1
 
 
 @pytest.mark.parametrize("code", [None, Code.RESULT_CUT, Code.RESULT_BLOCKED, Code.INTERNAL_ERROR])

@@ -36,6 +36,10 @@ class EveryRule(Plan):
 
     __slots__ = ()
 
+    def __init__(self, rules: Iterable[CompiledRule]) -> None:
+        super().__init__(rules)
+        self.indexed = False
+
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         return self.rules
 

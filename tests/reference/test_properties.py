@@ -130,6 +130,19 @@ def test_order_never_matters(random: Random) -> None:
 
 @for_all_runs
 @given(randoms)
+def test_who_is_told_never_matters(random: Random) -> None:
+    """With a recorder, timed, and with nobody who is told anything: the same decisions, and the same is counted."""
+    case = random_case(random)
+    events: list[Event] = []
+    sessions = [session_of(case), session_of(case, recorder=events.append), session_of(case, switch=lambda tool: None)]
+    decisions = [told(case, session) for session in sessions]
+    assert decisions[0] == decisions[1] == decisions[2]
+    assert sessions[0].state.totals == sessions[1].state.totals == sessions[2].state.totals
+    assert sessions[0].state.calls_by_tool == sessions[1].state.calls_by_tool == sessions[2].state.calls_by_tool
+
+
+@for_all_runs
+@given(randoms)
 def test_order_within_a_rule_never_matters(random: Random) -> None:
     """Conditions and operators in another order: the same effects, codes and rules. The reason may name another argument."""
     case = random_case(random)
