@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from agentgate.core.events import CallDecided, Effect, Event, Json, Mode, ModelReplied, PolicyDigest
 from agentgate.files.transcript_chain import ZEROS
@@ -47,8 +48,13 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def decided(self) -> tuple[CallDecided, ...]:
         """The decisions on the calls of this answer, without those on the conversation's past."""
-        replies = [place for place, event in enumerate(self.events) if isinstance(event, ModelReplied)]
-        return tuple(event for event in self.events[replies[-1] :] if isinstance(event, CallDecided)) if replies else ()
+        found: list[CallDecided] = []
+        for event in reversed(self.events):
+            if isinstance(event, ModelReplied):
+                return tuple(reversed(found))
+            if isinstance(event, CallDecided):
+                found.append(event)
+        return ()
 
 
 class Line(Struct, frozen=True):
@@ -75,8 +81,7 @@ def seal(record: Record, seq: int, prev: str) -> Line:
     Raises:
         TypeError: it holds what JSON cannot carry.
     """
-    values = {name: getattr(record, name) for name in record.__struct_fields__}
-    text = _encoder.encode(_Sealed(**values, seq=seq, prev=prev))
+    text = _encoder.encode(_Sealed(**asdict(record), seq=seq, prev=prev))
     own = sha256(text).hexdigest()
     return Line(text[:-1] + b',"hash":"' + own.encode() + b'"}', own)
 

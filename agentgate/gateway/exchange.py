@@ -242,6 +242,7 @@ class Exchange:
         seconds = self._tools.settings.upstream_timeout
         try:
             async for data in response.pieces():
+                self._trace.began()
                 out = stream.feed(data)
                 if out:
                     self._trace.sent(out)

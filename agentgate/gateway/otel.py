@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from functools import wraps
+from time import perf_counter
 from types import TracebackType
 from typing import Any, ParamSpec, Self
 from urllib.parse import urlsplit
@@ -59,14 +60,16 @@ def _harmless(note: Callable[P, None]) -> Callable[P, None]:
 class OtelTraces:
     """See `Traces`."""
 
-    def __init__(self, provider: TracerProvider, upstream: str, *, content: bool = False) -> None:
+    def __init__(self, provider: TracerProvider, upstream: str, *, content: bool = False, now: Callable[[], float] = perf_counter) -> None:
         """Begins.
 
         Args:
             provider: takes the spans; its own from now on.
             upstream: the base URL.
             content: whether spans hold messages, arguments and reasons.
+            now: seconds that never go back.
         """
+        self.now = now
         self._provider = provider
         self._tracer = provider.get_tracer("agentgate", __version__)
         self._content = content
@@ -146,6 +149,8 @@ class _Trace:
         _carrier.inject(carried, context=set_span_in_context(span))
         self.headers: Mapping[str, str] = carried
         self._traces = traces
+        self._asked_at: float | None = traces.now()
+        """When the request went out; None once its time to the first piece is known."""
         self._span = span
         self._redactor = redactor
         self._failed = False
@@ -168,6 +173,13 @@ class _Trace:
             message = {"role": "assistant", "parts": parts, "finish_reason": self._answer.finish_reason or "unknown"}
             self._span.set_attribute("gen_ai.output.messages", self.text([message]))
         self._span.end()
+
+    @_harmless
+    def began(self) -> None:
+        """See `Trace.began`."""
+        if self._asked_at is not None:
+            self._span.set_attribute("gen_ai.response.time_to_first_chunk", self._traces.now() - self._asked_at)
+            self._asked_at = None
 
     @_harmless
     def sent(self, data: bytes) -> None:

@@ -21,6 +21,10 @@ class Trace(Protocol):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...
 
+    def began(self) -> None:
+        """Something of a stream has come; only the first time counts."""
+        ...
+
     def sent(self, data: bytes) -> None:
         """The client got this part of the answer."""
         ...
@@ -64,6 +68,9 @@ class _Untraced:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         pass
+
+    def began(self) -> None:
+        """See `Trace.began`."""
 
     def sent(self, data: bytes) -> None:
         """See `Trace.sent`."""

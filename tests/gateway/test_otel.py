@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,15 @@ class Watched:
 
     def __init__(self, folder: Path, upstream: ScriptedServer | str, *, content: bool = False, **options: Any) -> None:
         self._kept = InMemorySpanExporter()
+        self._seconds = count(1.0)
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._kept))
         url = upstream if isinstance(upstream, str) else upstream.url
-        self.served = Served(folder, upstream, traces=lambda: OtelTraces(provider, url, content=content), **options)
+        self.served = Served(folder, upstream, traces=lambda: OtelTraces(provider, url, content=content, now=self.now), **options)
+
+    def now(self) -> float:
+        """A second later each time that somebody asks."""
+        return next(self._seconds)
 
     def spans(self, name: str = "") -> list[ReadableSpan]:
         """Those that have ended, the gateway being closed or not."""
@@ -119,6 +125,18 @@ def test_a_withheld_answer_is_an_error(tmp_path: Path, streamed: bool) -> None:
     assert attributes(decision)["agentgate.decision.effect"] == "block"
     assert attributes(decision)["agentgate.decision.withheld"] is True
     assert "secret" not in repr([attributes(span) for span in watched.spans()])
+
+
+def test_a_stream_tells_when_it_began(tmp_path: Path) -> None:
+    """In seconds after the request, of its first piece alone; an answer in one piece has no such moment."""
+    with ScriptedServer(sse({"content": "he"}, {"content": "llo"}, finish="stop"), chat("hello")) as upstream:
+        watched = Watched(tmp_path, upstream)
+        with watched.served as gateway:
+            gateway.ask(stream=True)
+            gateway.ask()
+        streamed, whole = watched.spans("chat m")
+    assert attributes(streamed)["gen_ai.response.time_to_first_chunk"] == 1.0
+    assert "gen_ai.response.time_to_first_chunk" not in attributes(whole)
 
 
 def test_the_trace_of_the_client_goes_on_to_the_upstream(tmp_path: Path) -> None:
