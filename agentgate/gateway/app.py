@@ -147,7 +147,7 @@ class Gateway:
 
     async def _models(self, request: Request, watch: Watch) -> Response:
         watch.wait_for("upstream", self.tools.settings.upstream_timeout)
-        async with await self.tools.upstream.ask("GET", "/models", request.headers) as response:
+        with await self.tools.upstream.ask("GET", "/models", request.headers) as response:
             raw = await read_all(response)
             if not is_list_of_models(raw):
                 raise UpstreamFailed("broken", upstream("the upstream's list of models is not JSON"))

@@ -198,7 +198,7 @@ class Exchange:
                 return await self._ask_once(asked, others)
             self._hearing.failed(free=error.kind in _UNASKED)
             raise self._failed(error) from None
-        async with response:
+        with response:
             return await (self._take_stream(asked, response) if asked.stream else self._take_whole(asked, response))
 
     async def _take_whole(self, asked: Asked, response: Incoming) -> Response | Reply | _Withheld:
@@ -241,7 +241,7 @@ class Exchange:
     async def _pump(self, stream: Stream, response: Incoming, headers: Mapping[str, str]) -> None:
         seconds = self._tools.settings.upstream_timeout
         try:
-            async for data in response.pieces():
+            while data := await response.piece():
                 self._trace.began()
                 out = stream.feed(data)
                 if out:

@@ -66,7 +66,7 @@ async def ask(line: Line, headers: dict[str, str] | None = None) -> Incoming:
 
 
 async def read(line: Line) -> bytes:
-    async with await ask(line) as incoming:
+    with await ask(line) as incoming:
         assert incoming.status == 200
         return await incoming.read(1 << 20)
 
@@ -94,7 +94,7 @@ def test_a_connection_in_the_midst_of_an_answer_is_not_used_again() -> None:
         server = Server(LONG, OK)
 
         async def leave(line: Line) -> None:
-            async with await ask(line):
+            with await ask(line):
                 pass
             assert await read(line) == b"ok"
 
@@ -171,7 +171,7 @@ def test_what_a_server_does_not_read_is_not_kept_for_it(answer: bytes) -> None:
             asking = asyncio.create_task(line.ask("POST", "/", {}, body))
             await came.wait()
             if answer:
-                async with await asking as incoming:
+                with await asking as incoming:
                     assert await incoming.read(1 << 20) == b"ok"
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)

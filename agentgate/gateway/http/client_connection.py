@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Self, cast
 
 from agentgate.gateway.http.messages import AnswerHead, Headers, Unreadable
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
 class Incoming:
     """An answer of which the head is read. Whoever has it enters it, or closes it."""
 
-    __slots__ = ("_connection", "_give_back", "_unpacker", "headers", "status")
+    __slots__ = ("_closed", "_connection", "_give_back", "_unpacker", "headers", "status")
 
     def __init__(self, connection: Connection, head: AnswerHead, give_back: Callable[[Connection], None]) -> None:
         """Takes over a connection.
@@ -196,8 +196,9 @@ class Incoming:
         Raises:
             Unreadable: the body is packed in a way that is not understood.
         """
-        self._connection: Connection | None = connection
+        self._connection = connection
         self._give_back = give_back
+        self._closed = False
         self.status = head.status
         self.headers: Headers = head.headers
         coding = head.headers.get("content-encoding", "")
@@ -208,26 +209,24 @@ class Incoming:
         """Without its parameters, in lower case; empty where there is none."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The body as it comes, unpacked, in pieces of bounded size.
+    async def piece(self) -> bytes:
+        """What has come of the body, unpacked, as soon as there is something, and of bounded size; nothing at its end.
 
         Raises:
             BrokenOff: before its end.
         """
-        while self._connection is not None and (piece := await self._connection.piece()):
-            if self._unpacker is None:
-                yield piece
-                continue
-            try:
-                for unpacked in self._unpacker.feed(piece):
-                    yield unpacked
-            except Unreadable:
-                raise BrokenOff from None
-        if self._unpacker is not None:
-            try:
-                self._unpacker.end()
-            except Unreadable:
-                raise BrokenOff from None
+        if self._unpacker is None:
+            return await self._connection.piece()
+        try:
+            while not (piece := self._unpacker.take()):
+                packed = await self._connection.piece()
+                if not packed:
+                    self._unpacker.end()
+                    break
+                self._unpacker.feed(packed)
+        except Unreadable:
+            raise BrokenOff from None
+        return piece
 
     async def read(self, limit: int) -> bytes:
         """The whole body, unpacked.
@@ -238,7 +237,7 @@ class Incoming:
         """
         pieces: list[bytes] = []
         size = 0
-        async for piece in self.pieces():
+        while piece := await self.piece():
             size += len(piece)
             if size > limit:
                 raise TooLong
@@ -247,12 +246,12 @@ class Incoming:
 
     def close(self) -> None:
         """Ends it, and its connection where anything of it was not read yet."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._give_back(connection)
+        if not self._closed:
+            self._closed = True
+            self._give_back(self._connection)
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *failed: object) -> None:
+    def __exit__(self, *failed: object) -> None:
         self.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 
 from agentgate.gateway.http.messages import Unreadable
 
@@ -14,7 +13,7 @@ _DEFLATED = 8
 
 
 class Unpacker:
-    """Unpacks one body."""
+    """Unpacks one body: each part of it is fed, and then all of it taken."""
 
     def __init__(self, coding: str) -> None:
         """Begins.
@@ -26,25 +25,31 @@ class Unpacker:
         if self._coding not in ("gzip", "deflate"):
             raise Unreadable
         self._packed: zlib._Decompress | None = None
+        self._data = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """What the next bytes unpack to, in pieces of bounded size.
+    def feed(self, data: bytes) -> None:
+        """The next bytes, where there are any."""
+        self._data += data
+
+    def take(self) -> bytes:
+        """A piece of what the bytes so far unpack to; nothing where all was taken.
 
         Raises:
             Unreadable: they are not packed as was said.
         """
-        while data:
+        while self._data:
             if self._packed is None:
-                self._packed = zlib.decompressobj(_GZIP if self._coding == "gzip" else _window(data[0]))
-            elif self._packed.eof:
+                self._packed = zlib.decompressobj(_GZIP if self._coding == "gzip" else _window(self._data[0]))
+            if self._packed.eof:
                 raise Unreadable  # something behind the end
             try:
-                piece = self._packed.decompress(data, _PIECE)
+                piece = self._packed.decompress(self._data, _PIECE)
             except zlib.error:
                 raise Unreadable from None
-            data = self._packed.unconsumed_tail or self._packed.unused_data
+            self._data = self._packed.unconsumed_tail or self._packed.unused_data
             if piece:
-                yield piece
+                return piece
+        return b""
 
     def end(self) -> None:
         """There is no more.
@@ -68,8 +73,9 @@ def unpacked(data: bytes, coding: str, limit: int) -> bytes:
         Unreadable: it is not packed as was said.
     """
     unpacker = Unpacker(coding)
+    unpacker.feed(data)
     pieces, size = [], 0
-    for piece in unpacker.feed(data):
+    while piece := unpacker.take():
         pieces.append(piece)
         size += len(piece)
         if size > limit:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from agentgate.gateway.http.messages import AnswerHead, Headers, RequestHead, Unreadable
@@ -19,32 +17,11 @@ _AROUND_EACH = 16
 """As many more of them may come for each byte of the body: in the smallest chunks there are five."""
 
 END = b"\r\n\r\n"
-_REQUEST_LINE = re.compile(rb"([A-Z]+) ([!-~]+) HTTP/1\.([01])\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])[ \r]")
+_VERSIONS = {"HTTP/1.1": True, "HTTP/1.0": False}
 _ONE = ("host", "content-length", "transfer-encoding")
 """Headers that nobody may send twice."""
 _NO_BODY = (204, 304)
-
-
-class _Fields:
-    """Takes what the parser finds in a head."""
-
-    __slots__ = ("complete", "headers")
-
-    def __init__(self) -> None:
-        self.headers: Headers = {}
-        self.complete = False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        known, said = name.lower().decode("ascii"), value.decode("utf-8", "surrogateescape").strip(" \t")
-        if known in self.headers:
-            if known in _ONE:
-                raise Unreadable
-            said = f"{self.headers[known]}, {said}"
-        self.headers[known] = said
-
-    def on_headers_complete(self) -> None:
-        self.complete = True
+_SWITCHING = 101
 
 
 def read_request(raw: bytes) -> RequestHead:
@@ -56,21 +33,19 @@ def read_request(raw: bytes) -> RequestHead:
     Raises:
         Unreadable: it is none.
     """
-    line = _REQUEST_LINE.match(raw)
-    if line is None:
+    line, headers = _read(HttpRequestParser(None), raw, LONGEST_LINE, MOST_HEADERS)
+    words = line.split(" ")
+    if len(words) != 3 or words[2] not in _VERSIONS:
         raise Unreadable
-    fields = _Fields()
-    _parse(HttpRequestParser(fields), fields, raw, LONGEST_LINE, MOST_HEADERS)
-    headers, modern = fields.headers, line[3] == b"1"
-    length: int | None = int(headers.get("content-length", "0"))
-    coding = headers.get("transfer-encoding")
-    if coding is not None:
-        if coding.lower() != "chunked" or "content-length" in headers or not modern:
-            raise Unreadable
-        length = None
+    method, target, version = words
+    modern = _VERSIONS[version]
+    coding, said = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is not None and (coding.lower() != "chunked" or said is not None or not modern):
+        raise Unreadable
     if modern and "host" not in headers:
         raise Unreadable
-    return RequestHead(line[1].decode(), line[2].decode(), headers, length, _is_kept(headers, modern=modern), modern)
+    length = None if coding is not None else 0 if said is None else int(said)
+    return RequestHead(method, target, headers, length, _is_kept(headers, modern=modern), modern)
 
 
 def read_answer(raw: bytes) -> AnswerHead:
@@ -82,22 +57,46 @@ def read_answer(raw: bytes) -> AnswerHead:
     Raises:
         Unreadable: it is none.
     """
-    line = _STATUS_LINE.match(raw)
-    if line is None:
+    line, headers = _read(HttpResponseParser(None), raw, LONGEST_ANSWER_LINE, MOST_ANSWER_HEADERS)
+    version, _, rest = line.partition(" ")
+    if version not in _VERSIONS or not rest[:3].isdigit() or rest[3:4] not in ("", " "):
         raise Unreadable
-    status = int(line[2])
-    fields = _Fields()
-    _parse(HttpResponseParser(fields), fields, raw, LONGEST_ANSWER_LINE, MOST_ANSWER_HEADERS)
-    headers = fields.headers
+    status = int(rest[:3])
     coding, said = headers.get("transfer-encoding"), headers.get("content-length")
-    if status == 101 or (coding is not None and (coding.lower() != "chunked" or said is not None)):
+    if status == _SWITCHING or (coding is not None and (coding.lower() != "chunked" or said is not None)):
         raise Unreadable
-    length = None if said is None else int(said)
     if status < 200 or status in _NO_BODY:
-        length, coding = 0, None
-    until_the_end = length is None and coding is None
-    kept = not until_the_end and _is_kept(headers, modern=line[1] == b"1")
-    return AnswerHead(status, headers, length, coding is not None, kept)
+        return AnswerHead(status, headers, 0, False, _is_kept(headers, modern=_VERSIONS[version]))
+    length = None if said is None else int(said)
+    framed = length is not None or coding is not None
+    return AnswerHead(status, headers, length, coding is not None, framed and _is_kept(headers, modern=_VERSIONS[version]))
+
+
+def _read(parser: HttpRequestParser | HttpResponseParser, raw: bytes, longest: int, most: int) -> tuple[str, Headers]:
+    """The first line of a head, and its headers.
+
+    Where llhttp has nothing to object to, each line between the first and the empty one is a name, a colon and a value, without any other
+    control characters than tabs, and none goes on in the next.
+    """
+    try:
+        parser.feed_data(raw)
+    except HttpParserUpgrade:
+        pass  # which is not made
+    except HttpParserError:
+        raise Unreadable from None
+    first, *lines = raw[: -len(END)].decode("utf-8", "surrogateescape").split("\r\n")
+    if len(lines) > most or (len(raw) > longest and max(map(len, raw.split(b"\r\n"))) > longest):
+        raise Unreadable
+    headers: Headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        if name in headers:
+            if name in _ONE:
+                raise Unreadable
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
+    return first, headers
 
 
 def _is_kept(headers: Headers, *, modern: bool) -> bool:
@@ -105,22 +104,8 @@ def _is_kept(headers: Headers, *, modern: bool) -> bool:
     said = headers.get("connection")
     if said is None:
         return modern
-    words = [word.strip() for word in said.lower().split(",")]
+    words = [word.strip(" \t") for word in said.lower().split(",")]
     return "close" not in words and (modern or "keep-alive" in words)
-
-
-def _parse(parser: HttpRequestParser | HttpResponseParser, fields: _Fields, raw: bytes, longest: int, most: int) -> None:
-    if len(raw) > longest and max(map(len, raw.split(b"\r\n"))) > longest:
-        raise Unreadable
-    try:
-        parser.feed_data(raw)
-    except HttpParserUpgrade:
-        pass  # which is not made
-    except HttpParserError:
-        if not fields.complete:
-            raise Unreadable from None  # else it is a status with which another protocol would begin
-    if not fields.complete or raw.count(b"\r\n") - 2 > most:
-        raise Unreadable
 
 
 class Chunks:

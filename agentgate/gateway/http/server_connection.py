@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping
-from enum import Enum, auto
 from typing import TYPE_CHECKING, cast
 
 from agentgate.gateway.http.messages import CONTINUE, LAST_CHUNK, RequestHead, Response, Unreadable, as_chunk, head_of, in_pieces
@@ -24,14 +23,8 @@ _NEVER = float("inf")
 log = logging.getLogger("agentgate.gateway")
 
 
-class _Now(Enum):
-    HEAD = auto()
-    """The head of a request is on its way, or nothing is."""
-    BODY = auto()
-    ANSWER = auto()
-    """A request is whole, and is being answered."""
-    REST = auto()
-    """The last answer was given; what still comes is thrown away."""
+_HEAD, _BODY, _ANSWER, _REST = range(4)
+"""What a connection is at: the head of a request, its body, its answer, or what is thrown away after the last answer."""
 
 
 class Request:
@@ -87,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._now = _Now.HEAD
+        self._now = _HEAD
         self._rest = b""
         """What came and was not read yet: of a head, or of the next requests."""
         self._head: RequestHead | None = None
@@ -112,7 +105,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """See `asyncio.Protocol`. Nobody is left to answer."""
-        self._now = _Now.REST
+        self._now = _REST
         self._server.closed(self)
         if self._taken is not None and not self._taken.done():
             self._taken.set_result(None)
@@ -121,17 +114,15 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
-        match self._now:
-            case _Now.HEAD:
-                self._read_head(self._rest + data if self._rest else data)
-            case _Now.BODY:
-                self._read_body(data)
-            case _Now.ANSWER:
-                self._rest += data
-                if len(self._rest) > _MOST_AHEAD:
-                    self._transport.pause_reading()
-            case _Now.REST:
-                pass
+        now = self._now
+        if now == _HEAD:
+            self._read_head(self._rest + data if self._rest else data)
+        elif now == _BODY:
+            self._read_body(data)
+        elif now == _ANSWER:
+            self._rest += data
+            if len(self._rest) > _MOST_AHEAD:
+                self._transport.pause_reading()
 
     def _read_head(self, data: bytes) -> None:
         if data[:2] == b"\r\n":
@@ -161,7 +152,7 @@ class Connection(asyncio.Protocol):
         elif isinstance(found, Response):
             self._refuse(found)
         else:
-            self._now = _Now.BODY
+            self._now = _BODY
             self._route = found
             self.until = self._server.now() + self._server.patience.body
             self._chunks = None if length is not None else Chunks()
@@ -198,7 +189,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, head: RequestHead, found: Route | Response, body: bytes) -> None:
         """A request is whole."""
-        self._now = _Now.ANSWER
+        self._now = _ANSWER
         self.until = _NEVER
         request = Request(self, head)
         request.body = body
@@ -234,7 +225,7 @@ class Connection(asyncio.Protocol):
         if self._leaving or head is None or not head.keep_alive:
             self._end()
             return
-        self._now = _Now.HEAD
+        self._now = _HEAD
         self.until = self._server.now() + self._server.patience.idle
         if self._rest:
             rest, self._rest = self._rest, b""
@@ -250,7 +241,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """No more requests."""
-        self._now = _Now.REST
+        self._now = _REST
         self._rest, self._pieces = b"", []
         self.until = self._server.now() + _LINGERING_SECONDS
         if not self._transport.is_closing():
@@ -306,7 +297,7 @@ class Connection(asyncio.Protocol):
     def late(self) -> None:
         """What was waited for has not come in time."""
         self.until = _NEVER
-        if self._now is _Now.BODY:
+        if self._now == _BODY:
             self._refuse(self._server.app.too_slow())
         else:
             self.abort()
@@ -318,5 +309,5 @@ class Connection(asyncio.Protocol):
     def leave(self) -> None:
         """Ends it once what was begun is answered."""
         self._leaving = True
-        if self._now is _Now.HEAD and not self._rest:
+        if self._now == _HEAD and not self._rest:
             self._transport.close()

@@ -30,12 +30,12 @@ class Passing:
 
     async def answer(self, request: Request) -> Response | Stream:
         headers = {"content-type": request.headers.get("content-type", "")}
-        async with await self._line.ask(request.method, request.path, headers, request.body) as got:
+        with await self._line.ask(request.method, request.path, headers, request.body) as got:
             kind = got.headers.get("content-type", "")
             if not kind.startswith("text/event-stream"):
                 return Response(got.status, await got.read(1 << 24), {"content-type": kind})
             stream = request.begin({"content-type": kind})
-            async for piece in got.pieces():
+            while piece := await got.piece():
                 await stream.send(piece)
             return stream
 
