@@ -17,7 +17,7 @@ from agentgate.gateway.events_api import as_event, as_question, wanted
 from agentgate.gateway.exchange import NOT_RECORDED, Exchange, Refused, Tools
 from agentgate.gateway.http.messages import RequestHead, Response, Unreadable, json_response
 from agentgate.gateway.http.packing import is_packed, unpacked
-from agentgate.gateway.http.server_connection import Request, Stream
+from agentgate.gateway.http.request import Request, Stream
 from agentgate.gateway.keys import Keys
 from agentgate.gateway.proxy import UpstreamFailed, is_list_of_models, kept_headers, read_all
 from agentgate.gateway.shapes import Api

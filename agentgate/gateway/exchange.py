@@ -18,10 +18,11 @@ from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
 from agentgate.gateway.errors import Failure, failure, invalid, upstream
 from agentgate.gateway.hearing import Hearing
-from agentgate.gateway.http.client_connection import BrokenOff, Incoming
+from agentgate.gateway.http.client_connection import BrokenOff
+from agentgate.gateway.http.incoming import Incoming
 from agentgate.gateway.http.messages import Response
-from agentgate.gateway.http.server_connection import Request
-from agentgate.gateway.http.server_connection import Stream as Reply
+from agentgate.gateway.http.request import Request
+from agentgate.gateway.http.request import Stream as Reply
 from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all

@@ -10,7 +10,8 @@ import msgspec
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.gateway.errors import Failure, failure, upstream
 from agentgate.gateway.http.client import Line, Unreachable
-from agentgate.gateway.http.client_connection import BrokenOff, Incoming, TooLong
+from agentgate.gateway.http.client_connection import BrokenOff
+from agentgate.gateway.http.incoming import Incoming, TooLong
 from agentgate.gateway.http.messages import Headers
 from agentgate.gateway.settings import Settings
 from agentgate.models.replies import MAX_ANSWER_BYTES, error_text

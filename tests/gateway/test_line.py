@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from agentgate.gateway.http.client import Line
-from agentgate.gateway.http.client_connection import BrokenOff, Incoming
+from agentgate.gateway.http.client_connection import BrokenOff
+from agentgate.gateway.http.incoming import Incoming
 from agentgate.gateway.server import loops
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

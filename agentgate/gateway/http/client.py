@@ -8,17 +8,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from aiohappyeyeballs import start_connection
 
-from agentgate.gateway.http.client_connection import BrokenOff, Connection, Incoming
+from agentgate.gateway.http.client_connection import BrokenOff, Connection
+from agentgate.gateway.http.incoming import Incoming
 from agentgate.gateway.http.messages import Unreadable, lines_of
 
 _CONNECT_SECONDS = 10.0
 _MOST_CONNECTIONS = 1000
 _IDLE_SECONDS = 15.0
 """How long a connection is kept that nobody uses: servers end theirs sooner or later, and one that is about to end takes no request."""
+_PATH = "/%:@!$&'()*+,;=~-._"
+"""What a path holds as it is."""
 _NEXT_ADDRESS_SECONDS = 0.25
 """Head start of an address of a name before the next one is tried beside it."""
 
@@ -30,21 +33,24 @@ class Unreachable(Exception):
 class Line:
     """Asks one server. Made inside a running loop."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, *, most: int = _MOST_CONNECTIONS, idle: float = _IDLE_SECONDS) -> None:
         """Connects to nothing yet.
 
         Args:
             origin: the base URL, where all paths start, without a slash at the end.
+            most: connections at once; further requests wait.
+            idle: how long a connection is kept that nobody uses, in seconds.
         """
         split = urlsplit(origin)
         self._loop = asyncio.get_running_loop()
         self._name = split.hostname or ""
-        self._secure = ssl.create_default_context() if split.scheme == "https" else None
+        self._secure = _trusting() if split.scheme == "https" else None
         self._port = split.port or (443 if self._secure else 80)
-        self._start = f"{split.path.rstrip('/')}"
+        self._start = quote(split.path.rstrip("/"), safe=_PATH)
         self._host = f"Host: {_host(self._name, split.port)}\r\n"
+        self._idle_seconds = idle
         self._idle: list[Connection] = []
-        self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._room = asyncio.Semaphore(most)
         self._all: set[Connection] = set()
         self._tidying: asyncio.TimerHandle | None = None
 
@@ -87,7 +93,7 @@ class Line:
         """A connection that was used before and is still there."""
         while self._idle:
             found = self._idle.pop()
-            if found.lost or self._loop.time() - found.idle_since > _IDLE_SECONDS:
+            if found.lost or self._loop.time() - found.idle_since > self._idle_seconds:
                 self._forget(found)
             else:
                 return found
@@ -121,7 +127,7 @@ class Line:
         self._idle.append(connection)
         self._room.release()
         if self._tidying is None:
-            self._tidying = self._loop.call_later(_IDLE_SECONDS, self._tidy)
+            self._tidying = self._loop.call_later(self._idle_seconds, self._tidy)
 
     def _drop(self, connection: Connection | None) -> None:
         if connection is not None:
@@ -135,15 +141,22 @@ class Line:
     def _tidy(self) -> None:
         """Ends connections that nobody has used for long."""
         self._tidying = None
-        until = self._loop.time() - _IDLE_SECONDS
+        until = self._loop.time() - self._idle_seconds
         old = [one for one in self._idle if one.lost or one.idle_since <= until]
         self._idle = [one for one in self._idle if not (one.lost or one.idle_since <= until)]
         for one in old:
             self._forget(one)
         if self._idle:
-            self._tidying = self._loop.call_later(_IDLE_SECONDS, self._tidy)
+            self._tidying = self._loop.call_later(self._idle_seconds, self._tidy)
+
+
+def _trusting() -> ssl.SSLContext:
+    """Whom this machine trusts, and no protocol but this one."""
+    made = ssl.create_default_context()
+    made.set_alpn_protocols(["http/1.1"])
+    return made
 
 
 def _host(name: str, port: int | None) -> str:
-    shown = f"[{name}]" if ":" in name else name
+    shown = f"[{name}]" if ":" in name else name if name.isascii() else name.encode("idna").decode()
     return shown if port is None else f"{shown}:{port}"

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Self, cast
+from typing import cast
 
-from agentgate.gateway.http.messages import AnswerHead, Headers, Unreadable
-from agentgate.gateway.http.packing import Unpacker, is_packed
-from agentgate.gateway.http.parsing import END, LONGEST_HEAD, Chunks, read_answer
+from agentgate.gateway.http.bodies import Body, Chunks, Sized
+from agentgate.gateway.http.messages import AnswerHead, Unreadable
+from agentgate.gateway.http.parsing import END, LONGEST_HEAD, read_answer
 
 _MOST_UNREAD = 256 * 1024
 """Bytes of an answer that are taken before somebody wants them."""
 _START = b"HTTP/1."
+_NOTHING = Sized(0)
 
 
 class BrokenOff(Exception):
     """There is no answer, or no more of one, or it cannot be understood."""
-
-
-class TooLong(Exception):
-    """A body is longer than it may be."""
 
 
 class Connection(asyncio.Protocol):
@@ -41,8 +37,7 @@ class Connection(asyncio.Protocol):
         self._seen = 0
         """Bytes of heads."""
         self._head: AnswerHead | None = None
-        self._chunks: Chunks | None = None
-        self._missing: int | None = None
+        self._body: Body = _NOTHING
         self._pieces: list[bytes] = []
         self._unread = 0
         self._failed = False
@@ -63,6 +58,10 @@ class Connection(asyncio.Protocol):
             self._failed = error is not None or not ends_with_it
             self._asked = False
         self._wake()
+
+    def eof_received(self) -> None:
+        """See `asyncio.Protocol`. No other request goes out over it."""
+        self.lost = True
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
@@ -89,39 +88,27 @@ class Connection(asyncio.Protocol):
                     raise Unreadable
                 return
             self._seen += end
+            if self._seen > LONGEST_HEAD:
+                raise Unreadable
             head = read_answer(data[:end])
             data = data[end:]
             if head.status >= 200:
                 break
-            if self._seen > LONGEST_HEAD:
-                raise Unreadable
         self._rest = b""
         self._head = head
-        self._missing = head.length
-        self._chunks = Chunks() if head.chunked else None
-        if data or head.length == 0:
+        self._body = Chunks() if head.chunked else Sized(head.length)
+        if data or self._body.done:
             self._read_body(data)
 
     def _read_body(self, data: bytes) -> None:
-        if self._chunks is not None:
-            pieces = self._chunks.feed(data)
-            self._pieces += pieces
-            self._unread += sum(map(len, pieces))
-            done, more = self._chunks.done, self._chunks.more
-        else:
-            missing = self._missing
-            if missing is None:
-                done = more = False
-            else:
-                more, done = len(data) > missing, len(data) >= missing
-                data = data[:missing] if more else data
-                self._missing = missing - len(data)
-            if data:
-                self._pieces.append(data)
-                self._unread += len(data)
-        if done:
+        body = self._body
+        pieces = body.feed(data)
+        self._pieces += pieces
+        for piece in pieces:
+            self._unread += len(piece)
+        if body.done:
             self._asked = False
-            if more:
+            if body.rest or body.lost:
                 self.break_off()
         elif self._unread > _MOST_UNREAD and not self._paused:
             self._paused = True
@@ -170,7 +157,8 @@ class Connection(asyncio.Protocol):
         pieces, self._pieces, self._unread = self._pieces, [], 0
         if self._paused:
             self._paused = False
-            self._transport.resume_reading()
+            if not self._transport.is_closing():
+                self._transport.resume_reading()
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def is_free(self) -> bool:
@@ -183,75 +171,3 @@ class Connection(asyncio.Protocol):
         """Ends it at once: a server that does not read would else keep what was not sent yet, and the connection, for ever."""
         self.lost = True
         self._transport.abort()
-
-
-class Incoming:
-    """An answer of which the head is read. Whoever has it enters it, or closes it."""
-
-    __slots__ = ("_closed", "_connection", "_give_back", "_unpacker", "headers", "status")
-
-    def __init__(self, connection: Connection, head: AnswerHead, give_back: Callable[[Connection], None]) -> None:
-        """Takes over a connection.
-
-        Raises:
-            Unreadable: the body is packed in a way that is not understood.
-        """
-        self._connection = connection
-        self._give_back = give_back
-        self._closed = False
-        self.status = head.status
-        self.headers: Headers = head.headers
-        coding = head.headers.get("content-encoding", "")
-        self._unpacker = Unpacker(coding) if coding and is_packed(coding) else None
-
-    @property
-    def content_type(self) -> str:
-        """Without its parameters, in lower case; empty where there is none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    async def piece(self) -> bytes:
-        """What has come of the body, unpacked, as soon as there is something, and of bounded size; nothing at its end.
-
-        Raises:
-            BrokenOff: before its end.
-        """
-        if self._unpacker is None:
-            return await self._connection.piece()
-        try:
-            while not (piece := self._unpacker.take()):
-                packed = await self._connection.piece()
-                if not packed:
-                    self._unpacker.end()
-                    break
-                self._unpacker.feed(packed)
-        except Unreadable:
-            raise BrokenOff from None
-        return piece
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body, unpacked.
-
-        Raises:
-            BrokenOff: it was cut off.
-            TooLong: it has more bytes than the limit.
-        """
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self.piece():
-            size += len(piece)
-            if size > limit:
-                raise TooLong
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def close(self) -> None:
-        """Ends it, and its connection where anything of it was not read yet."""
-        if not self._closed:
-            self._closed = True
-            self._give_back(self._connection)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failed: object) -> None:
-        self.close()

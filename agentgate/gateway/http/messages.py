@@ -33,8 +33,8 @@ class RequestHead(Struct):
     """Bytes of the body; None for one in chunks."""
     keep_alive: bool
     """Whether more requests may follow."""
-    chunks: bool
-    """Whether the client understands an answer in chunks."""
+    modern: bool
+    """Whether it is HTTP/1.1, so that the client understands an answer in chunks."""
 
 
 class AnswerHead(Struct):

@@ -8,7 +8,8 @@ from typing import Protocol
 
 from agentgate.gateway.deadlines import Deadlines
 from agentgate.gateway.http.messages import RequestHead, Response
-from agentgate.gateway.http.server_connection import Connection, Request, Stream
+from agentgate.gateway.http.request import Request, Stream
+from agentgate.gateway.http.server_connection import Connection
 from agentgate.gateway.settings import Patience
 
 _BACKLOG = 1024

@@ -8,8 +8,10 @@ import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
-from agentgate.gateway.http.messages import CONTINUE, LAST_CHUNK, RequestHead, Response, Unreadable, as_chunk, head_of, in_pieces
-from agentgate.gateway.http.parsing import END, LONGEST_HEAD, Chunks, read_request
+from agentgate.gateway.http.bodies import Body, Chunks, Sized
+from agentgate.gateway.http.messages import CONTINUE, RequestHead, Response, Unreadable, head_of, in_pieces
+from agentgate.gateway.http.parsing import END, LONGEST_HEAD, read_request
+from agentgate.gateway.http.request import Request
 
 if TYPE_CHECKING:
     from agentgate.gateway.http.server import Route, Server
@@ -19,60 +21,13 @@ _LINGERING_SECONDS = 2.0
 _MOST_AHEAD = 64 * 1024
 """Bytes of further requests that are taken while one is answered."""
 _NEVER = float("inf")
+_NOTHING = Sized(0)
 
 log = logging.getLogger("agentgate.gateway")
 
 
 _HEAD, _BODY, _ANSWER, _REST = range(4)
 """What a connection is at: the head of a request, its body, its answer, or what is thrown away after the last answer."""
-
-
-class Request:
-    """A request that came whole."""
-
-    __slots__ = ("_connection", "body", "chunks", "headers", "method", "path", "query")
-
-    def __init__(self, connection: Connection, head: RequestHead) -> None:
-        self._connection = connection
-        self.method = head.method
-        self.path, _, self.query = head.target.partition("?")
-        self.headers = head.headers
-        self.chunks = head.chunks
-        self.body = b""
-
-    def begin(self, headers: Mapping[str, str]) -> Stream:
-        """Begins an answer of unknown length, with status 200. It goes out with the first of its data."""
-        return Stream(self._connection, self.chunks, headers)
-
-    def abort(self) -> None:
-        """Gives the client up, with all that it was not sent yet."""
-        self._connection.abort()
-
-
-class Stream:
-    """An answer that is sent piece by piece."""
-
-    __slots__ = ("_chunks", "_connection", "_head", "status")
-
-    def __init__(self, connection: Connection, chunks: bool, headers: Mapping[str, str]) -> None:
-        self.status = 200
-        self._connection = connection
-        self._chunks = chunks
-        self._head = connection.head(200, headers, "transfer-encoding: chunked\r\n" if chunks else "", close=not chunks)
-
-    async def send(self, data: bytes) -> None:
-        """Sends a piece, and waits while the client does not take what it was sent.
-
-        Raises:
-            ConnectionResetError: it has gone.
-        """
-        piece = as_chunk(data) if self._chunks else data
-        head, self._head = self._head, b""
-        await self._connection.send(head + piece)
-
-    def end(self) -> None:
-        """There is no more."""
-        self._connection.write(self._head + (LAST_CHUNK if self._chunks else b""))
 
 
 class Connection(asyncio.Protocol):
@@ -85,9 +40,8 @@ class Connection(asyncio.Protocol):
         """What came and was not read yet: of a head, or of the next requests."""
         self._head: RequestHead | None = None
         self._route: Route | None = None
+        self._body: Body = _NOTHING
         self._pieces: list[bytes] = []
-        self._missing = 0
-        self._chunks: Chunks | None = None
         self.task: asyncio.Task[None] | None = None
         self._taken: asyncio.Future[None] | None = None
         """Is there while the client does not take what it is sent."""
@@ -125,12 +79,10 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _read_head(self, data: bytes) -> None:
-        if data[:2] == b"\r\n":
-            data = data.lstrip(b"\r\n")  # some send an empty line behind a body
         end = data.find(END) + len(END)
         if end < len(END):
             self._rest = data
-            if len(data) > LONGEST_HEAD or (data and not data[:1].isupper()):
+            if len(data) > LONGEST_HEAD or not data[:1].isupper():
                 self._refuse(self._server.app.unreadable())
             return
         self._rest = b""
@@ -155,35 +107,26 @@ class Connection(asyncio.Protocol):
             self._now = _BODY
             self._route = found
             self.until = self._server.now() + self._server.patience.body
-            self._chunks = None if length is not None else Chunks()
-            self._missing = length or 0
-            if not data and head.chunks and head.headers.get("expect", "").lower() == "100-continue":
+            self._body = Chunks() if length is None else Sized(length)
+            if not data and head.modern and head.headers.get("expect", "").lower() == "100-continue":
                 self._transport.write(CONTINUE)
             if data:
                 self._read_body(data)
 
     def _read_body(self, data: bytes) -> None:
-        head, route = self._head, self._route
+        head, route, body = self._head, self._route, self._body
         assert head is not None
         assert route is not None
-        if self._chunks is None:
-            piece = data[: self._missing]
-            self._pieces.append(piece)
-            self._missing -= len(piece)
-            done = self._missing == 0
-            self._rest = data[len(piece) :]
-        else:
-            try:
-                self._pieces += self._chunks.feed(data)
-            except Unreadable:
-                self._refuse(self._server.app.unreadable())
-                return
-            if self._chunks.size > route.limit:
-                self._refuse(self._server.app.too_long(route.limit))
-                return
-            done = self._chunks.done
-            head.keep_alive = head.keep_alive and not self._chunks.more  # what came behind is lost: the client asks again
-        if done:
+        try:
+            self._pieces += body.feed(data)
+        except Unreadable:
+            self._refuse(self._server.app.unreadable())
+            return
+        if body.size > route.limit:
+            self._refuse(self._server.app.too_long(route.limit))
+        elif body.done:
+            self._rest = body.rest
+            head.keep_alive = head.keep_alive and not body.lost  # the client asks again
             pieces, self._pieces = self._pieces, []
             self._answer(head, route, b"".join(pieces))
 
@@ -198,10 +141,12 @@ class Connection(asyncio.Protocol):
     async def _answered(self, found: Route | Response, request: Request) -> None:
         try:
             response = found if isinstance(found, Response) else await found.answer(request)
-            if isinstance(response, Response):
-                self._respond(response)
-            else:
+            if not isinstance(response, Response):
                 response.end()
+            elif request.begun:
+                self.abort()  # an answer in the midst of another one would be read as a part of it
+            else:
+                self._respond(response)
             if self._taken is not None:
                 self.until = self._server.now() + self._server.patience.client
                 await self._taken
@@ -234,6 +179,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, response: Response) -> None:
         """Answers what cannot be read to its end; nothing that comes after it is a request."""
+        if self._transport.is_closing():
+            return
         log.info("a request was not read: status %s", response.status)
         response.close = True
         self._respond(response)
@@ -255,6 +202,8 @@ class Connection(asyncio.Protocol):
         length = f"content-length: {len(response.body)}\r\n"
         raw = self.head(response.status, response.headers, length, close=head is None or not head.keep_alive)
         body = b"" if head is not None and head.method == "HEAD" else response.body
+        if self._transport.is_closing():
+            raise ConnectionResetError
         self._transport.writelines(in_pieces(raw, body))
 
     def head(self, status: int, headers: Mapping[str, str], framing: str, *, close: bool) -> bytes:
@@ -263,12 +212,18 @@ class Connection(asyncio.Protocol):
             self._head.keep_alive = False
         if self._head is None or not self._head.keep_alive:
             framing += "connection: close\r\n"
-        elif not self._head.chunks:
+        elif not self._head.modern:
             framing += "connection: keep-alive\r\n"  # an old client would not expect it
         return head_of(status, headers, framing, self._server.stamp())
 
     def write(self, data: bytes) -> None:
-        """Sends bytes, at once or as soon as the client takes them."""
+        """Sends bytes, at once or as soon as the client takes them.
+
+        Raises:
+            ConnectionResetError: it has gone.
+        """
+        if self._transport.is_closing():
+            raise ConnectionResetError
         self._transport.write(data)
 
     async def send(self, data: bytes) -> None:
@@ -277,9 +232,7 @@ class Connection(asyncio.Protocol):
         Raises:
             ConnectionResetError: it has gone.
         """
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        self._transport.write(data)
+        self.write(data)
         if self._taken is not None:
             await self._taken
 
@@ -311,3 +264,5 @@ class Connection(asyncio.Protocol):
         self._leaving = True
         if self._now == _HEAD and not self._rest:
             self._transport.close()
+        elif self._now == _HEAD:
+            self.until = min(self.until, self._server.now() + _LINGERING_SECONDS)

@@ -11,8 +11,8 @@ import sys
 from agentgate.gateway.deadlines import Deadlines
 from agentgate.gateway.http.client import Line
 from agentgate.gateway.http.messages import RequestHead, Response
+from agentgate.gateway.http.request import Request, Stream
 from agentgate.gateway.http.server import Server
-from agentgate.gateway.http.server_connection import Request, Stream
 from agentgate.gateway.server import loops
 from agentgate.gateway.settings import Patience
 
