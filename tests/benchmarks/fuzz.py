@@ -1,4 +1,4 @@
-"""How long hostile inputs take for each 100 kB, at each of the six places where bytes come in.
+"""How long hostile inputs take for each 100 kB, at each of the seven places where bytes come in.
 
 Seeds of the fuzzing (hostile cases among them) are blown up to 100 kB: whole ones, and random windows of them, repeated; and texts that
 parsers are known to be slow about. The worst of each place is reported, in processor time.

@@ -1,4 +1,4 @@
-"""The six places where bytes come in, each as a function that takes any bytes. What leaves it is a bug."""
+"""The seven places where bytes come in, each as a function that takes any bytes. What leaves it is a bug."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from agentgate.files.transcript_verify import verify
 from agentgate.gateway import chat, responses
 from agentgate.gateway.chat_stream import ChatStream
 from agentgate.gateway.envelope import BadRequest
+from agentgate.gateway.http.bodies import Chunks
+from agentgate.gateway.http.messages import Unreadable
+from agentgate.gateway.http.parsing import END, read_answer, read_request
 from agentgate.gateway.shapes import Broken
 from agentgate.replay import Replay, Tally
 from agentgate.session import Session, prepare
@@ -104,6 +107,17 @@ def body(data: bytes) -> None:
             answer(data, _REQUEST).released()
 
 
+def http(data: bytes) -> None:
+    """What comes over a connection, of a client or of the upstream: a head, and a body in chunks."""
+    head, end, rest = data.partition(END)
+    for read in (read_request, read_answer):
+        with suppress(Unreadable):
+            read(head + end)
+    for coded in (data, rest):
+        with suppress(Unreadable):
+            Chunks().feed(coded)
+
+
 _REQUEST = chat.read_request(b'{"model": "m", "messages": [{"role": "user", "content": "hello"}]}', _BODY)
 
 ENTRIES: dict[str, Callable[[bytes], None]] = {
@@ -113,4 +127,5 @@ ENTRIES: dict[str, Callable[[bytes], None]] = {
     "transcript": transcript,
     "stream": stream,
     "body": body,
+    "http": http,
 }

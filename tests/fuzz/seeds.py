@@ -23,6 +23,9 @@ _BODY = (
 )
 _ANSWER = b'{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":'
 _ANSWER += b'{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}'
+_HTTP = b"POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: localhost:41002\r\nauthorization: Bearer k\r\ntransfer-encoding: chunked\r\n"
+_HTTP += b"Connection: keep-alive, upgrade\r\nUpgrade: h2c\r\n\r\n5;a=b\r\nhello\r\n0\r\nTrailer: x\r\n\r\n"
+_HTTP_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 
 def seeds(entry: str) -> list[bytes]:
@@ -47,6 +50,8 @@ def _seeds(entry: str) -> Iterator[bytes]:
             yield from (path.read_bytes() for path in sorted((ROOT / "tasks").glob("*.jsonl")))
         case "stream":
             yield from (_STREAM, _RESPONSES, *_files("streams"))
+        case "http":
+            yield from (_HTTP, _HTTP.replace(b"transfer-encoding: chunked", b"content-length: 5"), _HTTP_ANSWER)
         case _:
             yield from (_BODY, _ANSWER, *_bodies())
 

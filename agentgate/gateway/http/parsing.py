@@ -26,14 +26,14 @@ def read_request(raw: bytes) -> RequestHead:
     """The head of a request.
 
     Args:
-        raw: to the empty line behind it, inclusive.
+        raw: to the first empty line, inclusive.
 
     Raises:
         Unreadable: it is none.
     """
     line, headers = _read(HttpRequestParser(None), raw, LONGEST_LINE, MOST_HEADERS)
     words = line.split(" ")
-    if len(words) != 3 or words[2] not in _VERSIONS:
+    if len(words) != 3 or words[2] not in _VERSIONS or not words[0].isalpha():
         raise Unreadable
     method, target, version = words
     modern = _VERSIONS[version]
@@ -50,7 +50,7 @@ def read_answer(raw: bytes) -> AnswerHead:
     """The head of an answer to a GET or a POST.
 
     Args:
-        raw: to the empty line behind it, inclusive.
+        raw: to the first empty line, inclusive.
 
     Raises:
         Unreadable: it is none.
@@ -97,8 +97,8 @@ def _read(parser: HttpRequestParser | HttpResponseParser, raw: bytes, longest: i
     for line in lines:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
-        if name in headers:
-            if name in _ONE:
+        if name in headers or not name:
+            if name in _ONE or not name:
                 raise Unreadable
             value = f"{headers[name]}, {value}"
         headers[name] = value

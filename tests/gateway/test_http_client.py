@@ -1,21 +1,20 @@
-"""The line to the upstream: connections are used again only where nothing is left on them, and servers prove who they are."""
+"""The line to the upstream: connections are used again only where nothing is left on them, and no request is sent twice."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agentgate.gateway.http.client import Line
+from agentgate.gateway.http.client import Line, Unreachable
 from agentgate.gateway.http.client_connection import BrokenOff
 from agentgate.gateway.http.incoming import Incoming
-from agentgate.gateway.server import loops
+from tests.gateway.raw_http import run
+from tests.gateway.test_http_answers import CHUNKED, HINTS, head
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONG = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"
@@ -42,19 +41,16 @@ class Server:
             writer.close()
 
 
-def run(check: Callable[[], Coroutine[None, None, None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await check()
-
-    with asyncio.Runner(loop_factory=loops()) as runner:
-        runner.run(bounded())
-
-
-async def with_line(server: Server, check: Callable[[Line], Coroutine[None, None, None]], context: ssl.SSLContext | None = None) -> None:
+async def with_line(
+    server: Server,
+    check: Callable[[Line], Coroutine[None, None, None]],
+    context: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    **more: Any,
+) -> None:
     listening = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
     port = listening.sockets[0].getsockname()[1]
-    line = Line(f"http{'s' if context else ''}://127.0.0.1:{port}/v1")
+    line = Line(f"http{'s' if context else ''}://{host}:{port}/v1", **more)
     try:
         await check(line)
     finally:
@@ -122,8 +118,9 @@ def test_what_nobody_asked_for_is_no_answer(sent: bytes) -> None:
     run(check)
 
 
-def test_an_answer_that_comes_while_nobody_waits_is_refused() -> None:
-    """Bytes on an idle connection: the next request fails rather than take them for its answer."""
+@pytest.mark.parametrize("sent", [OK.replace(b"ok", b"no"), b"x", b""], ids=["answer", "byte", "end"])
+def test_a_connection_on_which_something_came_unasked_is_not_used_again(sent: bytes) -> None:
+    """Nor one that the server has ended: bytes would be taken for the answer to the next request."""
 
     async def check() -> None:
         class Late(Server):
@@ -131,17 +128,21 @@ def test_an_answer_that_comes_while_nobody_waits_is_refused() -> None:
                 self.writer = writer
                 await super().__call__(reader, writer)
 
-        server = Late(OK)
+        server = Late(OK, OK.replace(b"ok", b"is"))
 
         async def twice(line: Line) -> None:
             assert await read(line) == b"ok"
-            server.writer.write(OK.replace(b"ok", b"no"))
-            for _ in range(10):
-                await asyncio.sleep(0)  # on loopback it is there at once; the loop has to look
-            with pytest.raises(BrokenOff):
-                await read(line)
+            (idle,) = line._idle
+            if sent:
+                server.writer.write(sent)
+            else:
+                server.writer.close()
+            while not idle.lost:
+                await asyncio.sleep(0)
+            assert await read(line) == b"is"
 
         await with_line(server, twice)
+        assert server.connections == 2
 
     run(check)
 
@@ -214,25 +215,143 @@ def test_a_header_cannot_begin_another(value: str) -> None:
     run(check)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the program openssl, which makes the certificate")
-def test_a_server_must_prove_who_it_is(tmp_path: Path) -> None:
-    """A certificate that nobody vouches for gets no request, and so no key."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(
-        [*made, "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True
-    )
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [
+        (OK, 1),
+        (CHUNKED.replace(b"hel", b"ok ").replace(b"2;x=y\r\nlo\r\n", b""), 1),
+        (HINTS + OK, 1),
+        (head("Content-Length: 2", "Connection: close") + b"ok", 2),
+        (OK.replace(b"1.1", b"1.0"), 2),
+    ],
+    ids=["length", "chunks", "hints", "closed", "old"],
+)
+def test_a_connection_is_used_as_long_as_the_server_keeps_it(answer: bytes, connections: int) -> None:
+    """And all of an answer was read."""
 
     async def check() -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
+        server = Server(answer, answer)
+
+        async def twice(line: Line) -> None:
+            assert [(await read(line)).strip() for _ in range(2)] == [b"ok", b"ok"]
+
+        await with_line(server, twice)
+        assert server.connections == connections
+
+    run(check)
+
+
+def test_a_connection_that_nobody_uses_is_ended() -> None:
+    """Before the server ends it and a request is lost."""
+
+    async def check() -> None:
+        server = Server(OK, OK)
+
+        async def twice(line: Line) -> None:
+            assert await read(line) == b"ok"
+            while line._all:
+                await asyncio.sleep(0)
+            assert await read(line) == b"ok"
+
+        await with_line(server, twice, idle=0.02)
+        assert server.connections == 2
+
+    run(check)
+
+
+def test_no_request_is_sent_twice() -> None:
+    """Not even where a connection that was used before ends without an answer: it may have cost something."""
+
+    async def check() -> None:
+        server = Server(OK)
+
+        async def twice(line: Line) -> None:
+            assert await read(line) == b"ok"
+            with pytest.raises(BrokenOff):
+                await read(line)
+
+        await with_line(server, twice)
+        assert len(server.requests) == 2
+        assert server.connections == 1
+
+    run(check)
+
+
+def test_there_are_so_many_connections_at_most() -> None:
+    """Further requests wait, and those that are given up make room."""
+
+    async def check() -> None:
+        server = Server(*[OK] * 6)
+
+        async def many(line: Line) -> None:
+            first, second = await ask(line), await ask(line)
+            waiting = [asyncio.create_task(read(line)) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()
+            assert server.connections == 2
+            first.close()
+            assert await waiting[1] == b"ok"
+            second.close()
+            second.close()
+            assert await waiting[2] == b"ok"
+            assert [await read(line) for _ in range(1)] == [b"ok"]
+
+        await with_line(server, many, most=2)
+
+    run(check)
+
+
+def test_what_is_sent() -> None:
+    """The path below the base URL, the length of a body, and headers byte by byte."""
+
+    async def check() -> None:
         server = Server(OK)
 
         async def once(line: Line) -> None:
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await ask(line, {"authorization": "Bearer secret"})
+            with await line.ask("POST", "/chat", {"a": "\xe4\udcff"}, b"{}") as incoming:
+                assert await incoming.read(10) == b"ok"
 
-        await with_line(server, once, context)
-        assert server.requests == []
+        await with_line(server, once, host="localhost")
+        start, *lines = server.requests[0].split(b"\r\n")
+        assert start == b"POST /v1/chat HTTP/1.1"
+        assert lines[0].startswith(b"Host: localhost:")
+        assert lines[1:] == [b"a: \xc3\xa4\xff", b"content-length: 2", b"", b""]
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "path"),
+    [
+        ("http://example.com", "example.com", ""),
+        ("https://example.com:8443/v1", "example.com:8443", "/v1"),
+        ("http://[::1]:80/v1/", "[::1]:80", "/v1"),
+        ("http://b\xfccher.example/a b/\xe4%20", "xn--bcher-kva.example", "/a%20b/%C3%A4%20"),
+    ],
+    ids=range(4),
+)
+def test_addresses(origin: str, host: str, path: str) -> None:
+    """As they stand in a request."""
+
+    async def check() -> None:
+        line = Line(origin)
+        assert (line._host, line._start) == (f"Host: {host}\r\n", path)
+        await line.close()
+
+    run(check)
+
+
+def test_a_server_that_is_not_there() -> None:
+    """Nobody listens, or nobody has the name."""
+
+    async def check() -> None:
+        listening = await asyncio.start_server(Server(), "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        listening.close()
+        for origin in (f"http://127.0.0.1:{port}", "http://name.invalid"):
+            line = Line(origin)
+            with pytest.raises(Unreachable):
+                await ask(line)
+            await line.close()
 
     run(check)
