@@ -56,7 +56,7 @@ def read_source(path: str, *, max_bytes: int = POLICY_BYTES, stdin: BinaryIO | N
             name, data = path, _read(Path(path), max_bytes)
     except (OSError, ValueError) as problem:
         reason = (getattr(problem, "strerror", None) or str(problem)).lower()
-        raise FileError(f"cannot read {tick(path)}: {reason}", help=None) from None
+        raise FileError(f"cannot read {tick(path)}: {reason}") from None
     return Source(name, data, sha256(data).hexdigest())
 
 

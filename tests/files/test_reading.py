@@ -13,6 +13,7 @@ from agentgate.errors import FileError
 from agentgate.files.errors import error
 from agentgate.files.reading import POLICY_BYTES, STDIN, Source, file_error, in_order, read_source
 from agentgate.files.scalars import control_name
+from agentgate.files.words import tick
 
 
 def test_a_file_is_read_once_and_of_a_large_one_just_enough(tmp_path: Path) -> None:
@@ -40,8 +41,7 @@ def test_a_file_that_cannot_be_read_is_an_error(name: str, why: str, tmp_path: P
     """Which says why, and nothing of where in the code."""
     with pytest.raises(FileError) as refused:
         read_source(f"{tmp_path}/{name}")
-    assert refused.value.message.endswith(f"`: {why}")
-    assert refused.value.message.startswith("cannot read `")
+    assert refused.value.message == f"cannot read {tick(f'{tmp_path}/{name}')}: {why}"
     assert refused.value.help is None
 
 

@@ -7,6 +7,7 @@ import pytest
 from agentgate.core.events import Json
 from agentgate.core.findings import Place
 from agentgate.errors import FileError
+from agentgate.files.syntax import explain
 from agentgate.files.yaml import load, parse
 from tests.files.cases import DATA, Case, described, read_cases
 
@@ -26,6 +27,10 @@ UTF_16 = "1:1+1 encoding: the file is UTF-16 (help: save it as UTF-8)"
 NO_KEY = "non-string-key: a key is missing before the colon"
 A_KEY = "syntax: a key is expected here (help: look at the indentation, and at quotes that close too early)"
 LONG = "1234567890" * 5
+TIME = "1" + ":30" * 16
+A_TIME = "it may be a time, a number to the base of 60, or text"
+DATE = "2024-01-01 10:00:00." + "0" * 29
+A_DATE = "it may be a date or text"
 UNREAD: Json = object()
 """In place of the value of a text that is not read to its end."""
 
@@ -80,6 +85,12 @@ FOUND: list[tuple[bytes | str, list[str], Json]] = [
     ("-\n- 1", ["1:2+1 empty-value: nothing stands here"], ["", 1]),
     ("---", ["2:1+1 empty-value: nothing stands here"], ""),
     ("a: ''", [], {"a": ""}),
+    ("a: [1,\n", ["1:7+1 syntax: a value is expected here [1:7 begins here]"], UNREAD),
+    ("a: @\tx", ["1:4+1 syntax: a value cannot begin with `@` (help: put it in quotes)"], UNREAD),
+    ("a:\n \tb: 2", ["2:2+1 syntax: a tab character (help: YAML indents with spaces)"], UNREAD),
+    (f"a: 0.{'1' * 38}", [], {"a": float(f"0.{'1' * 38}")}),
+    (f"a: {TIME}", [f"1:4+49 ambiguous-scalar: `{TIME}` is ambiguous: {A_TIME} (help: {QUOTE}`'{TIME[:40]}'`)"], {"a": TIME}),
+    (f"a: {DATE}", [f"1:4+49 ambiguous-scalar: `{DATE}` is ambiguous: {A_DATE} (help: {QUOTE}`'{DATE[:40]}'`)"], {"a": DATE}),
     ("a: 1\n---\nb: 2\n", [f"2:1+3 {SECOND}"], UNREAD),
     ("a: 1\n...\n---\n", [f"3:1+3 {SECOND}"], UNREAD),
     ("%YAML 1.1\n---\na: 1", [f"1:1+9 {DIRECTIVE}"], {"a": 1}),
@@ -132,6 +143,12 @@ def test_what_is_found_in_a_text(text: bytes | str, findings: list[str], value: 
 def test_a_text_that_two_readers_read_differently_is_refused(case: Case) -> None:
     """Or that none can read: in words for people who write policies, with a way on."""
     assert described(parse(case.text.encode(), "f.yaml", max_bytes=LIMIT).findings) == case.expected
+
+
+def test_an_error_without_a_place_is_told_all_the_same() -> None:
+    """At the top of the file."""
+    found = explain("f", ("a", "b"), Exception("x"))
+    assert (found.code, found.place, found.message, found.help, found.related) == ("syntax", Place("f"), "the text is not YAML", None, ())
 
 
 def test_the_lines_of_a_text_are_kept() -> None:
