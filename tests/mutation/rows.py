@@ -77,14 +77,14 @@ ROWS = (
     ),
     _row(
         "files",
-        "validation policy_file native_policy native_rules native_results parts flat_policy merge extending",
-        """tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_hostile_files.py tests/files/test_policy_file.py
-        tests/files/test_flat_policy.py tests/files/test_flat_stories.py tests/files/test_extends.py tests/files/test_limits_of_files.py""",
+        "policy_file native_policy native_rules native_results parts flat_policy merge extending",
+        """tests/files/test_refusals.py tests/files/test_policy_file.py tests/files/test_flat_policy.py tests/files/test_flat_stories.py
+        tests/files/test_extends.py tests/files/test_limits_of_files.py""",
     ),
     _row(
         "files",
         "task_file task_tools tool_schema model_settings tool_choice",
-        """tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py tests/files/test_hostile_files.py""",
+        "tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py",
     ),
     _row("files", "transcript_chain", "tests/files/test_transcript_chain.py tests/files/test_transcript_reader.py"),
     _row(
@@ -114,4 +114,5 @@ ROWS = (
         "tests/gateway/test_responses_bytes.py tests/gateway/test_responses_answers.py tests/gateway/test_new_shapes.py",
     ),
 )
-"""Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions."""
+"""Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions.
+Of the strict reading of files, `validation`, which has words for what a JSON Schema refuses."""
