@@ -121,7 +121,7 @@ def read_answer(raw: bytes, asked: Asked) -> ChatAnswer:
 class ChatAnswer:
     """An answer that was not streamed, taken apart."""
 
-    def __init__(self, raw: bytes, legacy: int = 0) -> None:
+    def __init__(self, raw: bytes, legacy: int) -> None:
         """Reads it.
 
         Args:

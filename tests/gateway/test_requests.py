@@ -53,7 +53,7 @@ def test_what_a_chat_request_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"), [(None, False), ({}, False), ({"include_usage": True}, True), ({"include_usage": 1}, False)]
+    ("options", "wanted"), [(None, False), ({}, False), ({"x": 1}, False), ({"include_usage": True}, True), ({"include_usage": 1}, False)]
 )
 def test_whether_the_client_wants_the_usage(options: Json, wanted: bool) -> None:
     """Only `true` says so; else a streamed request is made to ask for it, with all else in it as it was."""
@@ -75,7 +75,8 @@ def test_tools_of_every_kind_in_chat() -> None:
         web_search_options={"x": 1},
     )
     assert names(asked) == ["f", "c", "old"]
-    assert asked.tools[1]["function"]["parameters"] == CUSTOM_PARAMETERS
+    assert asked.tools[1] == {"type": "function", "function": {"name": "c", "parameters": CUSTOM_PARAMETERS}}
+    assert asked.tools[2] == function("old")
     assert asked.hosted == ("web_search", "custom", "shell", "unknown")
     assert read(chat, messages=[USER], web_search_options=None).hosted == ()
 
@@ -124,6 +125,7 @@ def test_a_conversation_with_calls_of_every_form() -> None:
     """Old calls are numbered, custom ones have one argument; results go by the same ids."""
     asked = read(
         chat,
+        tools=[function("f")],
         messages=[
             USER,
             {"role": "assistant", "content": "x", "function_call": {"name": "old", "arguments": "{}"}},
@@ -140,6 +142,9 @@ def test_a_conversation_with_calls_of_every_form() -> None:
         ],
     )
     assert asked.legacy_calls == 2
+    started = asked.items[0]
+    assert isinstance(started, RunStarted)
+    assert (started.run_id, started.tools) == ("request", asked.tools)
     assert calls(asked) == [
         ToolCall("legacy_0", "old", "{}"),
         ToolCall("c1", "f", '{"a": 1}'),
@@ -147,6 +152,41 @@ def test_a_conversation_with_calls_of_every_form() -> None:
         ToolCall("legacy_1", "old", "[]"),
     ]
     assert chat.contents(asked) == ["1", "2"]
+
+
+PLAIN = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}, "custom": {"name": "x"}}
+OLD_CALL = {"name": "old", "arguments": "{}"}
+CUSTOM_CALL = {"id": "c2", "type": "custom", "custom": {"name": "c", "input": "free"}}
+AS_FUNCTION = {"id": "c2", "type": "function", "function": {"name": "c", "arguments": '{"input": "free"}'}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "made", "legacy"),
+    [
+        ([USER, {"role": "assistant", "content": "x"}], [USER, {"role": "assistant", "content": "x"}], 0),
+        ([{"role": "assistant", "tool_calls": [PLAIN, 5]}], [{"role": "assistant", "tool_calls": [PLAIN, 5]}], 0),
+        ([{"role": "assistant", "tool_calls": [CUSTOM_CALL]}], [{"role": "assistant", "tool_calls": [AS_FUNCTION]}], 0),
+        (
+            [{"role": "assistant", "function_call": OLD_CALL}, {"role": "function", "name": "old", "content": "1"}] * 2,
+            [
+                {"role": "assistant", "tool_calls": [{"id": "legacy_0", "type": "function", "function": OLD_CALL}]},
+                {"role": "function", "name": "old", "content": "1", "tool_call_id": "legacy_0"},
+                {"role": "assistant", "tool_calls": [{"id": "legacy_1", "type": "function", "function": OLD_CALL}]},
+                {"role": "function", "name": "old", "content": "1", "tool_call_id": "legacy_1"},
+            ],
+            2,
+        ),
+        (
+            [{"role": "assistant", "tool_calls": [PLAIN]}, {"role": "assistant", "content": "x"}, {**USER, "function_call": OLD_CALL}],
+            [{"role": "assistant", "tool_calls": [PLAIN]}, {"role": "assistant", "content": "x"}, {**USER, "function_call": OLD_CALL}],
+            0,
+        ),
+    ],
+    ids=["no calls", "plain", "custom", "old", "beside others"],
+)
+def test_calls_of_every_form_become_one_form(messages: list[Json], made: list[Json], legacy: int) -> None:
+    """What is no call of the model's stays as it is."""
+    assert chat.in_one_form(messages) == (made, legacy)
 
 
 def test_results_of_a_chat_request_can_be_replaced() -> None:
@@ -198,6 +238,14 @@ def test_a_chat_request_asked_again() -> None:
     assert again.items == asked.items
 
 
+@pytest.mark.parametrize("api", [chat, responses], ids=["chat", "responses"])
+def test_each_withheld_call_is_told_about(api: ModuleType) -> None:
+    """One that is not is a mistake of the caller."""
+    asked = read(api, messages=[USER], input="hello")
+    with pytest.raises(ValueError, match="zip"):
+        api.ask_again(asked, [ToolCall("a", "f", "{}")], [])
+
+
 def test_what_a_request_for_responses_says() -> None:
     """Its model, whether it is streamed, its tools and choice, and what bounds its answer."""
     tool = {"type": "function", "name": "f", "parameters": PARAMETERS}
@@ -207,6 +255,7 @@ def test_what_a_request_for_responses_says() -> None:
     assert (asked.hosted, asked.bound_by, asked.foreign, asked.continues) == ((), ("max_output_tokens",), None, None)
     (started,) = asked.items
     assert isinstance(started, RunStarted)
+    assert started.tools == asked.tools
     assert (started.run_id, [message["role"] for message in started.messages]) == ("request", ["system", "user"])
     assert asked.tools == ({"type": "function", "function": {"name": "f", "parameters": PARAMETERS}},)
     assert responses.with_usage(asked) == asked.raw
@@ -222,7 +271,7 @@ def test_tools_of_every_kind_for_responses() -> None:
         tools=[{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}, {"type": "web_search"}, {}],
     )
     assert names(asked) == ["f", "c"]
-    assert asked.tools[1]["function"]["parameters"] == CUSTOM_PARAMETERS
+    assert asked.tools[1] == {"type": "function", "function": {"name": "c", "parameters": CUSTOM_PARAMETERS}}
     assert asked.hosted == ("web_search", "unknown")
 
 
@@ -277,6 +326,7 @@ def test_items_with_calls_of_every_form() -> None:
     """Custom ones have one argument."""
     asked = read(responses, input=ITEMS)
     assert calls(asked) == [ToolCall("a", "f", "{}"), ToolCall("b", "c", '{"input": "free"}')]
+    assert asked.foreign is None
     assert responses.contents(asked) == ["1", "2"]
     assert responses.contents(read(responses, input="x")) == []
 

@@ -101,7 +101,7 @@ ROWS = (
         "gateway",
         "chat responses calls",
         """tests/gateway/test_requests.py tests/gateway/test_whole_answers.py tests/gateway/test_hostile_envelopes.py
-        tests/gateway/test_new_shapes.py""",
+        tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py""",
     ),
     _row(
         "gateway",
