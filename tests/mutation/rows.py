@@ -86,7 +86,11 @@ ROWS = (
         "task_file task_tools tool_schema model_settings tool_choice",
         "tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py",
     ),
-    _row("files", "transcript_chain", "tests/files/test_transcript_chain.py tests/files/test_transcript_reader.py"),
+    _row(
+        "files",
+        "transcript_chain",
+        "tests/files/test_transcript_chain.py tests/files/test_transcript_reader.py tests/files/test_transcript_verify.py",
+    ),
     _row(
         "files",
         "transcript_lines transcript_reader transcript_calls",
