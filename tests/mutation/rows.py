@@ -107,11 +107,7 @@ ROWS = (
         """tests/gateway/test_requests.py tests/gateway/test_whole_answers.py tests/gateway/test_hostile_envelopes.py
         tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py""",
     ),
-    _row(
-        "gateway",
-        "chat_stream",
-        "tests/gateway/test_hostile_streams.py tests/gateway/test_stream_bytes.py tests/gateway/test_new_shapes.py",
-    ),
+    _row("gateway", "chat_stream", "tests/gateway/test_chat_chunks.py tests/gateway/test_hostile_streams.py"),
     _row(
         "gateway",
         "responses_stream",
