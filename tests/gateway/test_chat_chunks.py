@@ -122,32 +122,23 @@ def test_calls_of_every_form_in_their_order() -> None:
         ToolCall("legacy_4", "p", ""),
     )
     made = [chunk["choices"][0] for chunk in seen.released[:-3]]
+    function = {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
+    custom = {"index": 1, "id": "b", "type": "custom", "custom": {"name": "c", "input": "free"}}
     assert made == [
-        {"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}]}, "finish_reason": None},
-        {"index": 0, "delta": {"tool_calls": [{"index": 1, "id": "b", "type": "custom", "custom": {"name": "c", "input": "free"}}]}, "finish_reason": None},
+        {"index": 0, "delta": {"tool_calls": [function]}, "finish_reason": None},
+        {"index": 0, "delta": {"tool_calls": [custom]}, "finish_reason": None},
         {"index": 0, "delta": {"function_call": {"name": "o", "arguments": "[]"}}, "finish_reason": None},
         {"index": 1, "delta": {"function_call": {"name": "p", "arguments": ""}}, "finish_reason": None},
-    ]  # fmt: skip
+    ]
     assert seen.released[-3:] == [END, delta(1, "function_call"), "done"]
     assert seen.answer.unusable is None
 
 
 def test_a_chunk_with_text_and_a_part_of_a_call_is_divided() -> None:
     """The text goes out without what spells the call; in observe mode the part comes later."""
-    both = {
-        **HEAD,
-        "choices": [
-            {
-                "index": 0,
-                "delta": {"content": "t", "tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]},
-                "logprobs": {"x": 1},
-            }
-        ],
-    }
-    alone = {
-        **HEAD,
-        "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]}, "finish_reason": None}],
-    }
+    piece = {"tool_calls": [{"index": 0, "id": "a", "function": {"name": "f"}}]}
+    both = {**HEAD, "choices": [{"index": 0, "delta": {"content": "t", **piece}, "logprobs": {"x": 1}}]}
+    alone = delta(**piece)
     seen = read(both, END)
     assert seen.at_once == [[delta(content="t")], None]
     assert seen.released == [call(arguments=""), END, "done"]

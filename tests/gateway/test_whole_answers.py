@@ -106,6 +106,7 @@ def test_what_goes_out_of_a_chat_answer() -> None:
         (said(finish="function_call"), "the answer announces tool calls and has none"),
         (said(finish="odd", tool_calls=[FUNCTION]), "the answer ended for a reason that is not known, `odd`"),
         (said(finish=None, tool_calls=[FUNCTION]), "the answer ended for a reason that is not known, `missing`"),
+        (said(finish=[], tool_calls=[FUNCTION]), "the answer ended for a reason that is not known, `[]`"),
         (said(finish=5, tool_calls=[FUNCTION]), "the answer ended for a reason that is not known, `5`"),
         (said(finish="odd", content="t"), None),
         ({"choices": [said(tool_calls=[FUNCTION])["choices"][0], said()["choices"][0]]}, "the answer announces tool calls and has none"),
