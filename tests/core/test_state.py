@@ -23,8 +23,9 @@ from agentgate.core.events import (
     Usage,
 )
 from agentgate.core.needs import counted_only
+from agentgate.core.once import Earlier
 from agentgate.core.schemas import ToolSet
-from agentgate.core.state import State, after_decision, at_time, evolve, unspent
+from agentgate.core.state import State, after_decision, at_time, evolve, repeat_key, unspent
 from agentgate.session import Session
 
 from .building import START, limit, policy, propose, rule, tool
@@ -162,6 +163,24 @@ def test_a_result_that_was_kept_back_was_heard_by_nobody(code: Code | None, enfo
     state = session.state
     assert (state.executed, list(state.returned)) == (1, ["read"])
     assert {tool: list(said) for tool, said in state.results.items()} == ({} if kept_back else {"read": ["said"]})
+
+
+@pytest.mark.parametrize("code", [None, Code.RESULT_BLOCKED])
+def test_a_call_whose_result_was_kept_back_was_made(code: Code | None) -> None:
+    """So it is not made again where each is made once; what is known of it is what the model was told."""
+    decided = CallDecided(step=1, call_id="c", tool="pay", arguments="{}", args_hash="0" * 64, effect=Effect.ALLOW, code=Code.RULE)
+    state = evolve(evolve(State(), decided), ToolReturned(call_id="c", executed=True, ok=True, content="said", code=code))
+    assert state.made.get(repeat_key("pay", "0" * 64)) == Earlier("c", content="said", ok=True)
+
+
+def test_a_result_belongs_to_the_latest_call_by_its_id() -> None:
+    """A second call by the same id takes it over; one whose tool is no text takes it to nobody."""
+    for tool_name, returned in (("other", ["other"]), (None, [])):
+        state = State()
+        for name in ("pay", tool_name):
+            decided = CallDecided(step=1, call_id="c", tool=name, arguments="{}", args_hash="0" * 64, effect=Effect.BLOCK, code=Code.RULE)
+            state = evolve(state, decided)
+        assert list(evolve(state, ToolReturned(call_id="c", executed=True, ok=True, content="x")).returned) == returned
 
 
 def test_what_is_still_to_come_can_be_taken_off() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentgate.core.events import Code, Decision, Effect, Json
-from agentgate.core.schemas import tool_set
+from agentgate.core.schemas import InvalidSchema, tool_set
 
 from .building import decision, policy, rule, tool
 
@@ -269,3 +269,14 @@ def test_pattern_properties_do_not_open_a_schema() -> None:
 def test_a_schema_that_nothing_satisfies_lets_nothing_through() -> None:
     """`false` is a JSON Schema that no arguments are valid against."""
     assert against(False, {}).effect is Effect.BLOCK
+
+
+def test_equal_tools_are_one_set_of_tools() -> None:
+    """Known by what they say, and at a glance by the very object; a tool without a name is refused."""
+    first = tool_set([tool("read", typed({"type": "integer"}))])
+    assert tool_set((tool("read", typed({"type": "integer"})),)) is first
+    for _ in range(2):
+        assert tool_set(first.definitions) is first
+    assert tool_set([tool("write")]) is not first
+    with pytest.raises(InvalidSchema, match=r"^a tool without a name$"):
+        tool_set([{"type": "function", "function": {}}])

@@ -63,7 +63,7 @@ def read(*chunks: Json, hold: bool = False, keep_usage: bool = True, legacy: int
     at_once: list[Json] = []
     for chunk in chunks:
         sent = [stream.feed(write(chunk if isinstance(chunk, bytes) else json.dumps(chunk).encode())) for stream in streams]
-        at_once.append(events(sent[0]) or None)
+        at_once.append(events(sent[0]) if sent[0] else None)
     if done:
         assert [stream.feed(write(DONE)) for stream in streams] == [b"", b""]
     answers = [stream.end() for stream in streams]
@@ -143,6 +143,19 @@ def test_a_chunk_with_text_and_a_part_of_a_call_is_divided() -> None:
     assert seen.at_once == [[delta(content="t")], None]
     assert seen.released == [call(arguments=""), END, "done"]
     assert seen.untouched == [alone, END, "done"]
+    more = {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}
+    assert read(both, delta(content="u", **more), END).untouched == [alone, delta(**more), END, "done"]
+    beside: Json = {"index": 1, "delta": {"content": "u"}, "logprobs": {"y": 2}, "finish_reason": None}
+    first: Json = {"index": 0, "delta": {"content": "t", **piece}}
+    two = read({**HEAD, "choices": [first, beside]}, END, delta(1, "stop"))
+    assert two.at_once[0] == [{**HEAD, "choices": [{"index": 0, "delta": {"content": "t"}, "finish_reason": None}, beside]}]
+
+
+def test_what_holds_no_call_goes_out_byte_for_byte() -> None:
+    """However it is written, and however long it is."""
+    raw = json.dumps(delta(content="t" * 2**21), indent=1).encode().replace(b"\n", b"")
+    assert ChatStream().feed(write(raw)) == write(raw)
+    assert read({**HEAD, "choices": []}).answer.finish_reason is None
 
 
 def test_a_chunk_that_ends_and_holds_a_call_is_divided() -> None:

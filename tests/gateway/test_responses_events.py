@@ -73,7 +73,7 @@ def read(*said: Json, hold: bool = False) -> Seen:
     at_once: list[Json] = []
     for one in said:
         gone = [stream.feed(sent(one)) for stream in streams]
-        at_once.append(events(gone[0]) or None)
+        at_once.append(events(gone[0]) if gone[0] else None)
     answers = [stream.end() for stream in streams]
     return Seen(at_once, answers[0], events(streams[0].released()), events(streams[1].untouched()))
 

@@ -46,7 +46,7 @@ ROWS = (
         "state",
         "state limits approvals once failing_closed cost_limits remembered trying_and_noting windows tests/test_session_together.py",
     ),
-    _row("core", "schemas", "schemas tool_schemas state"),
+    _row("core", "schemas flat", "schemas tool_schemas flat state"),
     _row("core", "results once ledger", "result_rules once ledger state tests/test_session_sharing.py"),
     _row(
         "core",
