@@ -8,7 +8,7 @@ import pytest
 
 from agentgate import Code, Effect, ModelRequest, Policy, State, ToolCall, compile, decide
 from agentgate.core.events import Action
-from agentgate.core.policy import Rule
+from agentgate.core.policy import ResultRule, Rule
 
 OPEN = Policy("open", default=Effect.ALLOW)
 
@@ -18,6 +18,12 @@ def test_a_policy_need_not_be_compiled() -> None:
     policy = Policy("p", rules=(Rule(id="r", effect=Effect.ALLOW, tools=("t",)),))
     call = ToolCall("1", "t", "{}")
     assert decide(policy, State(), call) == decide(compile(policy), State(), call)
+
+
+def test_a_compiled_policy_has_its_rules_about_results() -> None:
+    """Ready to judge by."""
+    rule = ResultRule(Rule(id="r", effect=Effect.BLOCK, tools=("t",)))
+    assert [one.id for one in compile(Policy("p", results=(rule,))).results.rules] == ["r"]
 
 
 class Tagged(ToolCall, frozen=True):

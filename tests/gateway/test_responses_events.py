@@ -55,6 +55,7 @@ class Seen(NamedTuple):
 
 def events(data: bytes) -> list[Json]:
     """The events in some bytes; the end as a word. Their names are their types."""
+    assert not data or data.endswith(b"\n\n")
     found: list[Json] = []
     for one in SseReader().feed(data):
         found.append("done" if one.data == DONE else json.loads(one.data or b"null"))
@@ -155,6 +156,7 @@ def test_calls_of_the_last_event_alone_go_out_before_it() -> None:
         "response.completed",
     ]
     assert seen.released[0]["output_index"] == 1
+    assert [one.get("output_index") for one in read(last(CALL, FREE)).released] == [0] * 4 + [1] * 4 + [None]
     assert seen.answer.unusable is None
 
 
@@ -241,6 +243,8 @@ OTHERS = "the calls of the stream are not those of its last event"
         ([item(CALL, 1), last(CALL)], OTHERS),
         *[([item({**CALL, key: "other"}), last(CALL)], OTHERS) for key in ("call_id", "name", "arguments")],
         ([item({**FREE, "input": "other"}), last(FREE)], OTHERS),
+        ([item({**CALL, "type": "custom_tool_call"}), last(CALL)], OTHERS),
+        ([text("t" * 2**21), last(MESSAGE)], None),
         ([item({**CALL, "id": "other", "status": "x"}), last(CALL)], None),
         ([last(MESSAGE), text()], "the stream goes on after its end"),
         ([last(CALL, status="failed")], "the answer's status is `failed`, not `completed`"),
@@ -264,7 +268,7 @@ def test_a_stream_ends_in_several_ways(kind: str) -> None:
 def test_what_comes_after_the_end_is_doubtful() -> None:
     """Also where the end was a word."""
     stream = responses.open_stream(ASKED, hold=False)
-    stream.feed(write(DONE) + sent(last(MESSAGE)))
+    assert stream.feed(write(DONE)) == stream.feed(sent(last(MESSAGE))) == b""
     assert stream.end().unusable == "the stream goes on after its end"
 
 

@@ -108,7 +108,11 @@ ROWS = (
         tests/gateway/test_new_shapes.py tests/gateway/test_responses_answers.py""",
     ),
     _row("gateway", "chat_stream", "tests/gateway/test_chat_chunks.py tests/gateway/test_hostile_streams.py"),
-    _row("gateway", "responses_stream", "tests/gateway/test_responses_events.py tests/gateway/test_responses_answers.py"),
+    _row(
+        "gateway",
+        "responses_stream",
+        "tests/gateway/test_responses_events.py tests/gateway/test_responses_answers.py tests/gateway/test_whole_answers.py",
+    ),
 )
 """Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions.
 Of the strict reading of files, `validation`, which has words for what a JSON Schema refuses."""
