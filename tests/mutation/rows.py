@@ -89,7 +89,7 @@ ROWS = (
     _row(
         "files",
         "transcript_chain",
-        "tests/files/test_transcript_chain.py tests/files/test_transcript_reader.py tests/files/test_transcript_verify.py",
+        "tests/files/test_transcript_links.py tests/files/test_transcript_chain.py",
     ),
     _row(
         "files",
