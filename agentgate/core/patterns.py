@@ -19,6 +19,10 @@ _MEMORY = 256 << 20
 """The most bytes that one automaton may take. RE2's own default of 8 MiB refuses a few thousand patterns."""
 
 
+_FEW = 6
+"""So often a pattern is asked by itself, before a set of its own is made for it, which takes as long."""
+
+
 class InvalidPattern(ValueError):
     """RE2 cannot compile it; the message says why."""
 
@@ -111,16 +115,21 @@ def _say_nothing(data: bytes) -> list[int]:
 class Pattern:
     """One pattern, asked many times. Cheaper than `re2.search`, which also finds out where it matched."""
 
-    __slots__ = ("_set", "kind", "text")
+    __slots__ = ("_asked", "_set", "kind", "text")
 
     def __init__(self, pattern: str, kind: Kind) -> None:
         compile_pattern(pattern)
         self.text = pattern
         self.kind: Kind = kind
+        self._asked = 0
         self._set: PatternSet | None = None
 
     def __call__(self, text: str) -> bool:
         if self._set is None:
+            self._asked += 1
+            if self._asked < _FEW:
+                pattern = compile_pattern(self.text)
+                return (pattern.search(text) if self.kind == "search" else pattern.fullmatch(text)) is not None
             self._set = PatternSet((self.text,), self.kind)
         return bool(self._set.matches(text))
 

@@ -145,6 +145,8 @@ class Policy(Struct, frozen=True):
 def holders(policy: Policy, roles: Iterable[str]) -> frozenset[str]:
     """The roles that are, or include however indirectly, one of `roles`."""
     wanted = set(roles)
+    if not wanted:
+        return frozenset()
     found = {role for role in wanted if role in policy.roles}
     grew = True
     while grew:

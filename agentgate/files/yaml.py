@@ -54,18 +54,17 @@ class Document:
         return self._place(path, 1)
 
     def _place(self, path: Path, which: int) -> Place:
-        value, event, missing = self.value, self._root, False
+        value, marks, missing = self.value, self._root, False
         for part in path:
             try:
-                marks = self._marks[id(value)][part]
+                found = self._marks[id(value)][part]
                 value = value[part]
             except (KeyError, IndexError, TypeError):
                 missing = True
                 break
-            event = marks
-        if isinstance(event, tuple):
-            event = event[0 if missing else which]
-        return place_of(self.file, self.lines, event.start_mark, event.end_mark)
+            marks = found
+        of_value = len(marks) > 2 and which and not missing
+        return place_of(self.file, self.lines, marks[2 if of_value else 0], marks[3 if of_value else 1])
 
 
 def place_of(file: str, lines: Sequence[str], start: Any, end: Any) -> Place:
@@ -119,7 +118,7 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
         before = _BREAK.split(text[: problem.start].decode())
         place = Place(file, len(before), len(before[-1]) + 1)
         return _failed(file, "encoding", f"byte 0x{text[problem.start]:02x} is not UTF-8", "save the file as UTF-8", place)
-    lines = tuple(_BREAK.split(content))
+    lines = tuple(content.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     hidden = _control_characters(file, content)
     if hidden:
         return Parsed(None, hidden, lines)
@@ -170,6 +169,7 @@ class _Reader:
         self.lines = lines
         self.findings: list[Finding] = []
         self.marks: dict[int, Any] = {}
+        """Identity of a list or mapping → for each part where it begins and ends, in a mapping before that the same of its key."""
         self.stack: list[_Open] = []
         self.once: set[str] = set()
         self.usual: set[str] = set()
@@ -288,8 +288,8 @@ class _Reader:
         elif not event.style and len(self.findings) == before:
             self.usual.add(text)
         if text in (top.value if top.seen is None else top.seen):
-            first = next(mark[0] for key, mark in top.marks.items() if normalize("NFC", key) == normalize("NFC", text))
-            related = ((place_of(self.file, self.lines, first.start_mark, first.end_mark), "first here"),)
+            first = next(marks for key, marks in top.marks.items() if normalize("NFC", key) == normalize("NFC", text))
+            related = ((place_of(self.file, self.lines, first[0], first[1]), "first here"),)
             self.refuse("duplicate-key", event, f"the key {tick(event.value)} stands here twice", "remove one of them", related)
 
     def plain_key(self, event: Any) -> None:
@@ -316,12 +316,12 @@ class _Reader:
 
     def put(self, event: Any, value: Json) -> None:
         if not self.stack:
-            self.root, self.value = event, value
+            self.root, self.value = (event.start_mark, event.end_mark), value
             return
         top = self.stack[-1]
         if type(top.value) is list:
             top.value.append(value)
-            top.marks.append(event)
+            top.marks.append((event.start_mark, event.end_mark))
             return
         if top.key is None:
             self.refuse("non-string-key", event, "a key must be text")
@@ -330,7 +330,7 @@ class _Reader:
         name = key.value
         if name not in top.value:
             top.value[name] = value
-            top.marks[name] = (key, event)
+            top.marks[name] = (key.start_mark, key.end_mark, event.start_mark, event.end_mark)
             if top.seen is not None:
                 top.seen.add(normalize("NFC", name))
 

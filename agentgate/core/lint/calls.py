@@ -47,6 +47,7 @@ class Calls:
         """In the order of the file."""
         self.enforced = tuple(rule for rule in self.rules if not rule.rule.observe)
         """Those that are not on trial."""
+        self._everybody: list[str | None] = [None, *policy.roles]
         self._named: dict[str, list[CompiledRule]] = {}
         globbed: dict[str, list[CompiledRule]] = {}
         for rule in self.enforced:
@@ -99,7 +100,9 @@ class Calls:
 
     def roles(self, rule: CompiledRule) -> list[str | None]:
         """The roles that the rule is for; None stands for everybody without one."""
-        return [role for role in (None, *self.policy.roles) if rule.binds(role)]
+        if rule.roles is None and not rule.without_roles:
+            return self._everybody.copy()
+        return [role for role in self._everybody if rule.binds(role)]
 
     def schema(self, tool: str) -> Json:
         """The JSON Schema of a tool's arguments; UNKNOWN without tools."""

@@ -35,13 +35,16 @@ def cells(calls: Calls, rule: CompiledRule) -> list[Cell] | None:
     return found if len(found) <= _MOST_CELLS else None
 
 
+def selectors(calls: Calls, rule: CompiledRule) -> list[str]:
+    """The tools that the rule is about: by name where they are known, else as it names them."""
+    named = calls.tool_names(rule) if calls.tools is not None else [*sorted(rule.selector.exact), *rule.selector.globs]
+    return [tool for tool in named if tool not in rule.excepted]
+
+
 def _cells(calls: Calls, rule: CompiledRule) -> Iterator[Cell]:
     listed = [(condition, values) for condition in rule.when if (values := finite(condition.condition)) is not None]
     fixed = frozenset(condition.condition.argument for condition, _ in listed)
-    selectors = calls.tool_names(rule) if calls.tools is not None else [*sorted(rule.selector.exact), *rule.selector.globs]
-    for tool in selectors:
-        if tool in rule.excepted:
-            continue
+    for tool in selectors(calls, rule):
         for role in calls.roles(rule):
             for choice in product(*(values for _, values in listed)):
                 arguments: dict[str, Json] = {}
@@ -158,7 +161,9 @@ def _many(names: Json) -> Iterable[str]:
 def core(rule: CompiledRule) -> tuple[object, ...]:
     """What a rule says (effect, tools, roles, conditions and times, in whatever order), equal for rules that say the same."""
 
-    def conditions(written: tuple[Condition, ...]) -> tuple[str, ...]:
+    def conditions(written: tuple[Condition, ...]) -> tuple[object, ...]:
+        if len(written) == 1 and all(type(operand) is str for _, operand in written[0].operators):
+            return _said(written[0])  # a text is equal to nothing but itself, so it need not be written out
         return tuple(sorted(repr(_said(condition)) for condition in written))
 
     def tools(selector: Selector | None) -> frozenset[str] | None:

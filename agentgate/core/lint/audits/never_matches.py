@@ -6,7 +6,7 @@ from agentgate.core.events import Effect
 from agentgate.core.findings import Finding, Place, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject
 from agentgate.core.lint.contradictions import contradiction
-from agentgate.core.lint.implies import Cell, cells, takes_all
+from agentgate.core.lint.implies import Cell, cells, selectors, takes_all
 from agentgate.core.lint.trial import Trial
 from agentgate.core.rules import CompiledRule
 
@@ -42,7 +42,11 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
 
 def _shadows(subject: Subject, rule: CompiledRule) -> list[CompiledRule]:
     """Stricter rules that together match whatever the rule matches; empty where something is left to it."""
-    parts = cells(subject.calls, rule) if rule.rule.effect is not Effect.BLOCK else None
+    if rule.rule.effect is Effect.BLOCK or not all(
+        subject.calls.stricter(tool, rule.rule.effect) for tool in selectors(subject.calls, rule)
+    ):
+        return []
+    parts = cells(subject.calls, rule)
     found: dict[str, CompiledRule] = {}
     for cell in parts or ():
         other = _shadow(subject, cell)
