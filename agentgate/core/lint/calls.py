@@ -16,9 +16,9 @@ from agentgate.core.conditions.test import exactly
 from agentgate.core.engine import CompiledPolicy, compile, decide
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.lint import shapes
+from agentgate.core.lint.globs import Globs
 from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.lint.values import satisfying
-from agentgate.core.patterns import PatternSet, glob_pattern
 from agentgate.core.policy import Policy
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule
 from agentgate.core.schemas import InvalidSchema, ToolSet
@@ -30,6 +30,7 @@ _MOST_TRIES = 96
 """How many sets of arguments are tried for one rule."""
 _MOST_COMPARED = 64
 """How many rules about the same tool are compared with one another."""
+
 
 _Pair: TypeAlias = tuple[CompiledRule, dict[str, Json]]
 
@@ -56,9 +57,9 @@ class Calls:
             for glob in rule.selector.globs:
                 globbed.setdefault(glob, []).append(rule)
         self._globbed = list(globbed.values())
-        self._globs = PatternSet([glob_pattern(glob) for glob in globbed], "full")
+        self._globs = Globs(globbed)
         self._about: dict[str, tuple[CompiledRule, ...]] = {}
-        self._stricter: dict[tuple[str, Effect], tuple[CompiledRule, ...]] = {}
+        self._stricter: dict[tuple[str, bool], tuple[CompiledRule, ...]] = {}
         self._milder: dict[tuple[str, str | None], tuple[list[_Pair], Iterator[_Pair]]] = {}
         self._found: dict[tuple[int, str, str | None, int], list[dict[str, Json]]] = {}
         """Rank of a rule, tool, role and how many → arguments with which it matches."""
@@ -69,7 +70,7 @@ class Calls:
         found = self._about.get(tool)
         if found is None:
             covering = [rule for rule in self._named.get(tool, ()) if rule.covers(tool)]
-            globbed = {rule.rank: rule for index in self._globs.matches(tool) for rule in self._globbed[index]} if self._globbed else {}
+            globbed = {rule.rank: rule for index in self._globs.matches(tool) for rule in self._globbed[index]}
             covering += [rule for rule in globbed.values() if tool not in rule.selector.exact and rule.covers(tool)]
             covering.sort(key=lambda rule: (len(rule.when) + len(rule.unless), rule.rule.effect is Effect.BLOCK))
             found = self._about[tool] = tuple(covering[:_MOST_COMPARED])
@@ -77,12 +78,13 @@ class Calls:
 
     def stricter(self, tool: str, effect: Effect) -> tuple[CompiledRule, ...]:
         """Those of them whose effect wins over this one."""
-        key = (tool, effect)
+        if effect is Effect.BLOCK:
+            return ()
+        key = (tool, effect is Effect.ALLOW)
         found = self._stricter.get(key)
         if found is None:
-            order = list(Effect)
-            winning = order[order.index(effect) + 1 :]
-            found = self._stricter[key] = tuple(rule for rule in self.about(tool) if rule.rule.effect in winning)
+            milder = (Effect.ALLOW,) if effect is Effect.ALLOW else (Effect.ALLOW, Effect.ASK)
+            found = self._stricter[key] = tuple(rule for rule in self.about(tool) if rule.rule.effect not in milder)
         return found
 
     def tool_names(self, rule: CompiledRule) -> list[str]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from agentgate.core.events import Code, Effect, Json
 from agentgate.core.lint.audit import Subject
 from agentgate.core.lint.calls import Calls
-from agentgate.core.lint.patterns import Mutation, Piece, Sample, matching, text_of
+from agentgate.core.lint.patterns import Mutation, Piece, Sample, matching, plain_flags, text_of
 from agentgate.core.lint.trial import Arguments, Trial
 from agentgate.core.rules import ABSENT, CompiledCondition, CompiledRule, lookup
 
@@ -37,6 +37,11 @@ class Pattern(Struct, frozen=True):
         if self.operator == "glob":
             return (tuple(Piece(char, char) for char in self.text.replace("*", "x")),)
         return matching(self.text, whole=self.operator == "matches")
+
+    @property
+    def in_any_case(self) -> bool:
+        """Whether the rule certainly stops its text in any case: it looks at nothing else, and that is plain, after `(?i)`."""
+        return "i" in plain_flags(self.text) and _is_alone(self.rule, self.condition)
 
     @property
     def named(self) -> str:
@@ -103,17 +108,16 @@ def _hopeful(calls: Calls, rule: CompiledRule, condition: CompiledCondition, pai
 
     Where it looks at nothing but this one argument, that is known before there is a call: nearly always it overlooks none.
     """
-    if (
-        rule.when != (condition,)
-        or rule.unless
-        or rule.asks_state
-        or rule.asks_world
-        or condition.parts is None
-        or len(condition.parts) > 1
-    ):
+    if not _is_alone(rule, condition):
         return pairs
-    name, state = condition.parts[0], calls.state(None)
+    name, state = condition.condition.argument, calls.state(None)
     return [pair for pair in pairs if not rule.matches({} if pair[1] is ABSENT else {name: pair[1]}, calls.world, state)]
+
+
+def _is_alone(rule: CompiledRule, condition: CompiledCondition) -> bool:
+    """Whether the rule has one test, of an argument at the top, and looks at nothing else."""
+    alone = len(rule.when) == 1 and rule.when[0] is condition and not rule.unless and not rule.asks_state and not rule.asks_world
+    return alone and condition.parts is not None and len(condition.parts) == 1 and len(condition.tests) == 1
 
 
 def _has_text(arguments: Arguments, condition: CompiledCondition) -> bool:

@@ -39,6 +39,12 @@ _PLAIN = late(r"(?:\(\?([imsU]+)\))?([A-Za-z0-9_,:;@=/ -]+)")
 """A pattern in which every character stands for itself: taken apart without a tree."""
 
 
+def plain_flags(pattern: str) -> str:
+    """The flags before a pattern in which every character stands for itself; empty for any other, too."""
+    plain = _PLAIN.fullmatch(pattern)
+    return (plain[1] or "") if plain is not None else ""
+
+
 @cache
 def _piece(character: str, flags: str) -> Piece:
     return Piece(character, character, flags)

@@ -12,7 +12,7 @@ _WRONG = "the pattern depends on upper and lower case"
 
 def case_sensitive(subject: Subject, report: Report) -> Iterable[Finding]:
     """What both the native and the flat form say about it."""
-    return overlooked(subject, report, lambda pattern: _WRONG, other_case, "put `(?i)` in front of it")
+    return overlooked(subject, report, lambda pattern: None if pattern.in_any_case else _WRONG, other_case, "put `(?i)` in front of it")
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:

@@ -11,7 +11,9 @@ _WRONG = "`.` does not stand for a line break"
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    return overlooked(subject, report, lambda pattern: _WRONG, broken_line, "put `(?s)` in front of the pattern")
+    return overlooked(
+        subject, report, lambda pattern: _WRONG if "." in pattern.text else None, broken_line, "put `(?s)` in front of the pattern"
+    )
 
 
 AUDIT = Audit(

@@ -12,8 +12,13 @@ _MOST = 4
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
+    alike: dict[object, CompiledRule] = {}
     first: dict[object, CompiledRule] = {}
     for rule in subject.rules:
+        other = alike.setdefault(_at_a_glance(rule), rule)
+        if other is rule:
+            continue
+        first.setdefault(core(other), other)
         other = first.setdefault(core(rule), rule)
         if other is rule:
             continue
@@ -24,6 +29,16 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
             proof=_proof(subject, rule, other),
             related=[(subject.place_of(other.rule), "the same rule")],
         )
+
+
+def _at_a_glance(rule: CompiledRule) -> object:
+    """What is the same for rules that say the same, and different for most others; found out quickly."""
+    when, tools = rule.rule.when, rule.selector.exact
+    said: object = len(when)
+    if len(when) == 1 and len(when[0].operators) == 1:
+        ((key, operand),) = when[0].operators
+        said = (when[0].argument, key, operand if type(operand) is str else None)
+    return said, next(iter(tools)) if len(tools) == 1 else len(tools), rule.selector.globs[:1] if len(rule.selector.globs) == 1 else None
 
 
 def _proof(subject: Subject, rule: CompiledRule, other: CompiledRule) -> str | None:

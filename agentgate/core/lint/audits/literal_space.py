@@ -11,7 +11,9 @@ _WRONG = "the pattern knows a single space between words and nothing else"
 
 
 def _find(subject: Subject, report: Report) -> Iterable[Finding]:
-    return overlooked(subject, report, lambda pattern: _WRONG, other_space, "write `\\s+` in place of the space")
+    return overlooked(
+        subject, report, lambda pattern: _WRONG if " " in pattern.text else None, other_space, "write `\\s+` in place of the space"
+    )
 
 
 AUDIT = Audit(
