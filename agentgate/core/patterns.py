@@ -43,7 +43,7 @@ def compile_pattern(pattern: str) -> re2._Regexp:
         InvalidPattern: it is not one that RE2 knows; look-around and back-references are not.
     """
     try:
-        return re2.compile(pattern, _options())
+        return re2._Regexp(pattern, _options())  # noqa: SLF001 - `re2.compile` copies the options one by one, which takes as long
     except re2.error as error:
         text = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
         raise InvalidPattern(text) from None

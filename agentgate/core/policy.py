@@ -160,6 +160,9 @@ def holders(policy: Policy, roles: Iterable[str]) -> frozenset[str]:
 
 def expand(policy: Policy, selectors: Iterable[str]) -> tuple[str, ...]:
     """Tool names and patterns with every `@group` replaced by what it holds. An unknown group is a bug: loading refuses it."""
+    selectors = tuple(selectors)
+    if len(selectors) == 1 and not selectors[0].startswith("@"):
+        return selectors
     names: dict[str, None] = {}
     pending = list(selectors)[::-1]
     seen: set[str] = set()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World
+from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World, test_of
 from agentgate.core.conditions.search import strings
 from agentgate.core.conditions.test import Holds
 from agentgate.core.events import Effect, Json
@@ -51,6 +51,9 @@ class Selector:
         return bool(self._patterns.matches(name))
 
 
+_NOTHING = Selector(())
+
+
 def lookup(arguments: Mapping[str, Json], parts: tuple[str, ...]) -> Json:
     """The argument at a dotted path, or ABSENT.
 
@@ -84,7 +87,7 @@ class CompiledCondition:
         self.every = every
         self.parts = None if condition.argument == EVERYTHING else tuple(condition.argument.split("."))
         self.tests: tuple[Test, ...] = tuple(
-            OPERATORS[key].compile(operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
+            test_of(key, operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
         )
 
         plain = self.parts is not None and len(self.parts) == 1 and len(self.tests) == 1
@@ -152,7 +155,7 @@ class CompiledRule:
         self.rank = 0
         """Its place in the one order in which rules are tried: the strictest first, then by id."""
         self.selector = Selector(expand(policy, rule.tools))
-        self.excepted = Selector(expand(policy, rule.except_tools))
+        self.excepted = Selector(expand(policy, rule.except_tools)) if rule.except_tools else _NOTHING
         self.roles = None if rule.roles is None else holders(policy, rule.roles)
         self.without_roles = holders(policy, rule.except_roles)
         self.when = tuple(CompiledCondition(condition, every=allowing, policy=policy) for condition in rule.when)

@@ -27,6 +27,8 @@ MAX_DEPTH = 32
 _MANY = 100
 """Reading stops after this many errors."""
 _BREAK = re.compile(r"\r\n|\r|\n")
+_VISIBLE = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
+"""A file of nothing but these needs no closer look."""
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Path: TypeAlias = Sequence[str | int]
@@ -119,7 +121,7 @@ def parse(text: bytes, file: str, *, max_bytes: int) -> Parsed:
         place = Place(file, len(before), len(before[-1]) + 1)
         return _failed(file, "encoding", f"byte 0x{text[problem.start]:02x} is not UTF-8", "save the file as UTF-8", place)
     lines = tuple(content.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    hidden = _control_characters(file, content)
+    hidden = _control_characters(file, content) if text.translate(None, _VISIBLE) else []
     if hidden:
         return Parsed(None, hidden, lines)
     reader = _Reader(file, lines)

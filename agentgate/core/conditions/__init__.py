@@ -3,6 +3,8 @@
 The policy file's JSON Schema, `check`, `explain` and the documentation follow from what an operator says about itself.
 """
 
+from functools import lru_cache
+
 from agentgate.core.conditions import (
     command,
     email,
@@ -25,6 +27,7 @@ from agentgate.core.conditions import (
     url,
 )
 from agentgate.core.conditions.test import InvalidOperand, Operator, Test, Unjudgeable, World
+from agentgate.core.events import Json
 
 OPERATORS: dict[str, Operator] = {
     module.OPERATOR.key: module.OPERATOR
@@ -52,4 +55,19 @@ OPERATORS: dict[str, Operator] = {
 }
 """Every operator by its key, in the order of the documentation."""
 
-__all__ = ["OPERATORS", "InvalidOperand", "Operator", "Test", "Unjudgeable", "World"]
+
+@lru_cache(maxsize=2048)
+def _of_text(key: str, operand: str) -> Test:
+    return OPERATORS[key].compile(operand)
+
+
+def test_of(key: str, operand: Json) -> Test:
+    """The test that an operator makes of its operand. A text's is kept: it is made when a file is read, and again where it is judged.
+
+    Raises:
+        InvalidOperand: the operand makes no sense.
+    """
+    return _of_text(key, operand) if type(operand) is str else OPERATORS[key].compile(operand)
+
+
+__all__ = ["OPERATORS", "InvalidOperand", "Operator", "Test", "Unjudgeable", "World", "test_of"]
