@@ -21,7 +21,7 @@ GET = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
 POST = b"POST /p HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello"
 CHUNKED = b"POST /c HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: t\r\n\r\n"
 LAST = b"GET /last HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
-SLOW = Patience(idle=0.1, body=0.1, client=0.1)
+SLOW, SLOW_BODY, SLOW_READER = Patience(idle=0.1), Patience(body=0.1), Patience(client=0.1)
 
 
 def said(got: bytes) -> list[tuple[int, bytes]]:
@@ -48,6 +48,18 @@ def talk(data: bytes, patience: Patience | None = None) -> bytes:
 
     run(check)
     return got
+
+
+@pytest.mark.parametrize("begun", [b"\x16\x03\x01", b"\r\n", b" GET", b"get"], ids=["tls", "line", "space", "lower"])
+def test_what_cannot_become_a_request_is_refused_at_once(begun: bytes) -> None:
+    """Nobody waits for the rest of it."""
+
+    async def check() -> None:
+        got, wire, _ = await answered([begun])
+        assert said(got) == [(400, b"unreadable")]
+        assert wire.ended
+
+    run(check)
 
 
 def cut(data: bytes, cuts: set[int]) -> list[bytes]:
@@ -229,14 +241,15 @@ def test_a_refused_request_takes_nothing_from_others() -> None:
 )
 def test_nobody_is_waited_for_without_end(begun: bytes, statuses: list[int]) -> None:
     """Neither for a request nor for its body."""
-    assert [status for status, _ in said(talk(begun, SLOW))] == statuses
+    patience = SLOW_BODY if 408 in statuses else SLOW
+    assert [status for status, _ in said(talk(begun, patience))] == statuses
 
 
 def test_a_client_that_does_not_read_is_given_up() -> None:
     """A whole answer that it does not take ends with its connection."""
 
     async def check() -> None:
-        async with Talk(SLOW) as one:
+        async with Talk(SLOW_READER) as one:
             sock = socket.create_connection(("127.0.0.1", one.port))
             try:
                 sock.sendall(GET.replace(b"/a", b"/long"))

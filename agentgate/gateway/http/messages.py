@@ -85,7 +85,8 @@ def lines_of(headers: Mapping[str, str]) -> str:
     Raises:
         ValueError: a header would be more than one.
     """
-    if _CONTROL.search("".join(headers.values())) is not None:
+    values = "".join(headers.values())
+    if not values.isprintable() and _CONTROL.search(values) is not None:
         raise ValueError("a header holds a control character")
     return "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
 

@@ -1,4 +1,4 @@
-"""A proxy that does nothing but pass on: what any gateway on this server and this client costs at least. Run as a process of its own.
+"""A proxy on aiohttp that does nothing but pass on: what a gateway on it would cost at least. Run as a process of its own.
 
 python -m tests.benchmarks.gateway.passing PORT UPSTREAM_PORT
 """

@@ -15,7 +15,8 @@ from pathlib import Path
 from tests.benchmarks.gateway import rival
 from tests.benchmarks.report import say
 
-STUB, PASSING, GATE, OPEN_GATE, RIVAL = "stub", "passing on (aiohttp)", "agentgate", "agentgate without rules", "LiteLLM"
+STUB, GATE, OPEN_GATE, RIVAL = "stub", "agentgate", "agentgate without rules", "LiteLLM"
+PASSING, OWN_PASSING = "passing on (aiohttp)", "passing on (agentgate's HTTP)"
 
 POLICY = """\
 version: 1
@@ -92,10 +93,11 @@ def start_all(stack: ExitStack, folder: Path, *, with_rival: bool) -> list[Serve
     """All that can be had, the stub first. They end with the stack."""
     stub = free_port()
     us = [sys.executable, "-m"]
-    passing = free_port()
+    passing, own = free_port(), free_port()
     found = [
         started(stack, folder, STUB, stub, [*us, "tests.benchmarks.gateway.stub", str(stub)]),
         started(stack, folder, PASSING, passing, [*us, "tests.benchmarks.gateway.passing", str(passing), str(stub)]),
+        started(stack, folder, OWN_PASSING, own, [*us, "tests.benchmarks.gateway.passing_llhttp", str(own), str(stub)]),
         _gate(stack, folder, OPEN_GATE, NO_RULES, stub),
         _gate(stack, folder, GATE, POLICY, stub),
     ]
