@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from agentgate.core.arguments import InvalidJson, digest, read_arguments
 from agentgate.core.conditions import World
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
+from agentgate.core.flat import Short
 from agentgate.core.index import Index, Plan
 from agentgate.core.ledger import Ledger
 from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_COUNTS, OF_REQUESTS, CompiledLimit
@@ -20,7 +21,7 @@ from agentgate.core.reasons import not_allowed
 from agentgate.core.remembered import Recent, Remembered
 from agentgate.core.results import ResultRules
 from agentgate.core.rules import CompiledRule, Selector, ranked
-from agentgate.core.schemas import InvalidSchema, Schema
+from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key, unspent
 from agentgate.core.windows import Window
 
@@ -197,11 +198,10 @@ def decide_call(
             return _block(Code.KILLED, killed)
         if not plan.named and policy.default is _BLOCK:
             return _not_allowed_at_all(plan, call)
-        if state.tools is None:
-            schema = None
-        else:
-            schema = state.tools.compiled.get(name)
-            if schema is None and name not in state.tools.names:
+        short = None
+        if state.tools is not None:
+            short = state.tools.short.get(name)
+            if short is None and name not in state.tools.names:
                 return _no_such_tool(call)
         if state.allowed_tools is not None and name not in state.allowed_tools:
             return _block(Code.NOT_OFFERED, f"tool '{name}' was not offered")
@@ -209,8 +209,8 @@ def decide_call(
         if memory.resting > 0:
             memory.resting -= 1
         elif plan.of_call_alone and policy.of_calls_alone:
-            return _from_memory(policy, plan, schema, state, call, world, memory)
-        return _judge_arguments(policy, plan, schema, state, call, world)
+            return _from_memory(policy, plan, short, state, call, world, memory)
+        return _judge_arguments(policy, plan, short, state, call, world)
     except Exception as error:
         return _internal_error(error)
 
@@ -218,7 +218,7 @@ def decide_call(
 def _from_memory(
     policy: CompiledPolicy,
     plan: Plan,
-    schema: Schema | None,
+    short: Short | None,
     state: State,
     call: ToolCall,
     world: World,
@@ -228,7 +228,7 @@ def _from_memory(
     known = memory.recall(call, state.role, state.tools)
     if known is not None:
         return _within_limits(policy, state, call, world, known)
-    decision = _judge_arguments(policy, plan, schema, state, call, world)
+    decision = _judge_arguments(policy, plan, short, state, call, world)
     if decision.code is not _LIMIT:
         memory.keep(call, state.role, state.tools, decision)
     return decision
@@ -245,21 +245,23 @@ def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: 
     return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=known.arguments, facts=world.facts, trials=known.trials)
 
 
-def _judge_arguments(policy: CompiledPolicy, plan: Plan, schema: Schema | None, state: State, call: ToolCall, world: World) -> Decision:
+def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, state: State, call: ToolCall, world: World) -> Decision:
     text = call.arguments
-    arguments = schema.short(text) if schema is not None and schema.short is not None and type(text) is str else None
+    arguments = short(text) if short is not None and type(text) is str else None
     if arguments is None:
         read = _arguments(state, call)
         if not isinstance(read, dict):
             return read
         arguments = read
-    key = repeat_key(call.name, call.args_hash or digest(arguments)) if policy.needs_hash else ""
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
-    if policy.once is not None and call.name in policy.once:
-        # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.
-        why = repeated(state, key, world)
-        if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
-            return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
+    key = ""
+    if policy.needs_hash:
+        key = repeat_key(call.name, call.args_hash or digest(arguments))
+        if policy.once is not None and call.name in policy.once:
+            # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.
+            why = repeated(state, key, world)
+            if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
+                return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
     for limit in policy.all_limits:
         if limit.counted is None or limit.counted(state) >= limit.value:  # else it is far from being reached
             limited = _limited(policy, state, call, key, world)

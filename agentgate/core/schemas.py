@@ -10,7 +10,7 @@ import msgspec
 
 from agentgate.core.arguments import is_plain
 from agentgate.core.events import Json
-from agentgate.core.flat import short_way
+from agentgate.core.flat import Short, short_way
 
 if TYPE_CHECKING:
     import jsonschema_rs
@@ -46,7 +46,7 @@ class InvalidSchema(ValueError):
 class Schema:
     """A compiled JSON Schema. Numbers are exact: 1.0 is not an integer, and 19.99 is a multiple of 0.01."""
 
-    __slots__ = ("_compile", "_exact_validator", "_is_valid", "_validator", "document", "short")
+    __slots__ = ("_compile", "_exact_validator", "_is_valid", "_validator", "document")
 
     def __init__(self, document: Json, *, strict_formats: bool = True) -> None:
         """Compiles `document`.
@@ -76,8 +76,6 @@ class Schema:
             self._validator: jsonschema_rs.Validator = self._compile(document)
         except (ValueError, jsonschema_rs.ReferencingError) as error:
             raise InvalidSchema(str(error).split("\n")[0].strip().rstrip(".")) from None
-        self.short = short_way(document)
-        """The way to arguments that need no closer look; None where they always do."""
         self._is_valid: Callable[[Json], bool] = self._validator.is_valid
         self._exact_validator: jsonschema_rs.Validator | None = None
 
@@ -269,7 +267,7 @@ def _target(reference: Json, root: Mapping[str, Json]) -> Json:
 class ToolSet:
     """The tools that a run offers, by name, with their schemas compiled when first needed."""
 
-    __slots__ = ("compiled", "definitions", "names")
+    __slots__ = ("_schemas", "definitions", "names", "short")
 
     def __init__(self, definitions: Sequence[Mapping[str, Json]]) -> None:
         """Takes tools in Chat Completions form.
@@ -288,8 +286,9 @@ class ToolSet:
                 raise InvalidSchema(f"two tools are called `{name}`")
             parameters = function.get("parameters")
             self.names[name] = {"type": "object", "properties": {}} if parameters is None else parameters
-        self.compiled: dict[str, Schema] = {}
-        """Those that somebody has asked for."""
+        self._schemas: dict[str, Schema] = {}
+        self.short: dict[str, Short | None] = {}
+        """The short way to the arguments of a tool, where its schema is compiled and has one."""
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -306,9 +305,10 @@ class ToolSet:
             InvalidSchema: it cannot be compiled.
             KeyError: there is no such tool.
         """
-        found = self.compiled.get(name)
+        found = self._schemas.get(name)
         if found is None:
-            found = self.compiled[name] = Schema(closed(self.names[name]), strict_formats=False)
+            found = self._schemas[name] = Schema(closed(self.names[name]), strict_formats=False)
+            self.short[name] = short_way(found.document)
         return found
 
 
