@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from agentgate.core.engine import CompiledPolicy as CompiledPolicy
-    from agentgate.core.engine import compile as compile
+    from agentgate.core.compiled import CompiledPolicy as CompiledPolicy
+    from agentgate.core.compiled import compile as compile
     from agentgate.core.engine import decide as decide
     from agentgate.core.events import (
         ApprovalAnswered as ApprovalAnswered,
@@ -71,7 +71,8 @@ if TYPE_CHECKING:
     from agentgate.session import Session as Session
 
 _WHERE = {
-    "agentgate.core.engine": ("CompiledPolicy", "compile", "decide"),
+    "agentgate.core.compiled": ("CompiledPolicy", "compile"),
+    "agentgate.core.engine": ("decide",),
     "agentgate.core.events": (
         "ApprovalAnswered", "CallDecided", "Code", "Decision", "Effect", "Event", "Mode", "ModelReplied", "ModelRequest", "RunEnded",
         "RunStarted", "ToolCall", "ToolReturned", "Totals", "Usage",

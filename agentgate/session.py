@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,9 +14,11 @@ from agentgate.clock import steady_clock
 from agentgate.core.admission import Admitted, admitted
 from agentgate.core.again import judge_each
 from agentgate.core.arguments import arguments_hash, digest
+from agentgate.core.compiled import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it, and what makes one ready
+from agentgate.core.compiled import compile
+from agentgate.core.compiled import offered_tools as offered_tools
 from agentgate.core.conditions import World
-from agentgate.core.engine import CompiledPolicy as CompiledPolicy  # whoever feeds sessions names it
-from agentgate.core.engine import compile, decide, decide_call, exceeded, offered, unrunnable
+from agentgate.core.engine import decide, decide_call, exceeded, unrunnable
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
@@ -33,8 +35,8 @@ from agentgate.core.events import (
     ToolReturned,
 )
 from agentgate.core.needs import noted
-from agentgate.core.offers import name_set
 from agentgate.core.once import Earlier
+from agentgate.core.own import let_through
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.records import for_approver, redacting
 from agentgate.core.redaction.redactor import RESULTS, TEXT, Redactor
@@ -43,24 +45,18 @@ from agentgate.core.results import judge_result
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State, after_decision, at_time, evolve, repeat_key
 from agentgate.core.stops import Halt, Stops, Switch
-from agentgate.core.telling import told
+from agentgate.core.telling import Approve, Recorder, told
 from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
+from agentgate.setting import mode_of, names_of
 
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
     from agentgate.core.explain import Considered
 
-Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
-"""Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
-
 _UNESTIMATED = ModelRequest()
-
-
-class Recorder(Protocol):
-    """Takes every event before its consequences; raises RecordError where it cannot keep one."""
-
-    def __call__(self, event: Event, /) -> None: ...
+_ALLOW = Effect.ALLOW
+prepare = compile  # so that whoever feeds many sessions makes their policy ready once
 
 
 class Session:
@@ -109,15 +105,8 @@ class Session:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
         """
         self.policy = policy if isinstance(policy, CompiledPolicy) else compile(policy)
-        try:
-            self.mode = Mode(mode)
-        except ValueError:
-            raise UsageError(f"unknown mode `{mode}`", help="one of enforce, observe, dry-run") from None
+        self.mode = mode_of(mode)
         self._observing = self.mode is Mode.OBSERVE
-        try:
-            allowed = None if allowed_tools is None else name_set(allowed_tools)
-        except ValueError as error:
-            raise UsageError(str(error), help="give a list of tool names, or None for no restriction") from None
         self._clock = clock or steady_clock()
         self._workdir = workdir
         self._resolve = resolve
@@ -137,16 +126,25 @@ class Session:
         ) or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or self.policy.needs_hash
-        alone = not (self._timed or self._hashing or self.policy.asks_world or self._observing)
-        self._alone = alone and remembered is None and switch is None
-        """Whether a decision depends on nothing but policy, state and call, and is told to nobody."""
+        self._alone = not (live or self._timed or self._hashing or self.policy.asks_world or remembered is not None)
+        """Whether a decision depends on nothing but policy, state and call, and nobody is told of it."""
         self.state = State(
             role=role,
             tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
-            allowed_tools=allowed,
+            allowed_tools=names_of(allowed_tools),
             prompt=() if prompt is None else (prompt,),
             started=self._clock(),
         )
+
+    @property
+    def state(self) -> State:
+        """What the run has come to. Whoever holds it holds it as it was, whatever follows."""
+        self._seen = True
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state, self._seen = state, True
 
     def propose(self, call: ToolCall, *, at: datetime | None = None, facts: Mapping[str, str] | None = None) -> Decision:
         """Judges a call and records the decision.
@@ -161,8 +159,10 @@ class Session:
             UsageError: it is no ToolCall.
         """
         if self._alone and at is None and type(call) is ToolCall:
-            decision = decide_call(self.policy, self.state, call)
-            self.state = after_decision(self.state, None, call.id, call.name, "", decision.effect)
+            decision = decide_call(self.policy, self._state, call)
+            if decision.effect is not _ALLOW or self._seen or not let_through(self._state, call.id, call.name):
+                self._state = after_decision(self._state, None, call.id, call.name, "", decision.effect)
+                self._seen = self._seen and decision.effect is not _ALLOW
             return decision
         if self._remembered is not None and not self.policy.needs.counts and isinstance(call, ToolCall):
             world = self._world(facts) if self.policy.asks_world else None
@@ -398,13 +398,3 @@ class Session:
         if self._record is not None:
             self._record(event)
         self.state = evolve(self.state, event)
-
-
-def offered_tools(policy: Policy | CompiledPolicy, role: str | None, names: Sequence[str]) -> list[str]:
-    """What `allowed_tools: policy` stands for: those of `names` that a rule lets this role call, and that no rule always blocks."""
-    return offered(policy if isinstance(policy, CompiledPolicy) else compile(policy), role, names)
-
-
-def prepare(policy: Policy) -> CompiledPolicy:
-    """Makes a policy ready for many sessions."""
-    return compile(policy)

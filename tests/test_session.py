@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from agentgate.core.engine import compile
+from agentgate.core.compiled import compile
 from agentgate.core.events import (
     CallDecided,
     Code,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agentgate.core.engine import MAX_ID, CompiledPolicy, decide
+from agentgate.core.compiled import CompiledPolicy
+from agentgate.core.engine import MAX_ID, decide
 from agentgate.core.events import Decision, ToolCall
 from agentgate.core.needs import noted
 from agentgate.core.remembered import Remembered

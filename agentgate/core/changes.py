@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from rpds import List
 
 from agentgate.core.arguments import InvalidJson, canonical, parse_arguments
+from agentgate.core.compiled import CompiledPolicy, compile
 from agentgate.core.conditions import Unjudgeable, World
 from agentgate.core.conditions.seen_in import PROMPT
 from agentgate.core.conditions.test import exactly
-from agentgate.core.engine import CompiledPolicy, compile, decide
+from agentgate.core.engine import decide
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
 from agentgate.core.explain import reached
 from agentgate.core.lint import shapes

@@ -20,7 +20,7 @@ from agentgate.core.rules import CompiledCondition, CompiledRule
 from agentgate.core.state import State
 
 if TYPE_CHECKING:
-    from agentgate.core.engine import CompiledPolicy
+    from agentgate.core.compiled import CompiledPolicy
 
 MATCHED, NOT_MATCHED = "matched", "not matched"
 HELD, NOT_HELD = "held", "did not hold"

@@ -8,22 +8,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from agentgate.core.arguments import InvalidJson, digest, read_arguments
+from agentgate.core.compiled import CompiledPolicy, compile
 from agentgate.core.conditions import World
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelRequest, ToolCall, Trial
 from agentgate.core.flat import Short
-from agentgate.core.index import Index, Plan
+from agentgate.core.index import Plan
 from agentgate.core.ledger import Ledger
-from agentgate.core.limits import LEAST_ANSWER, OF_CALLS, OF_COUNTS, OF_REQUESTS, CompiledLimit
-from agentgate.core.needs import Needs
+from agentgate.core.limits import LEAST_ANSWER, OF_COUNTS, OF_REQUESTS, CompiledLimit
 from agentgate.core.once import ONCE, repeated
-from agentgate.core.policy import Limit, Policy, expand
+from agentgate.core.policy import Policy
 from agentgate.core.reasons import not_allowed
 from agentgate.core.remembered import Recent, Remembered
-from agentgate.core.results import ResultRules
-from agentgate.core.rules import CompiledRule, Selector, ranked
 from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key, unspent
-from agentgate.core.windows import Window
 
 MAX_ID = 256
 _BLOCK, _RULE, _LIMIT = Effect.BLOCK, Code.RULE, Code.LIMIT  # looking up a member of an enumeration costs as much as calling a function
@@ -31,69 +28,6 @@ _is_name = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 
 _NOWHERE = World()
 """Where nobody has handed in a world: every question about it stays open, so nothing is ever kept in its facts."""
-
-
-class CompiledPolicy:
-    """A policy made ready to judge quickly. Holds nothing that a judgement could change, apart from what it remembers for speed."""
-
-    __slots__ = (
-        "all_limits",
-        "asks_world",
-        "call_limits",
-        "default",
-        "index",
-        "judges_calls_alone",
-        "needs",
-        "needs_hash",
-        "needs_time",
-        "of_calls_alone",
-        "once",
-        "policy",
-        "recent",
-        "request_limits",
-        "results",
-        "rules",
-        "windows",
-    )
-
-    def __init__(self, policy: Policy, rules: tuple[CompiledRule, ...] | None = None) -> None:
-        """Prepares a policy; `rules` are its own, where somebody has compiled them already."""
-        self.policy = policy
-        self.default = policy.default
-        self.rules = rules if rules is not None else tuple(ranked(CompiledRule(rule, policy) for rule in policy.rules))
-        self.index = Index(self.rules)
-        in_order = sorted(policy.limits, key=_limit_order)
-        limits = [CompiledLimit(limit, policy) for limit in in_order if limit.window is None]
-        self.windows = tuple(Window(limit, policy) for limit in in_order if limit.window is not None)
-        """The limits per hour and per day; they come after those of the run."""
-        self.once = Selector(expand(policy, policy.once)) if policy.once else None
-        """The tools whose calls are executed once for the same arguments."""
-        self.call_limits = tuple(limit for limit in limits if limit.kind in OF_CALLS)
-        self.all_limits = (*self.call_limits, *self.windows)
-        self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
-        self.results = ResultRules(policy)
-        self.recent = Recent()
-        self.asks_world = any(rule.asks_world for rule in self.rules) or bool(self.windows) or self.once is not None
-        """Whether the judgement may look at the world."""
-        self.needs_hash = any(limit.kind == "repeats" for limit in limits) or self.once is not None
-        """Whether the judgement looks at the hash of a call's arguments."""
-        self.needs_time = any(limit.kind == "seconds" for limit in limits) or bool(self.windows)
-        """Whether the judgement looks at the time."""
-        self.of_calls_alone = self.once is None and not self.windows
-        """Whether no judgement looks at what other runs do; what the rules look at, their plans know."""
-        counts = bool(self.call_limits or self.windows) or self.once is not None
-        self.needs = Needs(counts=counts, history=any(rule.asks_state for rule in self.rules))
-        self.judges_calls_alone = not (counts or self.needs.history or self.asks_world)
-        """Whether a judgement looks at nothing but the call, the role and the tools, and at ids that were used before."""
-
-
-def _limit_order(limit: Limit) -> tuple[str, float, str]:
-    return (limit.kind, limit.value, limit.id)
-
-
-def compile(policy: Policy) -> CompiledPolicy:
-    """Prepares a policy for `decide`."""
-    return CompiledPolicy(policy)
 
 
 def decide(
@@ -165,12 +99,6 @@ def exceeded(policy: CompiledPolicy, state: State, call: ToolCall, to_come: Iter
             if reason is not None:
                 return Decision(Effect.BLOCK, Code.LIMIT, limit.id, reason)
     return None
-
-
-def offered(policy: CompiledPolicy, role: str | None, names: Iterable[str]) -> list[str]:
-    """Those of `names` that some allow or ask rule names for this role and that no block rule without conditions covers."""
-    plans = ((name, policy.index.made(name, role)) for name in names)
-    return [name for name, plan in plans if plan.named and plan.blanket is None]
 
 
 def decide_call(
@@ -262,8 +190,8 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, st
             why = repeated(state, key, world)
             if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
                 return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
-    for limit in policy.all_limits:
-        if limit.counted is None or limit.counted(state) >= limit.value:  # else it is far from being reached
+    for counted, value in policy.far_limits:
+        if counted(state) >= value:
             limited = _limited(policy, state, call, key, world)
             if limited is not None:
                 return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], None, arguments, world.facts, trials)

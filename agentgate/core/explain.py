@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from agentgate.core.arguments import InvalidJson, digest, parse_arguments
+from agentgate.core.compiled import CompiledPolicy
 from agentgate.core.conditions import Unjudgeable, World
 from agentgate.core.conditions.test import kind_of, shown
-from agentgate.core.engine import CompiledPolicy
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Place
 from agentgate.core.limits import CompiledLimit

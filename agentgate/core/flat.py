@@ -47,7 +47,7 @@ def _type(schema: Json) -> Any:
     named = schema.get("type", list(_TYPES))
     kinds = [_TYPES[name] for name in ([named] if isinstance(named, str) else named) if name in _TYPES]
     if "enum" not in schema:
-        return Union[tuple(kinds)] if kinds else None
+        return Union[tuple(kinds)] if kinds else None  # noqa: UP007 # of however many there are
     # To be one of some texts is to be equal to it; for numbers there would be more to say.
     choices = schema["enum"]
     return Literal[tuple(choices)] if choices and str in kinds and all(type(choice) is str for choice in choices) else None

@@ -54,39 +54,36 @@ class _ByValue:
 class _ByPattern:
     """Rules that need one argument, or for `*` any string, to match one of certain patterns."""
 
-    __slots__ = ("_full", "_match", "_name", "_nothing", "_parts", "_patterns", "_rules", "_wary")
+    __slots__ = ("_parts", "_rules", "_wary", "full", "name", "patterns")
 
     def __init__(self, argument: str, kind: Kind, rules: list[tuple[CompiledRule, str]]) -> None:
         self._parts = None if argument == "*" else tuple(argument.split("."))
-        self._name = argument if self._parts is not None and len(self._parts) == 1 else None
-        self._full = kind == "full"
+        self.name = argument if self._parts is not None and len(self._parts) == 1 else None
+        """The argument, where it is one at the top."""
+        self.full = kind == "full"
         by_pattern: dict[str, list[CompiledRule]] = {}
         for rule, pattern in rules:
             by_pattern.setdefault(pattern, []).append(rule)
-        self._patterns = PatternSet(tuple(by_pattern), kind)
-        self._match, self._nothing = self._patterns.match, self._patterns.nothing
+        self.patterns = PatternSet(tuple(by_pattern), kind)
         self._rules = list(by_pattern.values())
         self._wary = _wary(rule for rule, _ in rules)
 
     def candidates(self, arguments: Mapping[str, Json]) -> Collection[CompiledRule]:
         try:
-            if self._name is not None:
-                value: Json = arguments.get(self._name, ABSENT)
-            else:
-                value = arguments if self._parts is None else lookup(arguments, self._parts)
-            if type(value) is str and (self._full or (value.isascii() and value.isprintable())):
-                answer = self._match(value.encode())
-                if answer == self._nothing:
-                    return ()
-                found: Iterable[int] = self._patterns.meant(answer, value)
-            elif value is ABSENT:
+            value = arguments if self._parts is None else lookup(arguments, self._parts)
+            if value is ABSENT:
                 return ()
-            elif self._full and self._parts is not None:
-                return self._wary
-            else:
-                found = {index for text in readings(value) for index in self._patterns.matches(text)}
+            if not self.full or self._parts is None:
+                return self._of({index for text in readings(value) for index in self.patterns.matches(text)})
+            return self._of(self.patterns.matches(value)) if type(value) is str else self._wary
         except Unjudgeable:
             return self._wary
+
+    def meant(self, answer: list[int], text: str) -> Collection[CompiledRule]:
+        """The rules that the patterns meant by their answer about a text."""
+        return self._of(self.patterns.meant(answer, text))
+
+    def _of(self, found: Iterable[int]) -> Collection[CompiledRule]:
         return [rule for index in found for rule in self._rules[index]]
 
 
@@ -100,6 +97,7 @@ class Plan:
 
     __slots__ = (
         "_always",
+        "_by_pattern",
         "_by_value",
         "_finders",
         "blanket",
@@ -135,6 +133,8 @@ class Plan:
         """Whether candidates are found by what they test, rather than all rules being candidates."""
         self._by_value: list[tuple[str, Mapping[Json, Collection[CompiledRule]], _Find]] = []
         """Arguments by which rules are found: what there is for each value; and who finds it where the value is no text."""
+        self._by_pattern: list[tuple[str, Callable[[bytes], list[int]], list[int], _ByPattern]] = []
+        """The same for patterns: what matches them, and what that says where none is found."""
         self._finders: list[_Find] | None = None
         """The others; None before anybody looked for rules."""
 
@@ -149,6 +149,17 @@ class Plan:
         for name, values, find in self._by_value:
             value = arguments.get(name)
             more = values.get(value) if type(value) is str else find(arguments)
+            if more:
+                found = [*found, *more] if found else more
+        for name, match, nothing, finder in self._by_pattern:
+            value = arguments.get(name)
+            if type(value) is str and (finder.full or (value.isascii() and value.isprintable())):
+                answer = match(value.encode())
+                if answer == nothing:
+                    continue
+                more = finder.meant(answer, value)
+            else:
+                more = finder.candidates(arguments)
             if more:
                 found = [*found, *more] if found else more
         for find in finders:
@@ -171,12 +182,12 @@ class Plan:
                 patterns.setdefault((by_pattern[0], by_pattern[1].kind), []).append((rule, by_pattern[1].text))
             else:
                 self._always.append(rule)
-        finders = [_ByValue(argument, rules) for argument, rules in values.items()]
-        self._by_value = [(finder.name, finder.found, finder.candidates) for finder in finders if finder.name is not None]
-        return [
-            *(finder.candidates for finder in finders if finder.name is None),
-            *(_ByPattern(argument, kind, rules).candidates for (argument, kind), rules in patterns.items()),
-        ]
+        told = [_ByValue(argument, rules) for argument, rules in values.items()]
+        matched = [_ByPattern(argument, kind, rules) for (argument, kind), rules in patterns.items()]
+        self._by_value = [(one.name, one.found, one.candidates) for one in told if one.name is not None]
+        self._by_pattern = [(one.name, one.patterns.match, one.patterns.nothing, one) for one in matched if one.name is not None]
+        deeper: list[_ByValue | _ByPattern] = [*told, *matched]
+        return [one.candidates for one in deeper if one.name is None]
 
 
 def _until_unconditional(rules: Iterable[CompiledRule]) -> tuple[CompiledRule, ...]:

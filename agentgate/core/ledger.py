@@ -45,6 +45,15 @@ class Ledger(Struct, Generic[V], eq=False, gc=False):
         values.append(value)
         return Ledger(keys, values, length + 1)
 
+    def enter(self, key: str, value: V) -> bool:
+        """Puts one more entry into this very version, which nobody else may hold; False where it has that key, or is not the latest."""
+        keys, values, length = self.keys, self._values, self._length
+        if len(values) != length or keys.setdefault(key, length) != length:
+            return False
+        values.append(value)
+        self._length = length + 1
+        return True
+
     def get(self, key: str) -> V | None:
         """The value of a key, or None."""
         place = self.keys.get(key)

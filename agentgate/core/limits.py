@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from math import floor
+from math import floor, inf
 from operator import attrgetter
 
 from agentgate.core.events import ModelRequest
@@ -36,7 +36,15 @@ _USED: dict[str, Callable[[State, str], float]] = {
 """How much of a limit is used up, by its kind; `key` is the call's `repeat_key`."""
 
 
-_COUNTED: dict[str, Callable[[State], int]] = {"tool_calls": attrgetter("let_through"), "refusals": attrgetter("refusals")}
+_COUNTED: dict[str, Callable[[State], float]] = {
+    "tool_calls": attrgetter("let_through"),
+    "calls": attrgetter("let_through"),
+    "refusals": attrgetter("refusals"),
+}
+
+
+def _unknown(state: State) -> float:
+    return inf
 
 
 class CompiledLimit:
@@ -55,8 +63,8 @@ class CompiledLimit:
         self._reported = limit.kind in ("tokens", "cost_usd")
         """Whether the model's answers say how much of it they took."""
         self._used = self._calls if limit.kind == "calls" else _USED[limit.kind]
-        self.counted = _COUNTED.get(limit.kind) if limit.window is None else None
-        """How much is used up, where the state itself says so and nothing else matters: below `value` it is not reached then."""
+        self.counted = _COUNTED.get(limit.kind, _unknown) if limit.window is None else _unknown
+        """How much of it is used up at most, as far as the state alone says so."""
 
     def counts(self, tool: str) -> bool:
         """Whether calls of this tool use it up."""

@@ -44,7 +44,7 @@ _ALLOW, _ASK, _BLOCK = Effect.ALLOW, Effect.ASK, Effect.BLOCK
 
 Counts: TypeAlias = "dict[str, int] | HashTrieMap[str, int]"
 
-_FEW = 32
+FEW = 32
 """Of so many tools at most, a copied dictionary is several times as fast as a trie; of more, each copy would cost more."""
 
 _COST_DIGITS = 12
@@ -75,7 +75,6 @@ class State(Struct, frozen=True, gc=False):
     """Whether somebody else recorded the run; what such a record never tells (usage) is then not held against it."""
     steps: int = 0
     """Model requests that were answered."""
-    calls: int = 0
     allowed: int = 0
     asked: int = 0
     blocked: int = 0
@@ -117,6 +116,11 @@ class State(Struct, frozen=True, gc=False):
     """When it ended; None while it goes on."""
     idle: timedelta = timedelta()
     """For how long nothing ran, between an end (or the last event before a crash) and going on."""
+
+    @property
+    def calls(self) -> int:
+        """How many were decided."""
+        return self.allowed + self.asked + self.blocked
 
     @property
     def seconds(self) -> float:
@@ -252,25 +256,6 @@ def after_decision(
     state: State, at: datetime | None, call_id: Json, tool: Json, args_hash: str, effect: Effect, withheld: bool = False
 ) -> State:
     """What `evolve` makes of a `CallDecided` with these fields. Whoever records nothing need not make one, nor know the time."""
-    if effect is _ALLOW and at is None and type(call_id) is type(tool) is str and not args_hash and not withheld:
-        # Most calls, where nobody records them: less is changed, and that takes half the time.
-        grown = state.proposed.insert_new(call_id, tool)
-        if grown is not None:
-            counts = state.calls_by_tool
-            if type(counts) is dict and len(counts) <= _FEW:
-                counts = counts.copy()
-                counts[tool] = counts.get(tool, 0) + 1
-            else:
-                counts = _counted(counts, tool, 1)
-            return replace(
-                state,
-                calls=state.calls + 1,
-                allowed=state.allowed + 1,
-                let_through=state.let_through + 1,
-                refusals=0,
-                proposed=grown,
-                calls_by_tool=counts,
-            )
     # On the way of every decision, so the state is made anew only once: the time goes in with the rest.
     started, now = (state.started, state.now) if at is None else _times(state, at)
     allow = effect is _ALLOW
@@ -289,7 +274,6 @@ def after_decision(
             state,
             started=started,
             now=now,
-            calls=state.calls + 1,
             allowed=state.allowed + allow,
             asked=state.asked + (effect is _ASK),
             blocked=state.blocked + blocked,
@@ -301,7 +285,6 @@ def after_decision(
         state,
         started=started,
         now=now,
-        calls=state.calls + 1,
         allowed=state.allowed + 1,
         let_through=state.let_through + 1,
         refusals=0,
@@ -327,7 +310,7 @@ def _all_of(named: Named | None) -> tuple[str, str, str | None, str]:
 
 def _counted(counts: Counts, tool: str, more: int) -> Counts:
     if isinstance(counts, dict):
-        if len(counts) <= _FEW:
+        if len(counts) <= FEW:
             changed = counts.copy()
             changed[tool] = changed.get(tool, 0) + more
             return changed

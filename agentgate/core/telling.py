@@ -1,10 +1,21 @@
-"""The event that tells of a decision."""
+"""The event that tells of a decision, and who is told of events."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Protocol, TypeAlias
 
-from agentgate.core.events import CallDecided, Decision, ToolCall
+from agentgate.core.events import ApprovalAnswered, CallDecided, Decision, Event, ToolCall
+
+Approve: TypeAlias = Callable[[ToolCall, CallDecided], ApprovalAnswered | None]
+"""Who knows whether a person has answered already: given a call that needs it, and the decision that says so."""
+
+
+class Recorder(Protocol):
+    """Takes every event before its consequences; raises RecordError where it cannot keep one."""
+
+    def __call__(self, event: Event, /) -> None: ...
 
 
 def told(call: ToolCall, decision: Decision, at: datetime, step: int, args_hash: str) -> CallDecided:

@@ -7,8 +7,9 @@ import json
 import pytest
 from rpds import HashTrieMap, List
 
+from agentgate.core.compiled import compile
 from agentgate.core.conditions import World
-from agentgate.core.engine import compile, decide
+from agentgate.core.engine import decide
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.policy import Condition, Policy, Rule
 from agentgate.core.state import State

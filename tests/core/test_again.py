@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from agentgate.core.again import judge_each
-from agentgate.core.engine import CompiledPolicy
+from agentgate.core.compiled import CompiledPolicy
 from agentgate.core.events import EPOCH, Effect, Json, RunStarted, ToolCall
 from agentgate.core.needs import noted
 from agentgate.core.policy import Condition, Limit, Policy, Rule

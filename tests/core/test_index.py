@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 from msgspec.structs import replace
 
-from agentgate.core.engine import compile, decide, offered
+from agentgate.core.compiled import compile, offered_tools
+from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, Json, ToolCall
 from agentgate.core.state import State
 
@@ -78,14 +79,14 @@ def test_what_is_offered_is_what_some_rule_lets_through() -> None:
         )
     )
     names = ["read", "pay", "send", "try", "drop", "unknown"]
-    assert offered(rules, None, names) == ["read", "pay"]
-    assert offered(rules, "admin", names) == ["read", "pay", "drop"]
+    assert offered_tools(rules, None, names) == ["read", "pay"]
+    assert offered_tools(rules, "admin", names) == ["read", "pay", "drop"]
 
 
 def test_asking_what_is_offered_makes_no_name_one_that_a_call_may_have() -> None:
     """The index skips the check of names that it knows to be good; those that a task asks about are not among them."""
     rules = compile(policy(rule("allow", "*")))
-    assert offered(rules, None, ["two words"]) == ["two words"]
+    assert offered_tools(rules, None, ["two words"]) == ["two words"]
     assert decide(rules, State(), ToolCall("call_1", "two words", "{}")).code is Code.MALFORMED_CALL
 
 

@@ -50,6 +50,16 @@ def test_a_new_key_can_be_asked_for() -> None:
     assert two.insert_new("b", 5) is None
 
 
+def test_the_latest_version_can_be_added_to_by_whoever_holds_it_alone() -> None:
+    """It grows in place; one that it grew from does not, and neither does one with the key or with a later version."""
+    one = ledger(a=1)
+    two = one.insert("b", 2)
+    assert (two.enter("c", 3), two.enter("b", 4), one.enter("d", 5)) == (True, False, False)
+    assert two == ledger(a=1, b=2, c=3) == two.insert("c", 3)
+    assert one == ledger(a=1)
+    assert one.insert("c", 6).get("c") == 6
+
+
 def test_two_ledgers_are_equal_where_they_say_the_same() -> None:
     """However they came to it; not where a key or a value differs."""
     assert ledger(a=1, b=2) == ledger(b=2, a=1) == ledger(a=5, b=2).insert("a", 1)

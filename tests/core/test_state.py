@@ -88,7 +88,7 @@ LATER = START + timedelta(seconds=10)
 
 def test_the_whole_setting_is_in_the_state() -> None:
     """And nothing of what was before."""
-    assert evolve(State(calls=5), BEGUN) == SET
+    assert evolve(State(allowed=5), BEGUN) == SET
 
 
 STOOD = HashTrieMap({"key": "call_1"})

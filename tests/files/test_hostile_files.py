@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentgate.core.engine import compile
+from agentgate.core.compiled import compile
 from agentgate.core.findings import Finding, Severity
 from agentgate.errors import FileError
 from agentgate.files.codes import CODES

@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 from rpds import HashTrieSet
 
+from agentgate.core.compiled import compile
 from agentgate.core.conditions import World
-from agentgate.core.engine import compile, decide
+from agentgate.core.engine import decide
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.findings import Finding, Place
 from agentgate.core.lint import lint

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agentgate.core.engine import CompiledPolicy, compile, decide
+from agentgate.core.compiled import CompiledPolicy, compile
+from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, Json, ToolCall
 from agentgate.core.index import Index, Plan
 from agentgate.core.policy import Condition, Policy, Rule

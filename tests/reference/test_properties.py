@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from agentgate.core.engine import compile, decide
+from agentgate.core.compiled import compile
+from agentgate.core.engine import decide
 from agentgate.core.events import (
     Action,
     CallDecided,

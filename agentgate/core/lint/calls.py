@@ -11,9 +11,10 @@ from typing import TypeAlias
 from msgspec.structs import replace
 from rpds import HashTrieSet
 
+from agentgate.core.compiled import CompiledPolicy, compile
 from agentgate.core.conditions import World
 from agentgate.core.conditions.test import exactly
-from agentgate.core.engine import CompiledPolicy, compile, decide
+from agentgate.core.engine import decide
 from agentgate.core.events import Effect, Json, ToolCall
 from agentgate.core.lint import shapes
 from agentgate.core.lint.globs import Globs

@@ -16,7 +16,7 @@ def prepare(work: dict[str, Any]) -> Judge:
     rules = tuple(_rule(rule) for rule in work["rules"])
     limits = (Limit("tool_calls", 10**9, id="limits.tool_calls"), Limit("steps", 10**9, id="limits.steps"))
     session = Session(Policy("work", rules=rules, limits=limits), tools=work["tools"])
-    ids = map("call_{}".format, count())
+    ids = map(str, count())  # they come with the answer of a model
     allow = Effect.ALLOW
 
     def judge(tool: str, arguments: str) -> bool:

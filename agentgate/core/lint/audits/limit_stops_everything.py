@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from agentgate.core.engine import compile, decide
+from agentgate.core.compiled import compile
+from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, ModelRequest
 from agentgate.core.findings import Finding, Severity
 from agentgate.core.lint.audit import Audit, Report, Subject

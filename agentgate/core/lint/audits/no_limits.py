@@ -31,7 +31,7 @@ def _find(subject: Subject, report: Report) -> Iterable[Finding]:
 
 
 def _late(subject: Subject, role: str | None, after: tuple[str, ...]) -> State:
-    return replace(subject.calls.state(role, after), steps=_MANY, let_through=_MANY, calls=_MANY, allowed=_MANY)
+    return replace(subject.calls.state(role, after), steps=_MANY, let_through=_MANY, allowed=_MANY)
 
 
 def _still(subject: Subject, trial: Trial) -> bool:
