@@ -47,6 +47,12 @@ class Echo:
         return Response(404, b"nothing here") if head.target.startswith("/nothing") else self
 
     async def answer(self, request: Request) -> Response | Stream:
+        if request.path == "/begun":
+            stream = request.begin({})
+            await stream.send(b"one ")
+            self.waiting.set()
+            await self.go_on.wait()
+            return stream
         self.bodies.append(request.body)
         if request.path == "/wait":
             self.waiting.set()

@@ -124,6 +124,7 @@ def test_a_head_alone_is_wanted() -> None:
     assert got.count(b"HTTP/1.1 200") == 2
     assert got.startswith(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n")
     assert got.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1")
+    assert talk(GET.replace(b"GET", b"HEAD") + b"what?").endswith(b"unreadable")
 
 
 def test_what_every_answer_says() -> None:
@@ -269,7 +270,7 @@ def test_a_stream_waits_for_its_client() -> None:
             one.writer.write(GET.replace(b"/a", b"/endless"))
             await one.reader.readuntil(b"one ")
             (connection,) = one.server._connections
-            while connection._taken is None:
+            while connection._outlet.taken is None:
                 await asyncio.sleep(0)
             size = connection._transport.get_write_buffer_size()
             for _ in range(100):
@@ -295,13 +296,16 @@ def test_a_client_that_goes_ends_the_answer() -> None:
     run(check)
 
 
-def test_the_end_waits_for_what_was_begun() -> None:
-    """An answer on its way is finished and says that it was the last; idle connections end at once; nobody new is taken."""
+@pytest.mark.parametrize(
+    ("path", "wanted"), [(b"/wait", b"GET /wait  "), (b"/begun", b"\r\n4\r\none \r\n0\r\n\r\n")], ids=["whole", "stream"]
+)
+def test_the_end_waits_for_what_was_begun(path: bytes, wanted: bytes) -> None:
+    """An answer on its way is finished and is the last; idle connections end at once; nobody new is taken."""
 
     async def check() -> None:
         async with Talk() as one:
             idle, _writer = await asyncio.open_connection("127.0.0.1", one.port)
-            one.writer.write(GET.replace(b"/a", b"/wait") + GET)
+            one.writer.write(GET.replace(b"/a", path) + GET)
             await one.app.waiting.wait()
             closing = asyncio.create_task(one.server.close(5.0))
             assert await idle.read() == b""
@@ -312,8 +316,9 @@ def test_the_end_waits_for_what_was_begun() -> None:
             got = await one.reader.read()
             one.writer.close()
             await closing
-            assert said(got) == [(200, b"GET /wait  ")]
-            assert b"connection: close" in got
+            assert got.endswith(wanted)
+            assert got.count(b"HTTP/1.1") == 1
+            assert (b"connection: close" in got) is (path == b"/wait")
 
     run(check)
 
@@ -329,6 +334,19 @@ def test_the_end_does_not_wait_for_ever() -> None:
             assert one.app.cancelled.is_set()
             with suppress(ConnectionError):
                 assert await one.reader.read() == b""
+
+    run(check)
+
+
+def test_what_comes_right_behind_chunks_is_asked_for_again() -> None:
+    """Nobody can tell where it began: the answer says that it was the last, and the client has to connect anew for the rest."""
+
+    async def check() -> None:
+        got, wire, app = await answered([CHUNKED + GET])
+        assert said(got) == [(200, b"POST /c  hello")]
+        assert b"connection: close" in got
+        assert wire.ended
+        assert len(app.heads) == 1
 
     run(check)
 

@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from agentgate.gateway.http.messages import LAST_CHUNK, RequestHead, as_chunk
-
-if TYPE_CHECKING:
-    from agentgate.gateway.http.server_connection import Connection
+from agentgate.gateway.http.outlet import Outlet
 
 
 class Request:
     """A request that came whole."""
 
-    __slots__ = ("_connection", "_modern", "begun", "body", "headers", "method", "path", "query")
+    __slots__ = ("_modern", "_outlet", "begun", "body", "headers", "method", "path", "query")
 
-    def __init__(self, connection: Connection, head: RequestHead) -> None:
-        self._connection = connection
+    def __init__(self, outlet: Outlet, head: RequestHead, body: bytes) -> None:
+        self._outlet = outlet
+        self._modern = head.modern
         self.method = head.method
         self.path, _, self.query = head.target.partition("?")
         self.headers = head.headers
-        self._modern = head.modern
-        self.body = b""
+        self.body = body
         self.begun = False
         """Whether an answer was begun."""
 
     def begin(self, headers: Mapping[str, str]) -> Stream:
         """Begins an answer of unknown length, with status 200. It goes out with the first of its data."""
         self.begun = True
-        return Stream(self._connection, self._modern, headers)
+        return Stream(self._outlet, headers, chunks=self._modern)
 
     def abort(self) -> None:
         """Gives the client up, with all that it was not sent yet."""
-        self._connection.abort()
+        self._outlet.transport.abort()
 
 
 class Stream:
-    """An answer that is sent piece by piece."""
+    """An answer that is sent piece by piece, in chunks, or up to the end of the connection where the client does not know them."""
 
-    __slots__ = ("_chunks", "_connection", "_head", "status")
+    __slots__ = ("_chunks", "_head", "_outlet", "status")
 
-    def __init__(self, connection: Connection, chunks: bool, headers: Mapping[str, str]) -> None:
+    def __init__(self, outlet: Outlet, headers: Mapping[str, str], *, chunks: bool) -> None:
         self.status = 200
-        self._connection = connection
+        self._outlet = outlet
         self._chunks = chunks
-        self._head = connection.head(200, headers, "transfer-encoding: chunked\r\n" if chunks else "", close=not chunks)
+        outlet.last = outlet.last or not chunks
+        self._head = outlet.head(200, headers, "transfer-encoding: chunked\r\n" if chunks else "")
 
     async def send(self, data: bytes) -> None:
         """Sends a piece, and waits while the client does not take what it was sent.
@@ -53,10 +51,13 @@ class Stream:
         Raises:
             ConnectionResetError: it has gone.
         """
-        piece = as_chunk(data) if self._chunks else data
         head, self._head = self._head, b""
-        await self._connection.send(head + piece)
+        await self._outlet.send(head + (as_chunk(data) if self._chunks else data))
 
     def end(self) -> None:
-        """There is no more."""
-        self._connection.write(self._head + (LAST_CHUNK if self._chunks else b""))
+        """There is no more.
+
+        Raises:
+            ConnectionResetError: the client has gone.
+        """
+        self._outlet.write(self._head + (LAST_CHUNK if self._chunks else b""))

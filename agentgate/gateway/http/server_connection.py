@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from agentgate.gateway.http.bodies import Body, Chunks, Sized
-from agentgate.gateway.http.messages import CONTINUE, RequestHead, Response, Unreadable, head_of, in_pieces
+from agentgate.gateway.http.messages import CONTINUE, RequestHead, Response, Unreadable
+from agentgate.gateway.http.outlet import Outlet
 from agentgate.gateway.http.parsing import END, LONGEST_HEAD, read_request
 from agentgate.gateway.http.request import Request
 
@@ -43,8 +43,6 @@ class Connection(asyncio.Protocol):
         self._body: Body = _NOTHING
         self._pieces: list[bytes] = []
         self.task: asyncio.Task[None] | None = None
-        self._taken: asyncio.Future[None] | None = None
-        """Is there while the client does not take what it is sent."""
         self._leaving = False
         self.until = server.now() + server.patience.idle
         """When what is waited for is late; see `late`."""
@@ -52,6 +50,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
+        self._outlet = Outlet(self._transport, self._server.stamp)
         connected = transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -61,8 +60,7 @@ class Connection(asyncio.Protocol):
         """See `asyncio.Protocol`. Nobody is left to answer."""
         self._now = _REST
         self._server.closed(self)
-        if self._taken is not None and not self._taken.done():
-            self._taken.set_result(None)
+        self._outlet.resume()
         if self.task is not None:
             self.task.cancel()
 
@@ -94,6 +92,7 @@ class Connection(asyncio.Protocol):
     def _begin(self, head: RequestHead, data: bytes) -> None:
         """A head was read; these are the bytes behind it."""
         self._head = head
+        self._outlet.turn(head)
         found = self._server.app.route(head)
         length = head.length
         if not isinstance(found, Response) and length is not None and length > found.limit:
@@ -126,7 +125,7 @@ class Connection(asyncio.Protocol):
             self._refuse(self._server.app.too_long(route.limit))
         elif body.done:
             self._rest = body.rest
-            head.keep_alive = head.keep_alive and not body.lost  # the client asks again
+            self._outlet.last = self._outlet.last or body.lost  # the client asks again
             pieces, self._pieces = self._pieces, []
             self._answer(head, route, b"".join(pieces))
 
@@ -134,9 +133,7 @@ class Connection(asyncio.Protocol):
         """A request is whole."""
         self._now = _ANSWER
         self.until = _NEVER
-        request = Request(self, head)
-        request.body = body
-        self.task = self._server.loop.create_task(self._answered(found, request))
+        self.task = self._server.loop.create_task(self._answered(found, Request(self._outlet, head, body)))
 
     async def _answered(self, found: Route | Response, request: Request) -> None:
         try:
@@ -146,10 +143,11 @@ class Connection(asyncio.Protocol):
             elif request.begun:
                 self.abort()  # an answer in the midst of another one would be read as a part of it
             else:
-                self._respond(response)
-            if self._taken is not None:
+                self._outlet.last = self._outlet.last or self._leaving
+                self._outlet.respond(response)
+            if self._outlet.taken is not None:
                 self.until = self._server.now() + self._server.patience.client
-                await self._taken
+                await self._outlet.taken
         except ConnectionError:
             self.abort()
         except asyncio.CancelledError:
@@ -164,10 +162,9 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """The answer is out."""
-        head, self._head = self._head, None
         if self._transport.is_closing():
             return
-        if self._leaving or head is None or not head.keep_alive:
+        if self._leaving or self._outlet.last:
             self._end()
             return
         self._now = _HEAD
@@ -183,7 +180,7 @@ class Connection(asyncio.Protocol):
             return
         log.info("a request was not read: status %s", response.status)
         response.close = True
-        self._respond(response)
+        self._outlet.respond(response)
         self._end()
 
     def _end(self) -> None:
@@ -195,57 +192,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             self._transport.write_eof()
 
-    def _respond(self, response: Response) -> None:
-        head = self._head
-        if head is not None and (response.close or self._leaving):
-            head.keep_alive = False
-        length = f"content-length: {len(response.body)}\r\n"
-        raw = self.head(response.status, response.headers, length, close=head is None or not head.keep_alive)
-        body = b"" if head is not None and head.method == "HEAD" else response.body
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        self._transport.writelines(in_pieces(raw, body))
-
-    def head(self, status: int, headers: Mapping[str, str], framing: str, *, close: bool) -> bytes:
-        """The head of an answer on this connection."""
-        if close and self._head is not None:
-            self._head.keep_alive = False
-        if self._head is None or not self._head.keep_alive:
-            framing += "connection: close\r\n"
-        elif not self._head.modern:
-            framing += "connection: keep-alive\r\n"  # an old client would not expect it
-        return head_of(status, headers, framing, self._server.stamp())
-
-    def write(self, data: bytes) -> None:
-        """Sends bytes, at once or as soon as the client takes them.
-
-        Raises:
-            ConnectionResetError: it has gone.
-        """
-        if self._transport.is_closing():
-            raise ConnectionResetError
-        self._transport.write(data)
-
-    async def send(self, data: bytes) -> None:
-        """Sends bytes, and waits while the client does not take them.
-
-        Raises:
-            ConnectionResetError: it has gone.
-        """
-        self.write(data)
-        if self._taken is not None:
-            await self._taken
-
     def pause_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        if self._taken is None:
-            self._taken = self._server.loop.create_future()
+        self._outlet.pause()
 
     def resume_writing(self) -> None:
         """See `asyncio.Protocol`."""
-        taken, self._taken = self._taken, None
-        if taken is not None and not taken.done():
-            taken.set_result(None)
+        self._outlet.resume()
 
     def late(self) -> None:
         """What was waited for has not come in time."""
