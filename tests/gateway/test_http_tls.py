@@ -67,6 +67,7 @@ def test_a_certificate_is_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
         await with_line(server, twice, context, "localhost")
         assert len(server.requests) == (2 if believed else 0)
+        assert server.connections == believed
 
     run(check)
 
