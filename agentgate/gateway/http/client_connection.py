@@ -7,7 +7,7 @@ import socket
 from typing import cast
 
 from agentgate.gateway.http.bodies import Body, Chunks, Sized
-from agentgate.gateway.http.messages import AnswerHead, Unreadable
+from agentgate.gateway.http.messages import AnswerHead, Unreadable, in_pieces
 from agentgate.gateway.http.parsing import END, LONGEST_HEAD, read_answer
 
 _MOST_UNREAD = 256 * 1024
@@ -119,10 +119,10 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def _news(self) -> None:
-        """Waits until something has come."""
+    def _news(self) -> asyncio.Future[None]:
+        """Is done when something has come."""
         self._waiter = self._loop.create_future()
-        await self._waiter
+        return self._waiter
 
     async def ask(self, head: bytes, body: bytes) -> AnswerHead:
         """Sends a request and waits for the head of its answer. It does not wait until all has gone out: a server may answer before.
@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         self._asked, self._failed = True, False
         self._head, self._rest, self._seen = None, b"", 0
         self._pieces, self._unread = [], 0
-        self._transport.writelines((head, body))
+        self._transport.writelines(in_pieces(head, body))
         while self._head is None:
             if self._failed:
                 raise BrokenOff
@@ -154,6 +154,15 @@ class Connection(asyncio.Protocol):
             if not self._asked:
                 return b""
             await self._news()
+        return self._take()
+
+    def whole(self) -> bytes | None:
+        """All that was not read yet of a body that has come to its end; None where it has not."""
+        if self._asked or self._failed:
+            return None
+        return self._take()
+
+    def _take(self) -> bytes:
         pieces, self._pieces, self._unread = self._pieces, [], 0
         if self._paused:
             self._paused = False

@@ -64,6 +64,11 @@ class Incoming:
             BrokenOff: it was cut off.
             TooLong: it has more bytes than the limit.
         """
+        whole = None if self._unpacker is not None else self._connection.whole()
+        if whole is not None:
+            if len(whole) > limit:
+                raise TooLong
+            return whole
         pieces: list[bytes] = []
         size = 0
         while piece := await self.piece():
