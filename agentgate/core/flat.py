@@ -37,7 +37,7 @@ def short_way(schema: Mapping[str, Json]) -> Short | None:
     if not set(required) <= types.keys():
         return None
     named = {name: Required[found] if name in required else found for name, found in types.items()}
-    return _reading(TypedDict("Arguments", named, total=False), len(named))  # type: ignore[operator] # a type that is made here
+    return _reading(TypedDict("Arguments", named, total=False))  # type: ignore[operator] # a type that is made here
 
 
 def _type(schema: Json) -> Any:
@@ -53,18 +53,22 @@ def _type(schema: Json) -> Any:
     return Literal[tuple(choices)] if choices and str in kinds and all(type(choice) is str for choice in choices) else None
 
 
-def _reading(wanted: Any, most: int) -> Short:
+def _reading(wanted: Any) -> Short:
     decode = msgspec.json.Decoder(wanted).decode
 
     def read(text: str) -> dict[str, Json] | None:
-        colons = text.count(":")
-        if colons > most or len(text) > _LONGEST:
+        if len(text) > _LONGEST:
             return None
         try:
             value: dict[str, Json] = decode(text)
         except ValueError:
             return None
         # Each member of a flat object has a colon. With as many keys as colons, none comes twice, and none was passed over as unknown.
-        return value if len(value) == colons else None
+        return value if len(value) == text.count(":") or _has_all_quotes(value, text) else None
 
     return read
+
+
+def _has_all_quotes(value: dict[str, Json], text: str) -> bool:
+    """The same told by quotation marks, for values with colons in them: two at each key, two at each value that is a text."""
+    return "\\" not in text and text.count('"') == 2 * (len(value) + list(map(type, value.values())).count(str))

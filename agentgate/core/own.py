@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import force_setattr
 
-from agentgate.core.state import FEW, State
+from agentgate.core.state import State
 
 
 def let_through(state: State, call_id: str, tool: str) -> bool:
@@ -19,7 +19,7 @@ def let_through(state: State, call_id: str, tool: str) -> bool:
         Whether it was done. Where not, nothing has changed, and it takes `after_decision`.
     """
     counts = state.calls_by_tool
-    if type(counts) is not dict or len(counts) > FEW or not state.proposed.enter(call_id, tool):
+    if type(counts) is not dict or not state.proposed.enter(call_id, tool):
         return False
     counts[tool] = counts.get(tool, 0) + 1
     force_setattr(state, "allowed", state.allowed + 1)

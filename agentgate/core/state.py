@@ -44,7 +44,7 @@ _ALLOW, _ASK, _BLOCK = Effect.ALLOW, Effect.ASK, Effect.BLOCK
 
 Counts: TypeAlias = "dict[str, int] | HashTrieMap[str, int]"
 
-FEW = 32
+_FEW = 32
 """Of so many tools at most, a copied dictionary is several times as fast as a trie; of more, each copy would cost more."""
 
 _COST_DIGITS = 12
@@ -310,7 +310,7 @@ def _all_of(named: Named | None) -> tuple[str, str, str | None, str]:
 
 def _counted(counts: Counts, tool: str, more: int) -> Counts:
     if isinstance(counts, dict):
-        if len(counts) <= FEW:
+        if len(counts) <= _FEW:
             changed = counts.copy()
             changed[tool] = changed.get(tool, 0) + more
             return changed

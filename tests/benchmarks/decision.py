@@ -4,7 +4,9 @@ Every engine gets the tool's name and the raw JSON text of its arguments, and sa
 its peers: strict parsing, the tool's JSON Schema, limits, a Decision with its reason, and the state's evolution. All engines have to agree
 about the same calls before anything is measured. They run in processes of their own, in turn, several rounds; times are processor time,
 and ratios are within a round. Calls are eight of a kind that differ each time in one number, so that no arguments ever come twice; and the
-same eight again and again, which agents also do, and which agentgate remembers.
+same eight again and again, which agents also do, and which agentgate remembers. Their arguments are small flat objects of plain values, as
+with most tools, which agentgate reads and checks in one go; lists, objects and floats in them, and schemas that ask for more than types,
+take it about 1.3 µs more.
 """
 
 from __future__ import annotations
@@ -180,9 +182,10 @@ def _ratio(peers: list[float], own: list[float]) -> float | None:
 
 
 _WHY = (
-    "What is saved when one step is left out (1,000 rules, in a loop, of 7.3 µs): strict JSON 1.7, the state's evolution 1.7, RE2's "
-    "patterns 1.4, the tool's JSON Schema 1.1, the winning rule's own test 1.0, the call's id 0.7, limits 0.6. The same written in one "
-    "straight piece without a function takes 4.3, nearly all of it inside msgspec, jiter, jsonschema-rs and RE2."
+    "In a loop an allowed call takes 3.1 µs (1,000 rules; each step by itself): finding and trying rules 1.0, of which RE2 alone "
+    "takes 0.4; reading the arguments and checking their types 0.5, of which msgspec alone takes 0.2; counting the call 0.4; the Decision "
+    "0.1; the rest are some 200 instructions of Python that look at the id, the tool, the role, limits and what is remembered. Between "
+    "other work, with caches that others have used, it is about one more."
 )
 
 
@@ -200,7 +203,8 @@ def _aims(found: dict[int, dict[str, Measured]], ratios: dict[str, list[float | 
         for size, least in ((1_000, 200.0), (10_000, 2_000.0)):
             ratio = ratios[name][SIZES.index(size)] if name in ratios else None
             if ratio is not None:
-                aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least, missed="The peer judges rules alone."))
+                missed = f"The peer judges rules alone. {_WHY}"
+                aims.append(Aim(f"faster than {name} at {size:,} rules", ratio, least=least, missed=missed))
             again = _ratio(found[size][name].again, found[size][OWN].again)
             if again is not None:
                 aims.append(Aim(f"faster than {name} at {size:,} rules, arguments that come again", again, least=least))

@@ -76,10 +76,8 @@ def test_what_a_session_counts_is_what_the_pure_fold_counts(seed: int, looking: 
 
 
 OWN = after_decision(State(), None, "c", "read", "", Effect.ALLOW)
-MANY = replace(OWN, calls_by_tool={f"t{number}": 1 for number in range(33)})
 UNSUITED: dict[str, State] = {
     "an id that was used": OWN,
-    "more tools than are counted in a dictionary": MANY,
     "counts that are no dictionary": replace(OWN, calls_by_tool=HashTrieMap({"read": 1})),
 }
 
