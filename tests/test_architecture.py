@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 IMPURE = {"asyncio", "io", "os", "pathlib", "random", "secrets", "socket", "subprocess", "sys", "tempfile", "threading", "time"}
 MAY_DECIDE = {ROOT / "agentgate" / "session.py", ROOT / "agentgate" / "__init__.py"}
 SHOW_IMPORTS = """
-import sys
+import os, sys
+os._exit = sys.exit
 sys.argv = ["agentgate", *{arguments}]
 from agentgate.__main__ import main
 try:

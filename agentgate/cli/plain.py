@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from agentgate.cli.starting import import_quickly
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 class Plain:
     """A command of which the commonest options can be read here."""
 
-    __slots__ = ("does", "lists", "switches", "texts", "variables", "words")
+    __slots__ = ("does", "ends", "lists", "switches", "texts", "variables", "words")
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Plain:
         lists: Mapping[str, str] = {},
         switches: Mapping[str, str] = {},
         variables: Sequence[str] = (),
+        ends: bool = False,
     ) -> None:
         """Says how.
 
@@ -39,9 +42,11 @@ class Plain:
             lists: options that may come several times → their parameters, which are always given.
             switches: options that take nothing → their parameters.
             variables: variables that stand in for options; where one is set, typer reads it.
+            ends: whether the process may end as soon as it is done, without taking apart what it holds.
         """
         self.does, self.words = does, words
         self.texts, self.lists, self.switches, self.variables = texts, lists, switches, variables
+        self.ends = ends
 
 
 COMMANDS = {
@@ -50,6 +55,7 @@ COMMANDS = {
         "files",
         texts={"--task": "task"},
         switches={"--strict": "strict", "--fix": "fix"},
+        ends=True,
     ),
     "replay": Plain(
         "agentgate.cli.replays:replay_and_show",
@@ -78,23 +84,23 @@ def plain_command(line: Sequence[str], *, environ: Mapping[str, str] | None = No
     module, name = plain.does.split(":")
 
     def do() -> int:
-        _import_msgspec()
-        return int(getattr(import_module(module), name)(**given))
+        import_quickly()
+        code = int(getattr(import_module(module), name)(**given))
+        if plain.ends:
+            _end(code)
+        return code
 
     return do
 
 
-def _import_msgspec() -> None:
-    """Imports msgspec without typing_extensions, which it takes where it is there and needs for older Pythons alone.
-
-    It would be a sixth of all that starting takes.
-    """
-    if "typing_extensions" not in sys.modules:
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
-        try:
-            import msgspec  # noqa: F401
-        finally:
-            del sys.modules["typing_extensions"]
+def _end(code: int) -> None:
+    """Ends the process, once all that it said is written; where that fails, the interpreter is left to say so."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code)
 
 
 def parameters(plain: Plain, line: Sequence[str]) -> dict[str, str | bool | list[str]] | None:

@@ -30,8 +30,13 @@ def contradiction(calls: Calls, rule: CompiledRule) -> Contradiction | None:
     if found is not None:
         why, condition = found
         return Contradiction(why, condition.condition, nearest(calls, rule, condition))
-    role = next(iter(calls.roles(rule)), None)
-    if rule.selector.exact and not rule.selector.globs and all(tool in rule.excepted for tool in rule.selector.exact):
+    role = None if rule.roles is None else next(iter(calls.roles(rule)), None)
+    if (
+        rule.rule.except_tools
+        and rule.selector.exact
+        and not rule.selector.globs
+        and all(map(rule.excepted.__contains__, rule.selector.exact))
+    ):
         tool = min(rule.selector.exact)
         return Contradiction("`except` takes out all of its tools", None, calls.judge(tool, calls.least(tool), role=role))
     if _out_of_time(rule):
@@ -48,7 +53,7 @@ def unsatisfiable(conditions: tuple[CompiledCondition, ...]) -> tuple[str, Compi
         why = impossible(condition)
         if why is not None:
             return why, condition
-    return incompatible(conditions)
+    return incompatible(conditions) if len(conditions) > 1 else None
 
 
 def nearest(calls: Calls, rule: CompiledRule, condition: CompiledCondition) -> Trial | None:

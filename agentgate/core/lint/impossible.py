@@ -24,9 +24,9 @@ _WORLD, _STATE = World(), State()
 def impossible(condition: CompiledCondition) -> str | None:
     """Why no value satisfies the condition, or None where one may."""
     said = condition.condition
-    operators = dict(said.operators)
-    if said.optional:
+    if said.optional or (len(said.operators) == 1 and said.operators[0][0] == "equals"):
         return None
+    operators = dict(said.operators)
     if operators.get("exists") is False:
         return f"`{said.argument}` cannot be absent and tested at the same time" if len(operators) > 1 else None
     values = _listed(said)
