@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World, test_of
+from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World, compiled_test
 from agentgate.core.conditions.search import strings
 from agentgate.core.conditions.test import Holds
 from agentgate.core.events import Effect, Json
@@ -87,7 +87,7 @@ class CompiledCondition:
         self.every = every
         self.parts = None if condition.argument == EVERYTHING else tuple(condition.argument.split("."))
         self.tests: tuple[Test, ...] = tuple(
-            test_of(key, operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
+            compiled_test(key, operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
         )
 
         plain = self.parts is not None and len(self.parts) == 1 and len(self.tests) == 1

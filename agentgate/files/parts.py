@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from agentgate.core.conditions import InvalidOperand, test_of
+from agentgate.core.conditions import InvalidOperand, compiled_test
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Finding, Place
 from agentgate.core.policy import Condition, Limit, Redaction, ResultRule, Rule
@@ -99,7 +99,7 @@ def checked_condition(
             yield error("bad-pattern", place, "the pattern ends in a line break", "write it on one line, in single quotes")
             continue
         try:
-            test_of(key, operand)
+            compiled_test(key, operand)
         except InvalidOperand as invalid:
             yield error(_code(key), document.value_place((*path, key)), str(invalid), _help(key, operand))
     yield Condition(argument, tuple(operators), optional, document.key_place(path))

@@ -170,3 +170,11 @@ def test_what_re2_refuses_it_does_not_print(capfd: pytest.CaptureFixture[str]) -
     assert not compiles("(\x1b[2J")
     PatternSet(PATTERNS, "search", memory=TOO_LITTLE)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["search", "full"])
+def test_a_pattern_that_is_asked_often(kind: Kind) -> None:
+    """It says the same whether it is asked by itself, as at first, or as a set of one, as later."""
+    pattern = Pattern("(?i)ab", kind)
+    for _ in range(20):
+        assert [pattern(text) for text in ("ab", "AB", "xab", "ax", "")] == [True, True, kind == "search", False, False]

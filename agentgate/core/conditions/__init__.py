@@ -61,7 +61,7 @@ def _of_text(key: str, operand: str) -> Test:
     return OPERATORS[key].compile(operand)
 
 
-def test_of(key: str, operand: Json) -> Test:
+def compiled_test(key: str, operand: Json) -> Test:
     """The test that an operator makes of its operand. A text's is kept: it is made when a file is read, and again where it is judged.
 
     Raises:
@@ -70,4 +70,4 @@ def test_of(key: str, operand: Json) -> Test:
     return _of_text(key, operand) if type(operand) is str else OPERATORS[key].compile(operand)
 
 
-__all__ = ["OPERATORS", "InvalidOperand", "Operator", "Test", "Unjudgeable", "World", "test_of"]
+__all__ = ["OPERATORS", "InvalidOperand", "Operator", "Test", "Unjudgeable", "World", "compiled_test"]
