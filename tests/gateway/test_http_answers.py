@@ -117,6 +117,27 @@ def test_an_answer_has_a_longest_size() -> None:
     run(check)
 
 
+@pytest.mark.parametrize("more", [b"y" * 1000, HINTS], ids=["header", "hints"])
+def test_a_head_is_not_taken_without_end(more: bytes) -> None:
+    """However many heads it consists of."""
+
+    async def check() -> None:
+        connection = Connection()
+        connection.connection_made(Wire())
+        asking = asyncio.create_task(connection.ask(b"", b""))
+        await asyncio.sleep(0)
+        taken = 0
+        connection.data_received(HINTS + b"HTTP/1.1 200 OK\r\nX: " if more != HINTS else HINTS)
+        while not connection.lost:
+            connection.data_received(more)
+            taken += len(more)
+        assert taken < 70_000
+        with pytest.raises(BrokenOff):
+            await asking
+
+    run(check)
+
+
 def test_an_answer_that_nobody_reads_is_not_taken() -> None:
     """The connection is read again once somebody does."""
 

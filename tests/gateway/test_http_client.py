@@ -114,6 +114,7 @@ def test_what_nobody_asked_for_is_no_answer(sent: bytes) -> None:
             assert await read(line) == b"new"
 
         await with_line(server, twice)
+        assert server.connections == 2
 
     run(check)
 
@@ -141,7 +142,7 @@ def test_a_connection_on_which_something_came_unasked_is_not_used_again(sent: by
                 await asyncio.sleep(0)
             assert await read(line) == b"is"
 
-        await with_line(server, twice)
+        await with_line(server, twice, idle=1000.0)
         assert server.connections == 2
 
     run(check)

@@ -140,7 +140,8 @@ def test_what_every_answer_says() -> None:
 )
 def test_a_stream(version: bytes, framed: bytes) -> None:
     """In chunks, or until the end of the connection for clients that do not know them; nothing to send is no end."""
-    got = talk(b"GET /stream HTTP/%b\r\nHost: h\r\nConnection: close\r\n\r\n" % version)
+    got = talk(b"GET /stream HTTP/%b\r\nHost: h\r\nConnection: %b\r\n\r\n" % (version, b"close" if version == b"1.1" else b"keep-alive"))
+    assert b"connection: close" in got
     assert got.endswith(b"\r\n\r\n" + framed)
 
 

@@ -84,7 +84,7 @@ class Connection(asyncio.Protocol):
             end = data.find(END) + len(END)
             if end < len(END):
                 self._rest = data
-                if self._seen + len(data) > LONGEST_HEAD or not (data.startswith(_START) or _START.startswith(data)):
+                if len(data) > LONGEST_HEAD or not (data.startswith(_START) or _START.startswith(data)):
                     raise Unreadable
                 return
             self._seen += end
