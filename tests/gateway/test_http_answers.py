@@ -105,6 +105,27 @@ def test_an_answer_that_is_none_is_none_however_it_is_cut(name: str, data: st.Da
     run(check)
 
 
+def test_a_connection_is_free_between_an_answer_and_its_end() -> None:
+    """Once all was read, and until the server says that it sends no more."""
+
+    async def check() -> None:
+        connection = Connection()
+        connection.connection_made(Wire())
+        asking = asyncio.create_task(connection.ask(b"", b""))
+        await asyncio.sleep(0)
+        free = []
+        for data in (head("Content-Length: 2"), b"o", b"k"):
+            connection.data_received(data)
+            free.append(connection.is_free())
+        await asking
+        assert connection.whole() == b"ok"
+        free.append(connection.is_free())
+        connection.eof_received()
+        assert [*free, connection.is_free()] == [False, False, False, True, False]
+
+    run(check)
+
+
 def test_an_answer_has_a_longest_size() -> None:
     """Announced or not, packed or not."""
 

@@ -84,15 +84,17 @@ def test_a_connection_is_used_again() -> None:
     run(check)
 
 
-def test_a_connection_in_the_midst_of_an_answer_is_not_used_again() -> None:
-    """Whoever leaves an answer before its end leaves the connection too."""
+@pytest.mark.parametrize("read_before", [False, True], ids=["unread", "read"])
+def test_a_connection_in_the_midst_of_an_answer_is_not_used_again(read_before: bool) -> None:
+    """Whoever leaves an answer before its end leaves the connection too, also where all that had come was read."""
 
     async def check() -> None:
         server = Server(LONG, OK)
 
         async def leave(line: Line) -> None:
-            with await ask(line):
-                pass
+            with await ask(line) as incoming:
+                while read_before and await incoming.piece() != b"ok":
+                    pass
             assert await read(line) == b"ok"
 
         await with_line(server, leave)
