@@ -339,6 +339,22 @@ def test_the_end_does_not_wait_for_ever() -> None:
     run(check)
 
 
+def test_a_request_that_never_comes_whole_does_not_hold_up_the_end() -> None:
+    """Its connection is broken off like one with an answer that never ends."""
+
+    async def check() -> None:
+        async with Talk() as one:
+            one.writer.write(POST[:-1])
+            while not one.app.heads:
+                await asyncio.sleep(0)
+            await one.server.close(0.05)
+            with suppress(ConnectionError):
+                assert await one.reader.read() == b""
+            assert not one.app.bodies
+
+    run(check)
+
+
 def test_what_comes_right_behind_chunks_is_asked_for_again() -> None:
     """Nobody can tell where it began: the answer says that it was the last, and the client has to connect anew for the rest."""
 
