@@ -98,7 +98,7 @@ def test_what_can_be_read_in_two_ways_is_not_read_at_all(tmp_path: Path, data: b
         got = conversation(gateway, data + request())
         assert statuses(got) == [400]
         assert json.loads(got.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
-        assert b"aiohttp" not in got
+        assert not [word for word in (b"httptools", b"llhttp", b"python") if word in got.lower()]
         assert upstream.requests == []
 
 

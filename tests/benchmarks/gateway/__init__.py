@@ -1,4 +1,4 @@
-"""What the gateway adds, beside a proxy that only passes on and LiteLLM's proxy with its check of tools, before the same stub.
+"""What the gateway adds, beside two proxies that only pass on and LiteLLM's proxy with its check of tools, before the same stub.
 
 Each server is a process of its own on one machine; they are asked in turns in one run, so compare what stands in one table. Processor time
 is that of the server alone. The store, whose disk every answer with a call waits for, is in BENCHMARK_FOLDER, else among temporary files.
