@@ -24,6 +24,9 @@ _WORTH_INDEXING = 3
 
 _BY_RANK = attrgetter("rank")
 
+_ODD = "[^ -~]"
+"""What is not printed, or not ASCII: `unmasked` leaves a text as it is that has nothing of it."""
+
 _Find: TypeAlias = Callable[[Mapping[str, Json]], Collection[CompiledRule]]
 """Finds, by what one argument of a call is, rules that may match it."""
 
@@ -54,18 +57,20 @@ class _ByValue:
 class _ByPattern:
     """Rules that need one argument, or for `*` any string, to match one of certain patterns."""
 
-    __slots__ = ("_parts", "_rules", "_wary", "full", "name", "patterns")
+    __slots__ = ("_full", "_odd", "_parts", "_rules", "_wary", "name", "patterns")
 
     def __init__(self, argument: str, kind: Kind, rules: list[tuple[CompiledRule, str]]) -> None:
         self._parts = None if argument == "*" else tuple(argument.split("."))
         self.name = argument if self._parts is not None and len(self._parts) == 1 else None
         """The argument, where it is one at the top."""
-        self.full = kind == "full"
+        self._full = kind == "full"
         by_pattern: dict[str, list[CompiledRule]] = {}
         for rule, pattern in rules:
             by_pattern.setdefault(pattern, []).append(rule)
-        self.patterns = PatternSet(tuple(by_pattern), kind)
-        self._rules = list(by_pattern.values())
+        self._odd = None if self._full else len(by_pattern)
+        """The place of a pattern that finds characters which may be a disguise: without them, there is but one way to read a text."""
+        self.patterns = PatternSet(tuple(by_pattern) if self._full else (*by_pattern, _ODD), kind)
+        self._rules = [*by_pattern.values(), []]
         self._wary = _wary(rule for rule, _ in rules)
 
     def candidates(self, arguments: Mapping[str, Json]) -> Collection[CompiledRule]:
@@ -73,7 +78,7 @@ class _ByPattern:
             value = arguments if self._parts is None else lookup(arguments, self._parts)
             if value is ABSENT:
                 return ()
-            if not self.full or self._parts is None:
+            if not self._full or self._parts is None:
                 return self._of({index for text in readings(value) for index in self.patterns.matches(text)})
             return self._of(self.patterns.matches(value)) if type(value) is str else self._wary
         except Unjudgeable:
@@ -81,7 +86,10 @@ class _ByPattern:
 
     def meant(self, answer: list[int], text: str) -> Collection[CompiledRule]:
         """The rules that the patterns meant by their answer about a text."""
-        return self._of(self.patterns.meant(answer, text))
+        found: Collection[int] = self.patterns.meant(answer, text)
+        if self._odd in found:
+            found = {index for one in readings(text) for index in self.patterns.matches(one)}
+        return self._of(found)
 
     def _of(self, found: Iterable[int]) -> Collection[CompiledRule]:
         return [rule for index in found for rule in self._rules[index]]
@@ -140,10 +148,10 @@ class Plan:
 
     def candidates(self, arguments: Mapping[str, Json]) -> Iterable[CompiledRule]:
         """The rules that may match, the one that would win first."""
-        if not self.indexed:
-            return self.rules
         finders = self._finders
         if finders is None:
+            if not self.indexed:
+                return self.rules
             finders = self._finders = self._index()
         found: Collection[CompiledRule] = self._always
         for name, values, find in self._by_value:
@@ -153,7 +161,7 @@ class Plan:
                 found = [*found, *more] if found else more
         for name, match, nothing, finder in self._by_pattern:
             value = arguments.get(name)
-            if type(value) is str and (finder.full or (value.isascii() and value.isprintable())):
+            if type(value) is str:
                 answer = match(value.encode())
                 if answer == nothing:
                     continue

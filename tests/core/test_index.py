@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from agentgate.core.compiled import compile, offered_tools
 from agentgate.core.engine import decide
 from agentgate.core.events import Code, Effect, Json, ToolCall
+from agentgate.core.index import _ODD
+from agentgate.core.patterns import PatternSet, unmasked
 from agentgate.core.state import State
 
 from .building import decision, policy, rule
@@ -141,6 +143,15 @@ def test_among_many_rules_the_one_that_allows_is_found(when: Json, arguments: Js
     others = [replace(other, id=f"other-{number}") for number, other in enumerate(others)]
     for beside in ([], others):
         assert (decision(policy(rule("allow", "t", when=when), *beside), "t", arguments).effect is Effect.ALLOW) is found
+
+
+def test_no_disguise_is_overlooked() -> None:
+    """Whatever `unmasked` may make something else of is seen beside the patterns themselves; what is left alone costs no second look."""
+    odd = PatternSet((_ODD,), "search")
+    codes = (*range(0x3000), *range(0x3000, 0xD800, 41), *range(0xE000, 0x110000, 41))
+    for text in map(chr, codes):
+        assert bool(odd.matches(f"a{text}")) is not (text.isascii() and text.isprintable())
+        assert odd.matches(f"a{text}") or unmasked(f"a{text}") == f"a{text}"
 
 
 @pytest.mark.parametrize(
