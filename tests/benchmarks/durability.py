@@ -95,8 +95,9 @@ _WHY = (
     "The own part is {:.0f} µs of processor time one event after the other: deciding and remembering {:.0f}, making the line (JSON, "
     "reading it back, SHA-256) {:.0f}, the rest the system's write. After a wait as long as an fsync, in which other processes take the "
     "processor's caches, it is {:.0f} µs: that is what the disk's rate is missing, and the less, the slower the disk. What would save on "
-    "the disk was measured, too: fdatasync and a durable write (the second row) cost what fsync does, since each makes a longer file "
-    "known to the journal; blocks set aside ahead take a fifteenth less, and would be left behind by a run that is killed."
+    "the disk was measured, too. fdatasync costs what fsync does, since a longer file has to be known to the journal either way; one "
+    "durable write (the second row), and blocks set aside ahead, save a twentieth to a tenth, but the first no longer tells a write that "
+    "failed from one that may be on disk, and what the second sets aside is left behind by a run that is killed."
 )
 
 
