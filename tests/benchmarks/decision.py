@@ -183,7 +183,7 @@ def _ratio(peers: list[float], own: list[float]) -> float | None:
 
 _WHY = (
     "In a loop an allowed call takes 3.0 µs (1,000 rules; each step by itself): finding and trying rules 0.9, of which RE2 alone "
-    "takes 0.4; reading the arguments and checking their types 0.5, of which msgspec alone takes 0.2; counting the call 0.4; the Decision "
+    "takes 0.4; reading the arguments and checking their types 0.4, of which msgspec alone takes 0.2; counting the call 0.4; the Decision "
     "0.1; the rest are some 200 instructions of Python that look at the id, the tool, the role, limits and what is remembered. Between "
     "other work, with caches that others have used, it is about one more."
 )
