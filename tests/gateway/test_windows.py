@@ -210,7 +210,7 @@ def test_where_much_is_left_nothing_is_bounded(tmp_path: Path) -> None:
     with ScriptedServer(*[behind(gate, used(1))] * 4) as upstream, Served(tmp_path, upstream, priced(on)) as gateway:
         found = at_once([gateway.ask] * 4, then=lambda done: gate.set() if done == 1 else None)
         assert found == [200, 200, 200, 409]
-        assert [sent(upstream, number) for number in range(2)] == [{}, {}]
+        assert [sent(upstream, number) for number in range(3)].count({}) == 2  # they come in any order
 
 
 def test_a_server_that_knows_no_bound_is_asked_another_way(tmp_path: Path) -> None:
