@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice, product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec.structs import replace
 from rpds import HashTrieSet
@@ -64,6 +64,8 @@ class Calls:
         self._milder: dict[tuple[str, str | None], tuple[list[_Pair], Iterator[_Pair]]] = {}
         self._found: dict[tuple[int, str, str | None, int], list[dict[str, Json]]] = {}
         """Rank of a rule, tool, role and how many → arguments with which it matches."""
+        self.kept: dict[Any, Any] = {}
+        """What audits found out about the rules, for the others."""
         self.world = world or World(resolve=lambda path: path)
 
     def about(self, tool: str) -> tuple[CompiledRule, ...]:

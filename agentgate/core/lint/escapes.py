@@ -50,23 +50,28 @@ class Pattern(Struct, frozen=True):
         return f"rule `{self.rule.rule.id}`" + (" looks at any argument" if name == "*" else f", argument `{name}`")
 
 
-def restricting(subject: Subject) -> Iterator[Pattern]:
+def restricting(subject: Subject) -> list[Pattern]:
     """The patterns that stop something: what they overlook goes on."""
-    for rule in subject.enforced:
-        if rule.rule.effect is not Effect.ALLOW:
-            yield from _patterns(rule, rule.when)
+    return _kept(subject, "restricting", PATTERNS, lambda rule: () if rule.rule.effect is Effect.ALLOW else rule.when)
 
 
-def loosening(subject: Subject, operators: Sequence[str] = PATTERNS) -> Iterator[Pattern]:
+def loosening(subject: Subject, operators: Sequence[str] = PATTERNS) -> list[Pattern]:
     """The patterns that let something through: in an allow rule, or in the exception from a block rule."""
-    for rule in subject.enforced:
-        if rule.rule.effect is Effect.ALLOW:
-            yield from _patterns(rule, rule.when, operators)
-        else:
-            yield from _patterns(rule, rule.unless, operators)
+    return _kept(subject, "loosening", operators, lambda rule: rule.when if rule.rule.effect is Effect.ALLOW else rule.unless)
 
 
-def _patterns(rule: CompiledRule, conditions: Iterable[CompiledCondition], operators: Sequence[str] = PATTERNS) -> Iterator[Pattern]:
+def _kept(
+    subject: Subject, what: str, operators: Sequence[str], conditions: Callable[[CompiledRule], Iterable[CompiledCondition]]
+) -> list[Pattern]:
+    """The patterns among those conditions of all rules in force; looked for once, though many audits ask."""
+    kept: dict[tuple[str, tuple[str, ...]], list[Pattern]] = subject.calls.kept
+    key = (what, tuple(operators))
+    if key not in kept:
+        kept[key] = [pattern for rule in subject.enforced for pattern in _patterns(rule, conditions(rule), operators)]
+    return kept[key]
+
+
+def _patterns(rule: CompiledRule, conditions: Iterable[CompiledCondition], operators: Sequence[str]) -> Iterator[Pattern]:
     for condition in conditions:
         for operator, operand in condition.condition.operators:
             if operator in operators and isinstance(operand, str):
