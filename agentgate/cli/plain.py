@@ -11,8 +11,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from agentgate.cli.starting import import_quickly
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -84,7 +82,6 @@ def plain_command(line: Sequence[str], *, environ: Mapping[str, str] | None = No
     module, name = plain.does.split(":")
 
     def do() -> int:
-        import_quickly()
         code = int(getattr(import_module(module), name)(**given))
         if plain.ends:
             _end(code)

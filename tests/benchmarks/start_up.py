@@ -79,7 +79,7 @@ def run(options: Options) -> Report:
 
 
 _WHY = (
-    "In multiples of `python -c pass`: Python itself 1; importing msgspec and PyYAML 2; jsonschema-rs 1, which reads the date of its own "
+    "In multiples of `python -c pass`: Python itself 1; importing msgspec and PyYAML 3; jsonschema-rs 1, which reads the date of its own "
     "build with `email.utils`; RE2, rpds, jiter and OpenSSL's SHA-256 0.6; agentgate's own 150 modules 2. For 1,000 rules then: YAML 1.7, "
     "half of it libyaml and its events; making rules of it 1; compiling them 0.6; 35 audits 0.8. What is left of imports are libraries "
     "that a policy cannot be checked without, and typer is not among them any more."

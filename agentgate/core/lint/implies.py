@@ -94,8 +94,10 @@ def _within(inner: Selector, outer: Selector) -> bool:
 
 def _no_exception(other: CompiledRule, rule: CompiledRule) -> bool:
     """Whether the other's exception cannot hold where the rule matches: it has none, or the rule makes that exception itself."""
-    mine = [_said(condition) for condition in rule.rule.unless]
-    return not other.rule.unless or (bool(mine) and all(condition in map(_said, other.rule.unless) for condition in mine))
+    if not other.rule.unless:
+        return True
+    theirs = [_said(condition) for condition in other.rule.unless]
+    return bool(rule.rule.unless) and all(_said(condition) in theirs for condition in rule.rule.unless)
 
 
 def _said(condition: Condition) -> tuple[str, tuple[tuple[str, Json], ...], bool]:

@@ -34,11 +34,11 @@ def _wider(subject: Subject, rule: CompiledRule) -> CompiledRule | None:
     if not parts:
         return None
     for other in subject.calls.about(parts[0].tool):
-        if other is rule or other.rule.effect is not rule.rule.effect or core(other) == core(rule):
+        if other is rule or other.rule.effect is not rule.rule.effect:
             continue
         if EVERYTHING in other.selector.globs and other.rule.unconditional:
             continue
-        if all(takes_all(subject.calls, other, cell) for cell in parts):
+        if all(takes_all(subject.calls, other, cell) for cell in parts) and core(other) != core(rule):
             return other
     return None
 
