@@ -75,30 +75,11 @@ ROWS = (
         "yaml scalars syntax reading",
         "tests/files/test_yaml_findings.py tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_reading.py",
     ),
-    _row(
-        "files",
-        "policy_file native_policy native_rules native_results parts flat_policy merge extending",
-        """tests/files/test_refusals.py tests/files/test_policy_file.py tests/files/test_flat_policy.py tests/files/test_flat_stories.py
-        tests/files/test_extends.py tests/files/test_limits_of_files.py""",
-    ),
-    _row(
-        "files",
-        "task_file task_tools tool_schema model_settings tool_choice",
-        "tests/files/test_task_file.py tests/files/test_tool_entries.py tests/files/test_refusals.py",
-    ),
+    _row("files", "task_file", "tests/files/test_task_reading.py tests/files/test_task_file.py"),
     _row(
         "files",
         "transcript_chain",
         "tests/files/test_transcript_links.py tests/files/test_transcript_chain.py",
-    ),
-    _row(
-        "files",
-        "transcript_lines transcript_reader transcript_calls",
-        """tests/files/test_transcript_reader.py tests/files/test_transcript_calls.py tests/files/test_lists_of_runs.py
-        tests/files/test_chat_quick.py tests/files/test_importers_chat.py tests/files/test_remote.py tests/replay/test_divided_lines.py
-        tests/files/test_transcript_streams.py::test_a_damaged_file tests/files/test_transcript_streams.py::test_standard_input
-        tests/files/test_transcript_streams.py::test_saying_what_it_is_not
-        tests/files/test_transcript_streams.py::test_progress_counts_what_lies_on_the_disk""",
     ),
     _row("gateway", "envelope sse shapes", "tests/gateway/test_envelope.py"),
     _row(
@@ -114,5 +95,4 @@ ROWS = (
         "tests/gateway/test_responses_events.py tests/gateway/test_responses_answers.py tests/gateway/test_whole_answers.py",
     ),
 )
-"""Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions.
-Of the strict reading of files, `validation`, which has words for what a JSON Schema refuses."""
+"""Of the core are left out `lint` and `findings`, which warn, and `coverage`, `explain` and `changes`, which tell of decisions."""
