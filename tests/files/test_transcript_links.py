@@ -176,12 +176,15 @@ def test_a_sealed_event_is_one_line_that_reads_back(content: Json) -> None:
     assert link.written is None or json.loads(link.written) == link.raw
 
 
-@pytest.mark.parametrize("content", [nan, {"a": nan}, object(), {1, 2}.__iter__()], ids=["nan", "within", "object", "iterator"])
-def test_what_json_cannot_carry_is_not_written(content: Any) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(nan, "JSON compliant"), ({"a": nan}, "JSON compliant"), (object(), "unsupported"), (iter(()), "unsupported")],
+    ids=["nan", "within", "object", "iterator"],
+)
+def test_what_json_cannot_carry_is_not_written(content: Any, why: str) -> None:
     """It would not come back as it was; the message says what it is."""
-    with pytest.raises(InvalidEvent) as refused:
+    with pytest.raises(InvalidEvent, match=why):
         seal(said(content), 1, ZEROS)
-    assert str(refused.value)
 
 
 def test_keys_that_are_no_texts_are_written_as_texts() -> None:
