@@ -74,7 +74,7 @@ def test_the_rule_that_comes_nearest_says_what_it_lacks(arguments: Json, named: 
         ([rule("allow", "t", when={"a.b": "x"})], {"a": "y"}, "a.b is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": "x"})], {"a": "y" * 80}, f"a '{'y' * 80}' is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": 1})], {"a": ["é"]}, "a [\"é\"] is not allowed for tool 't'"),
-        ([rule("allow", "t", when={"a": {"seen_in": ["user"]}})], {"a": "x"}, "a 'x' is not allowed for tool 't'"),
+        ([rule("allow", "t", when={"a": {"seen_in": ["user"]}})], {"a": "carol"}, "a 'carol' is not allowed for tool 't'"),
         ([rule("allow", "t", when={"a": {"path": ["/src"]}})], {"a": "/etc/x"}, "a '/etc/x' is not allowed for tool 't'"),
     ],
 )
