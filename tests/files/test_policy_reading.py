@@ -6,6 +6,7 @@ from io import BytesIO
 
 import pytest
 
+from agentgate.core.findings import Place
 from agentgate.errors import FileError, UsageError
 from agentgate.files.policy_file import load_policy, read_policy, understand
 from agentgate.files.reading import POLICY_BYTES, Source
@@ -65,6 +66,14 @@ def test_a_file_that_was_parsed_already_is_not_parsed_again() -> None:
     assert plain.policy.default == "block"
 
 
+def test_a_policy_knows_its_files() -> None:
+    """By name and digest; and where it begins."""
+    policy = understand([source("limits: {steps: 1}\n")]).policy
+    assert policy is not None
+    assert policy.files == (("p.yaml", "0" * 64),)
+    assert policy.place == Place("p.yaml", 1, 1, 10)
+
+
 def test_a_policy_may_come_by_standard_input() -> None:
     """Of which one byte more is read than a policy may have, and no more."""
     text = b"version: 1\ndefault: ask\n"
@@ -82,5 +91,5 @@ def test_a_policy_may_come_by_standard_input() -> None:
 def test_a_policy_is_a_mapping(text: bytes) -> None:
     """Nothing else is looked into."""
     read = understand([Source("p.yaml", text, "0" * 64)])
-    assert [finding.message for finding in read.findings] == ["a policy is a mapping with `version`, `rules` and the like"]
+    assert list(described(read.findings)) == [f"1:1+{len(text)} wrong-type: a policy is a mapping with `version`, `rules` and the like"]
     assert read.policy is None

@@ -75,7 +75,7 @@ ROWS = (
         "yaml scalars syntax reading",
         "tests/files/test_yaml_findings.py tests/files/test_strict_yaml.py tests/files/test_refusals.py tests/files/test_reading.py",
     ),
-    _row("files", "policy_file", "tests/files/test_policy_reading.py tests/files/test_policy_file.py"),
+    _row("files", "policy_file", "tests/files/test_policy_reading.py tests/files/test_policy_file.py tests/files/test_flat_policy.py"),
     _row("files", "task_file", "tests/files/test_task_reading.py tests/files/test_task_file.py"),
     _row(
         "files",
