@@ -87,9 +87,9 @@ def test_a_policy_may_come_by_standard_input() -> None:
     assert list(refused.value.sources) == ["<stdin>"]
 
 
-@pytest.mark.parametrize("text", [b"[]", b"5", b"text"])
-def test_a_policy_is_a_mapping(text: bytes) -> None:
+@pytest.mark.parametrize(("text", "length"), [(b"[]", 1), (b"5", 1), (b"text", 4)])
+def test_a_policy_is_a_mapping(text: bytes, length: int) -> None:
     """Nothing else is looked into."""
     read = understand([Source("p.yaml", text, "0" * 64)])
-    assert list(described(read.findings)) == [f"1:1+{len(text)} wrong-type: a policy is a mapping with `version`, `rules` and the like"]
+    assert list(described(read.findings)) == [f"1:1+{length} wrong-type: a policy is a mapping with `version`, `rules` and the like"]
     assert read.policy is None
