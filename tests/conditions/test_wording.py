@@ -212,6 +212,7 @@ def test_what_is_no_json_is_shown_too() -> None:
     """As Python writes it."""
     assert shown(b"x") == "\"b'x'\""
     assert shown("é") == '"é"'
+    assert [shown(text) for text in ('a"b', "a\\b", "a\tb", "ab")] == ['"a\\"b"', '"a\\\\b"', '"a\\tb"', '"ab"']
 
 
 REFUSED: list[tuple[str, Json, str]] = [

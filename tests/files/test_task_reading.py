@@ -40,6 +40,10 @@ CHOSEN = "tool_choice: {mode: required, required_function_name: x}\n"
             [f"4:18+12 missing-file: `nowhere.py:x`: there is no such file in the task's folder (help: {BESIDE}; looked for `nowhere.py`)"],
         ),
         (
+            GOOD + "tools: [{name: y, command: [ls], timeout_seconds: x}]\n" + CHOSEN,
+            ["4:51+1 wrong-type: the text `x` where a number of seconds above 0 is expected (help: numbers stand without quotes)"],
+        ),
+        (
             GOOD + CHOSEN,
             [
                 "4:14+1 bad-value: a tool must be called, but the task has none",
@@ -49,7 +53,7 @@ CHOSEN = "tool_choice: {mode: required, required_function_name: x}\n"
         ("[]", ["1:1+1 wrong-type: a task is a mapping with `version`, `prompt` and the like"]),
         ("", ["1:1+1 empty-file: the file is empty"]),
     ],
-    ids=range(14),
+    ids=range(15),
 )
 def test_what_is_said_of_a_task(text: str, findings: list[str]) -> None:
     """Every finding once; there is a task only without any."""

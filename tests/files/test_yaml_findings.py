@@ -64,6 +64,11 @@ FOUND: list[tuple[bytes | str, list[str], Json]] = [
     ("? \n: x", [f"1:2+1 {NO_KEY}"], {"": "x"}),
     ("'': x", [], {"": "x"}),
     ("yes: 1", [f"1:1+3 non-string-key: {NO_TEXT.format('`yes`')} (help: {QUOTE}`'yes'`)"], {"yes": 1}),
+    (
+        "a: {'yes': 1}\nb: {yes: 1}\nc: {yes: 2}",
+        [f"{line}:5+3 non-string-key: {NO_TEXT.format('`yes`')} (help: {QUOTE}`'yes'`)" for line in (2, 3)],
+        {"a": {"yes": 1}, "b": {"yes": 1}, "c": {"yes": 2}},
+    ),
     ("1: 2", [f"1:1+1 non-string-key: {NO_TEXT.format('`1`')} (help: {QUOTE}`'1'`)"], {"1": 2}),
     (f"{LONG}: 1", [f"1:1+50 non-string-key: {NO_TEXT.format(f'`{LONG}`')} (help: {QUOTE}`'{LONG[:40]}'`)"], {LONG: 1}),
     ("<<: 1", ["1:1+2 merge-key: `<<` is a YAML merge key (help: write out what is meant)"], {"<<": 1}),
@@ -97,6 +102,7 @@ FOUND: list[tuple[bytes | str, list[str], Json]] = [
     ("%TAG ! tag:x,2000:\n---\na: 1", [f"1:1+18 {DIRECTIVE}"], {"a": 1}),
     ("[" * 33, ["1:33+1 too-deep: nested deeper than 32 levels"], UNREAD),
     ("a: one\n  two", [f"1:4+3 multi-line-plain: `one two` {SEVERAL}"], {"a": "one two"}),
+    ("a: one\n\n  two", [f"1:4+3 multi-line-plain: `one\\ntwo` {SEVERAL}"], {"a": "one\ntwo"}),
     ("a: |\n x\n y\nb: 'c\n  d'", [], {"a": "x\ny\n", "b": "c d"}),
     (
         'a: "\\b"',

@@ -54,6 +54,7 @@ class Seen(NamedTuple):
 
 def events(data: bytes) -> list[Json]:
     """The chunks in some bytes; the end as a word."""
+    assert not data or data.endswith(b"\n\n")
     return ["done" if one.data == DONE else json.loads(one.data or b"null") for one in SseReader().feed(data)]
 
 

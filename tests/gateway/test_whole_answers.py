@@ -194,6 +194,7 @@ def test_what_goes_out_of_an_answer_of_responses() -> None:
         (output({**TEXT, "role": "user"}), "a message of the answer has the role `user`, not `assistant`"),
         (output({**TEXT, "content": "t"}), "a message of the answer has no list of parts"),
         (output({**TEXT, "content": [{"type": "odd"}]}), "the answer has a part that is not understood"),
+        (output({**TEXT, "content": [{"type": []}]}), "the answer has a part that is not understood"),
         (output({**TEXT, "content": [5]}), "the answer has a part that is not understood"),
         (output({**TEXT, "content": [{"type": "output_text", "text": 5}]}), "the answer has a part that is not understood"),
         (output({**TEXT, "content": [{**PART, "tool_call": [1]}]}), "the answer has a field that is not known, `tool_call`"),
