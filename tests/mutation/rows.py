@@ -30,7 +30,7 @@ ROWS = (
     ),
     _row(
         "core",
-        "engine limits",
+        "engine compiled limits",
         """whole_decisions remembered reserve limits windows once check_order decisions engine failing_closed runnable cost_limits index
         result_rules""",
     ),
@@ -43,8 +43,8 @@ ROWS = (
     ),
     _row(
         "core",
-        "state",
-        "state limits approvals once failing_closed cost_limits remembered trying_and_noting windows tests/test_session_together.py",
+        "state own",
+        "state own limits approvals once failing_closed cost_limits remembered trying_and_noting windows tests/test_session_together.py",
     ),
     _row("core", "schemas flat", "schemas tool_schemas flat state"),
     _row("core", "results once ledger", "result_rules once ledger state tests/test_session_sharing.py"),
