@@ -68,21 +68,20 @@ def test_a_rule_without_conditions_ends_the_search() -> None:
 
 def test_what_is_offered_is_what_some_rule_lets_through() -> None:
     """A tool that is asked about counts, one that is always blocked or only on trial does not."""
-    rules = compile(
-        policy(
-            rule("allow", "read"),
-            rule("ask", "pay"),
-            rule("allow", "send"),
-            rule("block", "send"),
-            rule("allow", "try", observe=True),
-            rule("allow", "drop", roles=("admin",)),
-            rule("block", "read", when={"a": 1}),
-            roles={"admin": ()},
-        )
+    loaded = policy(
+        rule("allow", "read"),
+        rule("ask", "pay"),
+        rule("allow", "send"),
+        rule("block", "send"),
+        rule("allow", "try", observe=True),
+        rule("allow", "drop", roles=("admin",)),
+        rule("block", "read", when={"a": 1}),
+        roles={"admin": ()},
     )
     names = ["read", "pay", "send", "try", "drop", "unknown"]
-    assert offered_tools(rules, None, names) == ["read", "pay"]
-    assert offered_tools(rules, "admin", names) == ["read", "pay", "drop"]
+    for rules in (loaded, compile(loaded)):
+        assert offered_tools(rules, None, names) == ["read", "pay"]
+        assert offered_tools(rules, "admin", names) == ["read", "pay", "drop"]
 
 
 def test_asking_what_is_offered_makes_no_name_one_that_a_call_may_have() -> None:
