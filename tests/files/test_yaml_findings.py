@@ -188,3 +188,5 @@ def test_places_of_what_goes_on_over_several_lines() -> None:
     assert document.value_place(("c", "d")) == Place("f", 6, 6, 1)
     assert document.key_place(("c", "d", 1)) == document.value_place(("c", "d", 1)) == Place("f", 7, 4, 1)
     assert document.file == "f"
+    (twice,) = parse(b"key: 1\nkey: 2\n", "f", max_bytes=LIMIT).findings
+    assert twice.related == ((Place("f", 1, 1, 3), "first here"),)
