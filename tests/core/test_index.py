@@ -205,8 +205,11 @@ def test_among_many_rules_the_one_that_cannot_be_judged_still_blocks(when: Json,
         assert (judged.effect is Effect.BLOCK) is blocked
 
 
-def test_a_name_with_dots_is_a_path_and_no_name() -> None:
+@pytest.mark.parametrize("operator", ["in", "matches", "search", "glob"])
+def test_a_name_with_dots_is_a_path_and_no_name(operator: str) -> None:
     """An argument that is called like the path hides nothing from the rules about what stands there."""
-    rules = policy(*(rule("block", "t", id=f"r{value}", when={"a.b": [value]}) for value in ("x", "y", "z")), default="allow")
+    values = ("x", "y", "z")
+    tests = [{"a.b": {operator: [value] if operator == "in" else value}} for value in values]
+    rules = policy(*(rule("block", "t", id=f"r{value}", when=test) for value, test in zip(values, tests, strict=True)), default="allow")
     hidden = {"a.b": "q", "a": {"b": "x"}}
     assert [decision(rules, "t", arguments).rule for arguments in (hidden, {"a": {"b": "y"}}, {"a.b": "x"})] == ["rx", "ry", None]
