@@ -180,6 +180,11 @@ def test_a_result_that_cannot_be_read_is_told_by_all_of_it() -> None:
     assert "no JSON" not in told.content
 
 
+def test_a_policy_without_such_rules_has_none_about_any_tool() -> None:
+    """Whatever the tool, and whoever asks."""
+    assert ResultRules(policy()).plan("x", "admin") == ()
+
+
 def test_any_number_of_tools_is_judged() -> None:
     """What is kept for each tool is bounded, and is made anew where it was dropped."""
     rules = ResultRules(policy(results=(block(tools="x"),)))

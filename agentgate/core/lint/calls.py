@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count, islice, product
+from itertools import islice, product
 from typing import Any, TypeAlias
 
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ _MOST_TRIES = 96
 """How many sets of arguments are tried for one rule."""
 _MOST_COMPARED = 64
 """How many rules about the same tool are compared with one another."""
+_STRICTNESS = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.BLOCK: 2}
 
 
 _Pair: TypeAlias = tuple[CompiledRule, dict[str, Json]]
@@ -60,7 +61,7 @@ class Calls:
         self._globbed = list(globbed.values())
         self._globs = Globs(globbed)
         self._about: dict[str, tuple[CompiledRule, ...]] = {}
-        self._stricter: dict[tuple[str, bool], tuple[CompiledRule, ...]] = {}
+        self._stricter: dict[tuple[str, Effect], tuple[CompiledRule, ...]] = {}
         self._milder: dict[tuple[str, str | None], tuple[list[_Pair], Iterator[_Pair]]] = {}
         self._found: dict[tuple[int, str, str | None, int], list[dict[str, Json]]] = {}
         """Rank of a rule, tool, role and how many → arguments with which it matches."""
@@ -81,13 +82,10 @@ class Calls:
 
     def stricter(self, tool: str, effect: Effect) -> tuple[CompiledRule, ...]:
         """Those of them whose effect wins over this one."""
-        if effect is Effect.BLOCK:
-            return ()
-        key = (tool, effect is Effect.ALLOW)
-        found = self._stricter.get(key)
+        found = self._stricter.get((tool, effect))
         if found is None:
-            milder = (Effect.ALLOW,) if effect is Effect.ALLOW else (Effect.ALLOW, Effect.ASK)
-            found = self._stricter[key] = tuple(rule for rule in self.about(tool) if rule.rule.effect not in milder)
+            wins = tuple(rule for rule in self.about(tool) if _STRICTNESS[rule.rule.effect] > _STRICTNESS[effect])
+            found = self._stricter[tool, effect] = wins
         return found
 
     def tool_names(self, rule: CompiledRule) -> list[str]:
@@ -227,13 +225,15 @@ class Calls:
             pairs = ((rule, arguments) for rule in milder for arguments in self.matching(rule, tool, role, most=3))
             found = self._milder[tool, role] = ([], pairs)
         made, more = found
-        for index in count():
+        index = 0
+        while True:
             if index == len(made):
                 pair = next(more, None)
                 if pair is None:
                     return
                 made.append(pair)
             yield made[index]
+            index += 1
 
 
 def put(arguments: Arguments, parts: Sequence[str], value: Json) -> dict[str, Json]:

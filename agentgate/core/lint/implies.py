@@ -13,7 +13,6 @@ from agentgate.core.lint.values import finite
 from agentgate.core.policy import Condition
 from agentgate.core.rules import CompiledCondition, CompiledRule, Selector
 
-_STRICTNESS = {Effect.ALLOW: 0, Effect.ASK: 1, Effect.BLOCK: 2}
 _MOST_CELLS = 128
 """A rule that lists more combinations of values than this is looked at as a whole."""
 
@@ -52,11 +51,6 @@ def _cells(calls: Calls, rule: CompiledRule) -> Iterator[Cell]:
                     assert condition.parts is not None
                     arguments = put(arguments, condition.parts, value)
                 yield Cell(rule, tool, role, arguments, fixed)
-
-
-def stricter(other: CompiledRule, rule: CompiledRule) -> bool:
-    """Whether the other's effect wins over the rule's."""
-    return _STRICTNESS[other.rule.effect] > _STRICTNESS[rule.rule.effect]
 
 
 def takes_all(calls: Calls, other: CompiledRule, cell: Cell) -> bool:
