@@ -15,7 +15,7 @@ from agentgate.learning.observing import Observations, observe
 from agentgate.learning.proposing import Proposed, propose
 from agentgate.learning.scoring import Bad, HeldOut, held_out, judge_by, kept_out
 from agentgate.learning.writing import bad_lines, policy_text, score_lines
-from agentgate.output.summary import plural
+from agentgate.output.plural import plural
 
 
 class Learned(Struct, frozen=True):

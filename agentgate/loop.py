@@ -19,7 +19,7 @@ from agentgate.executing import Executor, Watcher
 from agentgate.interrupts import Interrupted, Interrupts
 from agentgate.models.estimate import MOST_BOUNDED, Estimate
 from agentgate.models.port import Model, Reply
-from agentgate.output.summary import plural
+from agentgate.output.plural import plural
 from agentgate.session import Session
 from agentgate.tools.port import Toolbox
 from agentgate.unfinished import Past, Proposal

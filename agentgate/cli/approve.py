@@ -170,9 +170,9 @@ def _said(chosen: list[Proposal], path: Path, *, yes: bool, left: int) -> None:
     import shlex
 
     from agentgate.output.calls import call_text
+    from agentgate.output.plural import plural
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
-    from agentgate.output.summary import plural
 
     out = Sink(sys.stdout)
     for proposal in chosen:

@@ -161,8 +161,8 @@ def _event(item: Item) -> Event | None:
 
 def _text(verification: Verification) -> str:
     from agentgate.files.transcript_verify import UNPROVEN
+    from agentgate.output.plural import plural
     from agentgate.output.safe import safe
-    from agentgate.output.summary import plural
 
     file = safe(verification.file)
     events = plural(verification.events, "event")

@@ -73,8 +73,8 @@ def _tell_apart(files: list[str], form: str | None) -> None:
 
 
 def _said(made: Converted, notes: list[str], output: str | None) -> str:
+    from agentgate.output.plural import plural
     from agentgate.output.safe import safe
-    from agentgate.output.summary import plural
 
     lines = [f"left out: {note}" for note in notes]
     lines += [line.rstrip(".").replace("Left out", "left out", 1) for line in made.dropped]

@@ -137,8 +137,8 @@ def _cannot_write(path: str, problem: OSError | ValueError) -> OutsideError:
 
 
 def _said(work: _Work, to: str, output: str | None) -> str:
+    from agentgate.output.plural import plural
     from agentgate.output.safe import safe
-    from agentgate.output.summary import plural
 
     lines = [f"not kept: {count:,} × {what}" for what, count in work.losses.items()]
     where = "" if output in (None, "-") else f" to {output}"

@@ -71,16 +71,10 @@ def replay_and_show(
         return _compare(transcripts, compare, role, format, form)
     if not policy:
         raise UsageError("no policy is given", help="name one with --policy, for instance --policy policies/strict.yaml")
-    from agentgate.files.links import resolve
-    from agentgate.files.policy_file import load_policy
     from agentgate.output.sink import Sink
-    from agentgate.replay import Replay, Tally
+    from agentgate.replay import Tally
 
-    other = load_policy(*against) if against else None
-    judging = Replay(load_policy(*policy), other, role=role, resolve=resolve, workdir=os.getcwd())  # noqa: PTH109
-    known = {**judging.policy.policy.roles, **(judging.against.policy.roles if judging.against else {})}
-    if role is not None and role not in known:
-        raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)
+    judging = _judging(policy, against, role)
     collector = _collector(to_test, policy, judging, role)
     if report is not None:
         _check_report(report)
@@ -105,6 +99,24 @@ def replay_and_show(
         _write_tests(to_test, policy, collector)
     out.check()
     return 1 if tally.damaged or _fails(tally, FailOn.ANY if fail_on_flip else fail_on) else 0
+
+
+def _judging(policy: list[str], against: list[str], role: str | None) -> Replay:
+    """What judges by these policies.
+
+    Raises:
+        AgentgateError: one cannot be used, or knows nothing of the role.
+    """
+    from agentgate.files.links import resolve
+    from agentgate.files.policy_file import load_policy
+    from agentgate.replay import Replay
+
+    other = load_policy(*against) if against else None
+    judging = Replay(load_policy(*policy), other, role=role, resolve=resolve, workdir=os.getcwd())  # noqa: PTH109
+    known = {**judging.policy.policy.roles, **(judging.against.policy.roles if judging.against else {})}
+    if role is not None and role not in known:
+        raise UsageError(f"the policy has no role `{role}`", help=f"one of {', '.join(known)}" if known else None)
+    return judging
 
 
 def _check_report(path: str) -> None:
@@ -244,9 +256,9 @@ def _collector(to_test: str | None, policies: list[str], judging: Replay, role: 
 
 def _write_tests(to_test: str, policies: list[str], collector: Collector) -> None:
     from agentgate.files.test_writer import file_text, write_new
+    from agentgate.output.plural import plural
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
-    from agentgate.output.summary import plural
 
     what = "calls whose decision is another than before" if collector.flips else "every distinct call, up to some of a kind"
     left_out = f"; {plural(collector.left_out, 'call')} left out" if collector.left_out else ""

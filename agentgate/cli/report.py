@@ -36,10 +36,10 @@ def report(
     """
     from agentgate.files.replacing import check_replaceable, replace_file
     from agentgate.files.state_folder import DEFAULT, StateFolder
+    from agentgate.output.plural import plural
     from agentgate.output.report.page import BEGINNING, page
     from agentgate.output.safe import safe
     from agentgate.output.sink import Sink
-    from agentgate.output.summary import plural
 
     if output != "-":
         check_replaceable(output, BEGINNING, force=force)

@@ -53,7 +53,7 @@ def say_left_out(files: Iterable[str], err: Sink) -> None:
 
 def _say(left_out: int, name: str, err: Sink) -> None:
     if left_out:
+        from agentgate.output.plural import plural
         from agentgate.output.safe import safe
-        from agentgate.output.summary import plural
 
         err.write(f"note: {safe(name)}: {plural(left_out, 'run')} left out, whose first events were removed, as by `--keep-events`\n")

@@ -16,7 +16,7 @@ from agentgate.learning.arguments import GREATEST
 from agentgate.learning.observing import Sample
 from agentgate.learning.proposing import Proposal, Proposed
 from agentgate.learning.scoring import Bad, HeldOut
-from agentgate.output.summary import plural
+from agentgate.output.plural import plural
 
 _LONGEST_EXAMPLE = 400
 """Bytes of arguments."""

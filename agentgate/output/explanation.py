@@ -15,9 +15,9 @@ from agentgate.core.results import CompiledResultRule, ResultRules
 from agentgate.output.calls import call_text, value_text
 from agentgate.output.columns import pad, wrap
 from agentgate.output.marks import marks
+from agentgate.output.plural import plural
 from agentgate.output.policy_view import deciding
 from agentgate.output.safe import safe
-from agentgate.output.summary import plural
 
 if TYPE_CHECKING:
     from agentgate.explain import Explanation

@@ -18,8 +18,9 @@ from agentgate.files.history import Run
 from agentgate.files.transcript import Damage
 from agentgate.output.columns import fit, pad, wrap_list
 from agentgate.output.marks import marks
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
-from agentgate.output.summary import money_text, plural, time_text
+from agentgate.output.summary import money_text, time_text
 
 if TYPE_CHECKING:
     from agentgate.history import Share, Sums

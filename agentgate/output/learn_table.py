@@ -9,8 +9,8 @@ from rich.cells import cell_len
 
 from agentgate.core.events import Effect
 from agentgate.output.columns import pad, wrap
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
-from agentgate.output.summary import plural
 
 if TYPE_CHECKING:
     from agentgate.learn import Learned

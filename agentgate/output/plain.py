@@ -22,6 +22,7 @@ from agentgate.core.events import (
     ToolReturned,
 )
 from agentgate.output.calls import call_text, error_text, result_text
+from agentgate.output.plural import plural
 from agentgate.output.port import View
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
@@ -32,7 +33,6 @@ from agentgate.output.summary import (
     label,
     money_text,
     outcome,
-    plural,
     policy_text,
     resumed_text,
     rule_label,

@@ -9,7 +9,7 @@ from agentgate.core.findings import Place
 from agentgate.core.limits import dollars
 from agentgate.core.policy import Limit, Policy, Rule
 from agentgate.core.rules import Selector
-from agentgate.output.summary import plural
+from agentgate.output.plural import plural
 
 _UNITS = {
     "steps": "step",

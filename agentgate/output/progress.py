@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from agentgate.files.transcript_lines import Source
+from agentgate.output.plural import plural
 from agentgate.output.sink import Sink
-from agentgate.output.summary import plural
 
 PATIENCE = 1.0
 """Seconds before the bar appears: shorter work should not flash."""

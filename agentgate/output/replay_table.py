@@ -15,9 +15,9 @@ from agentgate.output.calls import call_text, calls_text
 from agentgate.output.columns import pad, wrap
 from agentgate.output.explanation import place_text
 from agentgate.output.marks import marks
+from agentgate.output.plural import plural
 from agentgate.output.policy_view import places
 from agentgate.output.safe import safe
-from agentgate.output.summary import plural
 
 if TYPE_CHECKING:
     from agentgate.replay import Group, Judged, Replay, Tally

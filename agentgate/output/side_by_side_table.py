@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from agentgate.core.events import Effect
 from agentgate.output.calls import calls_text
 from agentgate.output.columns import fit, pad, wrap
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
-from agentgate.output.summary import plural
 
 if TYPE_CHECKING:
     from agentgate.side_by_side import SideBySide

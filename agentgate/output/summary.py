@@ -24,7 +24,7 @@ from agentgate.core.events import (
 from agentgate.core.findings import Place
 from agentgate.core.late import late
 from agentgate.core.state import CUT_OFF
-from agentgate.output.plural import plural as plural
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
 from agentgate.output.seen import Seen
 

@@ -14,8 +14,9 @@ from agentgate.core.findings import Place
 from agentgate.core.verdict import Verdict
 from agentgate.output.calls import call_text
 from agentgate.output.marks import marks
+from agentgate.output.plural import plural
 from agentgate.output.safe import safe
-from agentgate.output.summary import place_text, plural
+from agentgate.output.summary import place_text
 
 if TYPE_CHECKING:
     from agentgate.cases import CaseResult, FileResult, PolicyTestResult, SuiteResult

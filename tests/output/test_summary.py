@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from agentgate.core.events import CallDecided, Code, Digest, Effect, Mode, ModelReplied, PolicyDigest, RunEnded, RunStarted, Totals, Usage
 from agentgate.core.findings import Place
+from agentgate.output.plural import plural
 from agentgate.output.seen import Seen, said
-from agentgate.output.summary import counts, label, money_text, outcome, plural, policy_text, size_text, time_text, ways_on
+from agentgate.output.summary import counts, label, money_text, outcome, policy_text, size_text, time_text, ways_on
 
 PLACES = {"limits.tool_calls": Place("policies/strict.yaml", 30), "r": Place("policies/strict.yaml", 4)}
 

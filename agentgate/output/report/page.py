@@ -22,9 +22,10 @@ from agentgate.core.events import CallDecided, Effect
 from agentgate.output.calls import error_text
 from agentgate.output.history_list import cost_of, policy_of, time_of
 from agentgate.output.marks import marks
+from agentgate.output.plural import plural
 from agentgate.output.report import charts, values
 from agentgate.output.safe import safe
-from agentgate.output.summary import decision_word, money_text, plural, scope_text, size_text, time_text
+from agentgate.output.summary import decision_word, money_text, scope_text, size_text, time_text
 
 if TYPE_CHECKING:
     from agentgate.files.history import Run
