@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from agentgate.core.conditions.path import oddity
 from agentgate.core.conditions.seen_in import PROMPT
 from agentgate.core.events import Json
 from agentgate.core.policy import Condition
@@ -251,6 +252,8 @@ def _in_folders(argument: str, values: Iterable[str], optional: bool) -> Shape |
     if not all(_PATH.fullmatch(value) and ".." not in value for value in values):
         return None
     folders = sorted({value.removeprefix("./").split("/", 1)[0] for value in values})
+    if any(oddity(path) is not None for path in (*values, *folders)):
+        return None  # `path` would not judge it
     return _held(argument, "path", folders, optional, f"a path in {', '.join(folders)}") if len(folders) <= MOST_VALUES else None
 
 

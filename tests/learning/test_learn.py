@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentgate.core.events import Effect
@@ -259,6 +259,7 @@ _RUNS = st.lists(st.builds(lambda prompt, calls: run(prompt, *calls), _WORD, st.
 
 
 @settings(deadline=None)
+@example([run("", Call("get_it", {"to": "0./0"}))])
 @given(_RUNS)
 def test_whatever_was_recorded_the_policy_loads_and_its_examples_hold(runs: list[Transcript]) -> None:
     """The file is read back without an error, its examples hold, and learning twice writes the same."""
