@@ -167,7 +167,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
             clock=clock,
             workdir=workdir,
             resolve=resolve,
-            redactor=Redactor(policy.redactions, known_secrets(os.environ)),
+            redactor=Redactor(policy.redactions, known_secrets(os.environ)) or None,
             switch=lambda run: FileSwitch(state, run, look=stops),
             price=_prices(wanted.upstream) if any(limit.kind == "cost_usd" for limit in policy.limits) else None,
         )

@@ -43,11 +43,9 @@ class Way(Struct, frozen=True):
     """Says what is wrong with the Authorization of a request."""
     limit: int = _SHORT
 
-    async def answer(self, request: Request) -> Response | Stream:
+    def answer(self, request: Request) -> Awaitable[Response | Stream]:
         """Answers a request; whatever goes wrong is an error in OpenAI's form."""
-        response = await self.gateway.answer(self, request)
-        self.gateway.tools.metrics.requests[self.name, response.status] += 1
-        return response
+        return self.gateway.answer(self, request)
 
 
 class Gateway:
@@ -108,29 +106,32 @@ class Gateway:
 
     async def answer(self, way: Way, request: Request) -> Response | Stream:
         """Answers a request that has found its way."""
+        response: Response | Stream
         try:
             with self._deadlines.watch() as watch:
                 watch.wait_for("upstream", self.tools.settings.upstream_timeout)
                 if (coding := request.headers.get("content-encoding")) is not None and is_packed(coding):
                     request.body = _unpacked(request.body, coding, way.limit)
-                return await way.answering(request, watch)
+                response = await way.answering(request, watch)
         except Refused as refused:
-            return respond(refused.told, refused.headers)
+            response = respond(refused.told, refused.headers)
         except BadRequest as error:
-            return respond(invalid(str(error), error.param))
+            response = respond(invalid(str(error), error.param))
         except UpstreamFailed as error:
             self.tools.metrics.upstream_errors[error.kind] += 1
-            return respond(error.told, error.headers)
+            response = respond(error.told, error.headers)
         except Expired as expired:
-            return self._expired(expired, request)
+            response = self._expired(expired, request)
         except RecordError as error:
             log.error("%s", safe(error.message))
-            return respond(NOT_RECORDED)
+            response = respond(NOT_RECORDED)
         except ConnectionError:
             raise
         except Exception as error:
             log.error("internal error: %s", type(error).__name__, exc_info=error)
-            return respond(failure(500, "internal_error", f"internal error: {type(error).__name__}"))
+            response = respond(failure(500, "internal_error", f"internal error: {type(error).__name__}"))
+        self.tools.metrics.requests[way.name, response.status] += 1
+        return response
 
     def _expired(self, expired: Expired, request: Request) -> Response:
         if expired.whom == "upstream":
@@ -140,8 +141,8 @@ class Gateway:
         raise ConnectionResetError
 
     def _judged(self, api: Api) -> Answering:
-        async def answer(request: Request, watch: Watch) -> Response | Stream:
-            return await Exchange(self.tools, api, request, watch).answer(request.body)
+        def answer(request: Request, watch: Watch) -> Awaitable[Response | Stream]:
+            return Exchange(self.tools, api, request, watch).answer(request.body)
 
         return answer
 

@@ -28,6 +28,7 @@ from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
+from agentgate.gateway.stopwatch import Stopwatch
 from agentgate.gateway.tracing import UNTRACED, NoTraces, Trace, Traces
 from agentgate.output.safe import safe
 
@@ -95,7 +96,9 @@ class Exchange:
         self._api = api
         self._request = request
         self._watch = watch
-        self._reply = _Sending(request, watch, tools.settings.patience.client)
+        self._reply: _Sending | None = None
+        """A stream to the client, where there is one."""
+        self._took = Stopwatch()
         self._session = request.headers.get(_SESSION_HEADER)
         self._named = api.PATH.strip("/").partition("/")[0]
         self._hearing = Hearing(tools.bench, tools.store, tools.metrics, self._session, self._named)
@@ -112,7 +115,10 @@ class Exchange:
         try:
             asked = self._api.read_request(raw, self._tools.settings.max_body)
             await self._permit(asked)
-            return await self._ask(await self._admit(asked))
+            bench = self._hearing.bench
+            if bench.redactor or bench.policy.results.rules:
+                asked = await self._admit(asked)
+            return await self._ask(asked)
         except BadRequest as error:
             return await self._fail(Refused(invalid(str(error), error.param)))
         except Refused as refused:
@@ -129,7 +135,7 @@ class Exchange:
         Raises:
             Refused: nothing has gone out yet.
         """
-        if self._reply.stream is None:
+        if self._reply is None or self._reply.stream is None:
             raise refused
         await self._reply.send(refused.told.event, {})
         return self._reply.stream
@@ -152,9 +158,6 @@ class Exchange:
 
     async def _admit(self, asked: Asked) -> Asked:
         """The request with what the model gets of the results in it."""
-        bench = self._hearing.bench
-        if not (bench.policy.results.rules or bench.redactor):
-            return asked
         contents = self._api.contents(asked)
         if not contents and asked.foreign is None:
             return asked
@@ -178,10 +181,12 @@ class Exchange:
                         self._trace.failed("timeout")
                     raise
             if not isinstance(withheld, tuple):
+                self._tools.metrics.added(self._took.seconds())
                 return withheld
             failure, answer, verdict, event = withheld
             again = self._repaired(asked, answer, verdict) if repairs else None
             if again is None:
+                self._tools.metrics.added(self._took.seconds())
                 _log_withheld(failure)
                 raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
             asked, repairs = again, repairs - 1
@@ -192,10 +197,12 @@ class Exchange:
         self._watch.wait_for("upstream", self._tools.settings.upstream_timeout)
         form, *others = forms
         body = self._api.with_usage(form) if self._hearing.bench.needs_usage else form.raw
+        self._took.pause()
         try:
             response = await self._tools.upstream.ask("POST", self._api.PATH, self._request.headers, body, self._trace.headers)
         except UpstreamFailed as error:
             if others and error.kind == "status" and any(name in str(error.told.error) for name in asked.bound_by):
+                self._took.go_on()
                 return await self._ask_once(asked, others)
             self._hearing.failed(free=error.kind in _UNASKED)
             raise self._failed(error) from None
@@ -206,6 +213,7 @@ class Exchange:
         """An answer in one piece."""
         try:
             raw = await read_all(response)
+            self._took.go_on()
             whole: Whole = self._api.read_answer(raw, asked)
         except UpstreamFailed as error:
             raise self._failed(error) from None
@@ -225,8 +233,10 @@ class Exchange:
             raise self._failed(UpstreamFailed("broken", upstream("the upstream was asked for a stream and sent none")))
         stream = self._api.open_stream(asked, hold=self._tools.settings.repair)
         headers = kept_headers(response)
+        reply = self._reply = self._reply or _Sending(self._request, self._watch, self._tools.settings.patience.client)
         try:
-            await self._pump(stream, response, headers)
+            await self._pump(stream, response, reply, headers)
+            self._took.go_on()
             answer = stream.end()
         except Broken as error:
             raise self._failed(UpstreamFailed("broken", upstream(str(error)))) from None
@@ -235,11 +245,11 @@ class Exchange:
             return verdict.failure, answer, verdict, event
         rest = stream.untouched() if answer.unusable else stream.released()
         self._trace.sent(rest)
-        await self._reply.send(rest, {**headers, **({EVENT_HEADER: event} if event else {})})
-        assert self._reply.stream is not None
-        return self._reply.stream
+        await reply.send(rest, {**headers, **({EVENT_HEADER: event} if event else {})})
+        assert reply.stream is not None
+        return reply.stream
 
-    async def _pump(self, stream: Stream, response: Incoming, headers: Mapping[str, str]) -> None:
+    async def _pump(self, stream: Stream, response: Incoming, reply: _Sending, headers: Mapping[str, str]) -> None:
         seconds = self._tools.settings.upstream_timeout
         try:
             while data := await response.piece():
@@ -247,7 +257,7 @@ class Exchange:
                 out = stream.feed(data)
                 if out:
                     self._trace.sent(out)
-                    await self._reply.send(out, headers)
+                    await reply.send(out, headers)
                 if stream.broken is not None:
                     response.close()
                     return

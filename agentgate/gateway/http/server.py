@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -23,7 +24,7 @@ class Route(Protocol):
         """Bytes of a body at most."""
         ...
 
-    async def answer(self, request: Request) -> Response | Stream:
+    def answer(self, request: Request) -> Awaitable[Response | Stream]:
         """Answers a request. What it raises ends the connection.
 
         Returns:
