@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -61,10 +61,22 @@ def serve(setup: Setup) -> None:
     Raises:
         AgentgateError: it cannot start.
     """
+    _take_many_connections()
     gc.freeze()  # what was loaded stays, and need not be looked through again and again
     gc.set_threshold(_GARBAGE)
     with asyncio.Runner(loop_factory=loops()) as runner:
         runner.run(_serve(setup))
+
+
+def _take_many_connections() -> None:
+    """As many files at once as the system allows, not as few as shells begin with: a stream takes two."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(OSError, ValueError):  # then it stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def loops() -> Callable[[], asyncio.AbstractEventLoop] | None:

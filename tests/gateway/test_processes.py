@@ -197,6 +197,20 @@ def test_an_answer_that_has_begun_is_finished(tmp_path: Path) -> None:
 SECRET = "sk-up-0123456789abcdefghij"
 
 
+def test_it_takes_as_many_connections_as_the_system_allows(tmp_path: Path) -> None:
+    """Shells begin with a low limit that a process may raise, and 500 streams take 1,000 files."""
+    resource = pytest.importorskip("resource")
+    if not hasattr(resource, "prlimit"):
+        pytest.skip("only Linux tells the limits of another process")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1] // 2, before[1]))
+    try:
+        with ScriptedServer() as upstream, Process(tmp_path, upstream.url, policy=SIMPLE) as gateway:
+            assert resource.prlimit(gateway.process.pid, resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_no_key_is_ever_told(tmp_path: Path) -> None:
     """Not in the log, not in events, not in the store, even where the model says it; the client's call keeps it."""
     said = SIMPLE.replace("allow: read}", "allow: read, when: {action: [a]}}")
