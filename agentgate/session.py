@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -18,7 +17,7 @@ from agentgate.core.compiled import CompiledPolicy as CompiledPolicy  # whoever 
 from agentgate.core.compiled import compile
 from agentgate.core.compiled import offered_tools as offered_tools
 from agentgate.core.conditions import World
-from agentgate.core.engine import decide, decide_call, exceeded, unrunnable
+from agentgate.core.engine import decide_call, decide_request, exceeded, unrunnable
 from agentgate.core.events import (
     ApprovalAnswered,
     CallDecided,
@@ -48,7 +47,7 @@ from agentgate.core.stops import Halt, Stops, Switch
 from agentgate.core.telling import Approve, Recorder, told
 from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
-from agentgate.setting import mode_of, names_of
+from agentgate.setting import first_state, mode_of, redactor_of
 
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
@@ -110,31 +109,36 @@ class Session:
         self._clock = clock or steady_clock()
         self._workdir = workdir
         self._resolve = resolve
+        self._remembered = remembered
+        self._redactor = redactor_of(self.policy.policy, secrets)
+        self._unshared = Dealings(None, self.policy.windows, self.policy.once, self.mode)
+        self._join(recorder, switch, accounts)
+        self.state = first_state(role, tools, allowed_tools, prompt, self._clock())
+
+    def alike(self, state: State, recorder: Recorder | None, *, switch: Switch | None = None, accounts: Accounts | None = None) -> Session:
+        """Another session that judges by the same, and goes on from a state: for those who begin many, each for a part of the cost."""
+        made = Session.__new__(Session)
+        made.__dict__.update(self.__dict__)
+        made._join(recorder, switch, accounts)  # noqa: SLF001 - a session's own class
+        made.state = state
+        return made
+
+    def _join(self, recorder: Recorder | None, switch: Switch | None, accounts: Accounts | None) -> None:
+        """Begins to work with all that is one session's own."""
+        policy = self.policy
         self._stops = None if switch is None else Stops(switch)
-        self._dealings = Dealings(accounts, self.policy.windows, self.policy.once, self.mode)
-        self._shared = self._dealings.shared
+        self._shared = accounts is not None
+        self._dealings = self._unshared if accounts is None else Dealings(accounts, policy.windows, policy.once, self.mode)
         # Who is told of decisions, and whether anybody asks when they fell.
         self._telling = recorder is not None or self._shared
-        self._timed = self._telling or self.policy.needs_time
-        self._remembered = remembered
-        live = recorder is not None or switch is not None or accounts is not None or self.mode is not Mode.ENFORCE
-        if remembered is not None and live:
+        self._timed = self._telling or policy.needs_time
+        remembers, live = self._remembered is not None, self._telling or switch is not None or self.mode is not Mode.ENFORCE
+        if remembers and live:
             raise UsageError("a session that remembers judgements neither records nor executes anything")
-        redactions = self.policy.policy.redactions
-        self._redactor = (
-            secrets if isinstance(secrets, Redactor) else Redactor(redactions, secrets) if redactions or secrets else None
-        ) or None
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
-        self._hashing = recorder is not None or self.policy.needs_hash
-        self._alone = not (live or self._timed or self._hashing or self.policy.asks_world or remembered is not None)
+        self._hashing = recorder is not None or policy.needs_hash
+        self._alone = not (live or remembers or self._timed or self._hashing or policy.asks_world)
         """Whether a decision depends on nothing but policy, state and call, and nobody is told of it."""
-        self.state = State(
-            role=role,
-            tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
-            allowed_tools=names_of(allowed_tools),
-            prompt=() if prompt is None else (prompt,),
-            started=self._clock(),
-        )
 
     @property
     def state(self) -> State:
@@ -166,11 +170,11 @@ class Session:
             return decision
         if self._remembered is not None and not self.policy.needs.counts and isinstance(call, ToolCall):
             world = self._world(facts) if self.policy.asks_world else None
-            decision = decide(self.policy, self.state, call, world, remembered=self._remembered)
+            decision = decide_call(self.policy, self.state, call, world, remembered=self._remembered)
             self.state = noted(self.state, call)
             return decision
         moment = self._clock() if at is None and self._timed else at
-        decision, args_hash = self._judged(call, moment, facts)
+        decision, args_hash = self._judged(self.state, call, moment, facts)
         if self._telling:
             event = told(call, decision, moment or self._clock(), self.state.steps, args_hash)
             self._keep(event)
@@ -216,35 +220,35 @@ class Session:
             RecordError: a decision could not be recorded. None of the calls may be executed.
             UsageError: one is no ToolCall.
         """
-        before = self.state
+        state = before = self.state
         decisions: list[Decision] = []
         events: list[CallDecided | ApprovalAnswered] = []
         passed = not withheld
-        try:
-            for call, known in zip(calls, facts or [None] * len(calls), strict=True):
-                moment = at or self._clock()
-                decision, args_hash = self._judged(call, moment, known)
-                decided = told(call, decision, moment, self.state.steps, args_hash)
-                answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None
-                approved = answered is not None and answered.answer == "approve"
-                passed = passed and (decision.effect is Effect.ALLOW or approved or not decision.enforced)
-                decisions.append(decision)
-                for event in (decided, answered):
-                    if event is not None:
-                        events.append(event)
-                        self.state = evolve(self.state, event)
-        finally:
-            after, self.state = self.state, before
+        for call, known in zip(calls, facts or (None,) * len(calls), strict=True):
+            moment = at or self._clock()
+            decision, args_hash = self._judged(state, call, moment, known)
+            decided = told(call, decision, moment, state.steps, args_hash)
+            decisions.append(decision)
+            events.append(decided)
+            state = evolve(state, decided)
+            if decision.effect is _ALLOW:
+                continue
+            answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None
+            if answered is not None:
+                events.append(answered)
+                state = evolve(state, answered)
+            approved = answered is not None and answered.answer == "approve"
+            passed = passed and (approved or not decision.enforced)
         if not passed:
-            self._dealings.withheld(self.state, calls)
+            self._dealings.withheld(before, calls)
             for event in events:
                 if isinstance(event, CallDecided):
                     self._keep(replace(event, withheld=True))
             return decisions, False
-        for event in events:
-            if self._record is not None:
+        if self._record is not None:
+            for event in events:
                 self._record(event)
-        self.state = after
+        self.state = state
         return decisions, True
 
     def admit(self, call: ToolCall, content: str, *, ok: bool = True) -> Admitted:
@@ -276,17 +280,17 @@ class Session:
             facts: what was used of limits per hour and per day; believed before anything is looked up.
             on_their_way: how many other requests of this run were sent and not answered yet: each is a step.
         """
+        state = self.state
         if self.policy.needs_time:
-            self.state = at_time(self.state, self._clock())
-        halt = self.halt()
+            state = self.state = at_time(state, self._clock())
+        halt = None if self._stops is None else self._stops.halt(None)
         killed = None if halt is None else halt.reason
-        state = replace(self.state, steps=self.state.steps + on_their_way) if on_their_way else self.state
-        if facts is None and self._dealings.count_cost:
-            return self._dealings.requested(state, request, self._clock(), partial(self._judge_request, state, request, killed))
-        return self._judge_request(state, request, killed, facts)
-
-    def _judge_request(self, state: State, request: ModelRequest, killed: str | None, facts: Mapping[str, str] | None) -> Decision:
-        return decide(self.policy, state, request, self._world(facts) if self.policy.windows else None, killed=killed)
+        if on_their_way:
+            state = replace(state, steps=state.steps + on_their_way)
+        if facts is None and self._shared and self._dealings.count_cost:
+            judge = lambda known: decide_request(self.policy, state, request, self._world(known), killed)  # noqa: E731
+            return self._dealings.requested(state, request, self._clock(), judge)
+        return decide_request(self.policy, state, request, self._world(facts) if self.policy.windows else None, killed)
 
     def halt(self, call: ToolCall | None = None) -> Halt | None:
         """What the kill switch says right now about executing a call, or with None about going on at all.
@@ -315,12 +319,7 @@ class Session:
         return unrunnable(self.state, call, proposed=proposed)
 
     def exceeded(self, call: ToolCall, to_come: Iterable[str]) -> Decision | None:
-        """The limit that leaves no room for a call that was decided earlier. To be asked before it is executed at last.
-
-        Args:
-            call: let through, or about to be approved.
-            to_come: the tools of the calls that were let through and not executed yet, this one perhaps among them.
-        """
+        """The limit that leaves no room for a call that was decided earlier; see `exceeded`. Asked before it is executed at last."""
         return exceeded(self.policy, self.state, call, to_come)
 
     def remember(self, events: Iterable[Event]) -> None:
@@ -356,10 +355,10 @@ class Session:
             raise UsageError("decisions are recorded by `propose` alone")
         if self._remembered is not None and not self.policy.needs.matters(self.state, event):
             return
-        if isinstance(event, ModelReplied):
+        if self._shared and isinstance(event, ModelReplied):
             self._dealings.replied(self.state, event)
         self._keep(event)
-        if isinstance(event, ToolReturned) and self._dealings.shared:
+        if self._shared and isinstance(event, ToolReturned):
             self._dealings.returned(self.state, replace(event, content=self.redacted(event.content, RESULTS)))
 
     @property
@@ -371,28 +370,28 @@ class Session:
         """The time by this session's clock."""
         return self._clock()
 
-    def _judged(self, call: ToolCall, moment: datetime | None, facts: Mapping[str, str] | None) -> tuple[Decision, str]:
+    def _judged(self, state: State, call: ToolCall, moment: datetime | None, facts: Mapping[str, str] | None) -> tuple[Decision, str]:
         """The decision, and the hash of the arguments where anybody asks for it; nothing is recorded yet."""
         if not isinstance(call, ToolCall):
             raise UsageError(f"a {type(call).__name__} is no call", help="propose a ToolCall")
         if moment is not None and self.policy.needs_time:
-            self.state = at_time(self.state, moment)
-        state, halt = self.state, None if self._stops is None else self.halt(call)
+            state = at_time(state, moment)
+        halt = None if self._stops is None else self._stops.halt(call.name)
         if facts is None and self._shared and self._dealings.concern(call):
             decision = self._dealings.judged(state, call, moment or self._clock(), lambda known: self._decide(state, call, known, halt))
         else:
             decision = self._decide(state, call, facts, halt)
-        return decision, arguments_hash(call, decision) if self._hashing else ""
+        return decision, (call.args_hash or decision.args_hash or arguments_hash(call, decision)) if self._hashing else ""
 
     def _decide(self, state: State, call: ToolCall, facts: Mapping[str, str] | None, halt: Halt | None = None) -> Decision:
         world = self._world(facts) if self.policy.asks_world else None
-        decision = decide(self.policy, state, call, world, killed=None if halt is None else halt.reason, remembered=self._remembered)
+        decision = decide_call(self.policy, state, call, world, None if halt is None else halt.reason, self._remembered)
         if self._observing and decision.code is not Code.KILLED:
             return replace(decision, enforced=False)
         return decision
 
     def _world(self, facts: Mapping[str, str] | None) -> World:
-        return World(workdir=self.state.workdir or self._workdir, resolve=self._resolve, known=facts)
+        return World(workdir=self._state.workdir or self._workdir, resolve=self._resolve, known=facts)
 
     def _keep(self, event: Event) -> None:
         if self._record is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from agentgate.core.events import Mode
+from agentgate.core.events import Json, Mode
 from agentgate.core.offers import name_set
+from agentgate.core.policy import Policy
+from agentgate.core.redaction.redactor import Redactor
+from agentgate.core.schemas import ToolSet
+from agentgate.core.state import State
 from agentgate.errors import UsageError
 
 
@@ -19,6 +24,34 @@ def mode_of(word: str) -> Mode:
         return Mode(word)
     except ValueError:
         raise UsageError(f"unknown mode `{word}`", help="one of enforce, observe, dry-run") from None
+
+
+def redactor_of(policy: Policy, secrets: Mapping[str, str] | Redactor | None) -> Redactor | None:
+    """What keeps secrets out of records; None where there is nothing to keep out."""
+    if isinstance(secrets, Redactor):
+        return secrets or None
+    return (Redactor(policy.redactions, secrets) or None) if policy.redactions or secrets else None
+
+
+def first_state(
+    role: str | None,
+    tools: ToolSet | Sequence[Mapping[str, Json]] | None,
+    allowed_tools: Collection[str] | None,
+    prompt: str | None,
+    started: datetime,
+) -> State:
+    """What a run has come to at its beginning.
+
+    Raises:
+        UsageError: `allowed_tools` is no list of names.
+    """
+    return State(
+        role=role,
+        tools=tools if tools is None or isinstance(tools, ToolSet) else ToolSet(tools),
+        allowed_tools=names_of(allowed_tools),
+        prompt=() if prompt is None else (prompt,),
+        started=started,
+    )
 
 
 def names_of(allowed_tools: Collection[str] | None) -> frozenset[str] | None:

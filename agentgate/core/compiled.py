@@ -22,6 +22,7 @@ class CompiledPolicy:
         "call_limits",
         "default",
         "far_limits",
+        "far_requests",
         "index",
         "judges_calls_alone",
         "needs",
@@ -53,6 +54,9 @@ class CompiledPolicy:
         self.far_limits = tuple((limit.counted, limit.value) for limit in (*self.call_limits, *self.windows))
         """What is used up of each limit on calls, at most, and its value: where all of them are far from being reached, none is."""
         self.request_limits = tuple(limit for limit in limits if limit.kind in OF_REQUESTS)
+        bounding = (*self.request_limits, *(window for window in self.windows if window.kind in OF_REQUESTS))
+        self.far_requests = tuple((limit.counted, limit.value) for limit in bounding)
+        """The same of each limit on requests to the model."""
         self.results = ResultRules(policy)
         self.recent = Recent()
         self.asks_world = any(rule.asks_world for rule in self.rules) or bool(self.windows) or self.once is not None

@@ -23,7 +23,8 @@ from agentgate.core.schemas import InvalidSchema
 from agentgate.core.state import State, repeat_key, unspent
 
 MAX_ID = 256
-_BLOCK, _RULE, _LIMIT = Effect.BLOCK, Code.RULE, Code.LIMIT  # looking up a member of an enumeration costs as much as calling a function
+# Looking up a member of an enumeration costs as much as calling a function.
+_ALLOW, _BLOCK, _RULE, _LIMIT, _DEFAULT = Effect.ALLOW, Effect.BLOCK, Code.RULE, Code.LIMIT, Code.DEFAULT
 _is_name = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 
 _NOWHERE = World()
@@ -55,9 +56,9 @@ def decide(
     try:
         ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
         if isinstance(action, ToolCall):
-            return decide_call(ready, state, action, _NOWHERE if world is None else world, killed, remembered)
+            return decide_call(ready, state, action, world, killed, remembered)
         if isinstance(action, ModelRequest):
-            return _judge_request(ready, state, action, _NOWHERE if world is None else world, killed)
+            return decide_request(ready, state, action, world, killed)
         return _block(Code.INTERNAL_ERROR, f"a {type(action).__name__} is no action")
     except Exception as error:
         return _internal_error(error)
@@ -105,7 +106,7 @@ def decide_call(
     policy: CompiledPolicy,
     state: State,
     call: ToolCall,
-    world: World = _NOWHERE,
+    world: World | None = None,
     killed: str | None = None,
     remembered: Remembered | None = None,
 ) -> Decision:
@@ -133,12 +134,30 @@ def decide_call(
                 return _no_such_tool(call)
         if state.allowed_tools is not None and name not in state.allowed_tools:
             return _block(Code.NOT_OFFERED, f"tool '{name}' was not offered")
+        world = _NOWHERE if world is None else world
         memory = policy.recent if remembered is None else remembered
         if memory.resting > 0:
             memory.resting -= 1
         elif plan.of_call_alone and policy.of_calls_alone:
             return _from_memory(policy, plan, short, state, call, world, memory)
         return _judge_arguments(policy, plan, short, state, call, world)
+    except Exception as error:
+        return _internal_error(error)
+
+
+def decide_request(
+    policy: CompiledPolicy, state: State, request: ModelRequest, world: World | None = None, killed: str | None = None
+) -> Decision:
+    """What `decide` says about a request to the model, given a policy that is ready."""
+    try:
+        world = _NOWHERE if world is None else world
+        if killed is None and state.max_steps is None and request.input_tokens is None and request.input_usd is None:
+            for counted, value in policy.far_requests:
+                if counted(state) >= value:
+                    break
+            else:
+                return Decision(_ALLOW, _DEFAULT, None, "within the limits", facts=world.facts)
+        return _judge_request(policy, state, request, world, killed)
     except Exception as error:
         return _internal_error(error)
 
@@ -164,13 +183,14 @@ def _from_memory(
 
 def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: World, known: Decision) -> Decision:
     """What was decided about the same call, unless a limit of this run is reached, which is all that a remembered judgement leaves open."""
-    if not policy.call_limits or known.arguments is None:
+    if not policy.far_limits or known.arguments is None:
         return known
-    repeat = repeat_key(call.name, call.args_hash or digest(known.arguments)) if policy.needs_hash else ""
+    repeat = repeat_key(call.name, call.args_hash or known.args_hash or digest(known.arguments)) if policy.needs_hash else ""
     limited = _limited(policy, state, call, repeat, world)
     if limited is None:
         return known
-    return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], arguments=known.arguments, facts=world.facts, trials=known.trials)
+    arguments, trials = known.arguments, known.trials
+    return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash=known.args_hash)
 
 
 def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, state: State, call: ToolCall, world: World) -> Decision:
@@ -182,41 +202,27 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, st
             return read
         arguments = read
     trials = _trials(plan, arguments, world, state) if plan.trials else ()
-    key = ""
+    key = args_hash = ""
     if policy.needs_hash:
-        key = repeat_key(call.name, call.args_hash or digest(arguments))
+        args_hash = "" if call.args_hash else digest(arguments)
+        key = repeat_key(call.name, call.args_hash or args_hash)
         if policy.once is not None and call.name in policy.once:
             # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.
             why = repeated(state, key, world)
             if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
-                return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials)
-    for counted, value in policy.far_limits:
-        if counted(state) >= value:
-            limited = _limited(policy, state, call, key, world)
-            if limited is not None:
-                return Decision(Effect.BLOCK, Code.LIMIT, limited[0], limited[1], None, arguments, world.facts, trials)
-            break
+                return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials, args_hash=args_hash)
+    limited = _limited(policy, state, call, key, world) if policy.far_limits else None
+    if limited is not None:
+        return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash=args_hash)
     for rule in plan.candidates(arguments):
         if (plan.indexed and rule.matches_if_found) or rule.matches(arguments, world, state):
             said = rule.rule
-            return Decision(said.effect, _RULE, said.id, rule.reason, said.hint, arguments, world.facts, trials)
-    return _by_default(policy, plan, call, arguments, world, state, trials)
-
-
-def _by_default(
-    policy: CompiledPolicy,
-    plan: Plan,
-    call: ToolCall,
-    arguments: Mapping[str, Json],
-    world: World,
-    state: State,
-    trials: tuple[Trial, ...],
-) -> Decision:
-    if policy.default is Effect.BLOCK:
+            return Decision(said.effect, _RULE, said.id, rule.reason, said.hint, arguments, world.facts, trials, args_hash=args_hash)
+    if policy.default is _BLOCK:
         reason = not_allowed(plan, call.name, arguments, world, state)
     else:
-        reason = f"no rule matches, and the default {'allows' if policy.default is Effect.ALLOW else 'asks for approval'}"
-    return Decision(policy.default, Code.DEFAULT, None, reason, None, arguments, world.facts, trials)
+        reason = f"no rule matches, and the default {'allows' if policy.default is _ALLOW else 'asks for approval'}"
+    return Decision(policy.default, _DEFAULT, None, reason, None, arguments, world.facts, trials, args_hash=args_hash)
 
 
 def _effect(policy: CompiledPolicy, plan: Plan, arguments: Mapping[str, Json], world: World, state: State) -> Effect:
@@ -279,6 +285,11 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
 
 
 def _limited(policy: CompiledPolicy, state: State, call: ToolCall, key: str, world: World) -> tuple[str, str] | None:
+    for counted, value in policy.far_limits:
+        if counted(state) >= value:
+            break
+    else:
+        return None
     for limit in policy.call_limits:
         if limit.selector is None or limit.counts(call.name):
             reason = limit.reached(state, key)

@@ -37,8 +37,10 @@ _USED: dict[str, Callable[[State, str], float]] = {
 
 
 _COUNTED: dict[str, Callable[[State], float]] = {
+    "steps": attrgetter("steps"),
     "tool_calls": attrgetter("let_through"),
     "calls": attrgetter("let_through"),
+    "repeats": attrgetter("calls"),
     "refusals": attrgetter("refusals"),
 }
 

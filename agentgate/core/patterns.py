@@ -131,7 +131,8 @@ class Pattern:
                 pattern = compile_pattern(self.text)
                 return (pattern.search(text) if self.kind == "search" else pattern.fullmatch(text)) is not None
             self._set = PatternSet((self.text,), self.kind)
-        return bool(self._set.matches(text))
+        answer = self._set.match(text.encode())
+        return answer != self._set.nothing and bool(self._set.meant(answer, text))
 
 
 _INVISIBLE_RANGES = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from agentgate.core.conditions import OPERATORS, Test, Unjudgeable, World, compiled_test
-from agentgate.core.conditions.search import strings
+from agentgate.core.conditions.search import strings_in
 from agentgate.core.conditions.test import Holds
 from agentgate.core.events import Effect, Json
 from agentgate.core.patterns import PatternSet, glob_pattern
@@ -100,7 +100,7 @@ class CompiledCondition:
     def value(self, arguments: Mapping[str, Json]) -> Json:
         """The argument that it is about: ABSENT, or for `*` the list of strings. Raises Unjudgeable like `lookup`."""
         if self.parts is None:
-            return list(strings(list(arguments.values()))) or ABSENT
+            return strings_in(arguments) or ABSENT
         if len(self.parts) == 1:
             return arguments.get(self.parts[0], ABSENT)
         return lookup(arguments, self.parts)

@@ -175,6 +175,8 @@ def evolve(state: State, event: Event) -> State:
     """The state after one more event. Pure: the same events give the same state, live or replayed."""
     if isinstance(event, CallDecided):
         return _decided(state, event)
+    if isinstance(event, ModelReplied):
+        return _replied(state, event)
     if isinstance(event, RunStarted):
         return _started(event)
     if isinstance(event, RunResumed):
@@ -183,8 +185,6 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case ToolReturned():
             return _returned(state, event)
-        case ModelReplied():
-            return _replied(state, event)
         case ApprovalAnswered():
             return _answered(state, event)
         case RunEnded():
@@ -203,7 +203,7 @@ def _started(event: RunStarted) -> State:
         max_steps=event.max_steps,
         workdir=event.workdir,
         imported=event.imported,
-        prompt=tuple(user_texts(event.messages)) if event.messages else (),
+        prompt=user_texts(event.messages),
         started=event.at,
         now=event.at,
     )
@@ -226,9 +226,10 @@ def _resumed(state: State, event: RunResumed) -> State:
 
 
 def _replied(state: State, event: ModelReplied) -> State:
+    started, now = _times(state, event.at)
     usage, cost = event.usage, event.cost_usd
     missing = usage is None and not state.imported
-    if usage is not None and min(usage.input_tokens, usage.output_tokens) < 0:
+    if usage is not None and (usage.input_tokens < 0 or usage.output_tokens < 0):
         usage, missing = None, True
     if cost is not None and not (isfinite(cost) and cost >= 0):
         cost = None
@@ -237,14 +238,16 @@ def _replied(state: State, event: ModelReplied) -> State:
         state = replace(state, tools=tool_set(offered.tools), allowed_tools=names_offered(offered.tool_choice))
     return replace(
         state,
+        started=started,
+        now=now,
         steps=state.steps + 1,
         input_tokens=state.input_tokens + (usage.input_tokens if usage else 0),
         output_tokens=state.output_tokens + (usage.output_tokens if usage else 0),
         usage_missing=state.usage_missing or missing,
         cost_usd=state.cost_usd if cost is None else round((state.cost_usd or 0.0) + cost, _COST_DIGITS),
         cost_missing=state.cost_missing or (cost is None and not state.imported),
-        unusable=event.unusable or CUT_OFF.get(event.finish_reason or ""),
-        prompt=state.prompt + tuple(user_texts(event.messages)) if event.messages else state.prompt,
+        unusable=event.unusable or (None if event.finish_reason is None else CUT_OFF.get(event.finish_reason)),
+        prompt=state.prompt + user_texts(event.messages) if event.messages else state.prompt,
     )
 
 
@@ -370,15 +373,15 @@ def _returned(state: State, event: ToolReturned) -> State:
     )
 
 
-def user_texts(messages: Iterable[Mapping[str, Json]]) -> Iterable[str]:
+def user_texts(messages: Iterable[Mapping[str, Json]]) -> tuple[str, ...]:
     """What the user said in these Chat Completions messages, part by part."""
+    said: list[str] = []
     for message in messages:
         if message.get("role") != "user":
             continue
         content = message.get("content")
         if isinstance(content, str):
-            yield content
+            said.append(content)
         elif isinstance(content, list | tuple):
-            for part in content:
-                if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-                    yield part["text"]
+            said += [part["text"] for part in content if isinstance(part, Mapping) and isinstance(part.get("text"), str)]
+    return tuple(said)

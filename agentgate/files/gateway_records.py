@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from agentgate.core.events import CallDecided, Effect, Event, Json, Mode, ModelReplied, PolicyDigest
+from agentgate.core.events import EPOCH, CallDecided, Effect, Event, Json, Mode, ModelReplied, PolicyDigest
 from agentgate.files.transcript_chain import ZEROS
 
 KIND = "answer_judged"
@@ -121,19 +121,20 @@ class Ids:
 
     def __init__(self, random: Callable[[int], bytes] = os.urandom) -> None:
         self._random = random
-        self._chance, self._place = "", 0
-        """Digits by chance, made for many ids at once, and how many of them are used."""
+        self._chances: list[str] = []
+        """Digits by chance for ids to come, made for many at once. To take one is a single step, so threads may share them."""
 
     def __call__(self, kind: str, at: datetime) -> str:
         """A new id of this kind, made at this time."""
-        begin = self._place
-        if begin >= len(self._chance):
-            self._chance, begin = self._random(_RANDOM_BYTES * 256).hex(), 0
-        self._place = end = begin + _RANDOM_BYTES * 2
-        return f"{kind}_{int(at.timestamp() * 1000):012x}{self._chance[begin:end]}"
+        try:
+            chance = self._chances.pop()
+        except IndexError:
+            chance, *self._chances = self._random(_RANDOM_BYTES * _MADE_AT_ONCE).hex(" ", _RANDOM_BYTES).split()
+        return f"{kind}_{((at - EPOCH) // _MILLISECOND).to_bytes(6, 'big').hex()}{chance}"
 
 
-_RANDOM_BYTES = 8
+_RANDOM_BYTES, _MADE_AT_ONCE = 8, 256
+_MILLISECOND = timedelta(milliseconds=1)
 
 new_id = Ids()
 """What makes the ids of this process."""

@@ -119,8 +119,11 @@ class Hearing:
 
         def job(books: Books) -> Verdict:
             mine = own or self._session_sitting(books, asked)
-            with self._counting(books):
+            if self._tab is None:
                 verdict = mine.judge(answer, _Questions(books, bench, self._session))
+            else:
+                with self._tab.open(books, self._request):
+                    verdict = mine.judge(answer, _Questions(books, bench, self._session))
             if self._on_its_way:
                 books.came_back(self._request)
             books.keep(

@@ -52,6 +52,8 @@ _COUNTED_BEFORE = Usage(0, 0)
 """What an answer of the past used: it was counted when it was given."""
 
 _UNESTIMATED = ModelRequest()
+_NEW = State()
+"""Before a run has started."""
 _NOBODY = (None, None)
 
 Stopper: TypeAlias = Callable[[str], Switch]
@@ -74,18 +76,21 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
     redactor: Redactor | None = None
     """Keeps secrets out of records: those of the policy, and the values of environment variables."""
 
-    def session(self, recorder: Callable[[Event], None], run: str | None, accounts: Accounts | None = None) -> Session:
-        """A session by this policy; without a run, one that no kill switch reaches."""
+    def session(self, state: State, recorder: Callable[[Event], None], run: str | None, accounts: Accounts | None = None) -> Session:
+        """A session by this policy that goes on from a state; without a run, one that no kill switch reaches."""
+        switch = self.switch(run) if self.switch is not None and run is not None else None
+        return self._first.alike(state, recorder, switch=switch, accounts=accounts)
+
+    @cached_property
+    def _first(self) -> Session:
+        """What every session is like."""
         return Session(
             self.policy,
             role=self.role,
             mode=self.mode,
-            recorder=recorder,
             clock=self.clock,
             workdir=self.workdir,
             resolve=self.resolve,
-            switch=self.switch(run) if self.switch is not None and run is not None else None,
-            accounts=accounts,
             secrets=self.redactor,
         )
 
@@ -119,12 +124,18 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         if self.switch is None:
             return None
         try:
-            halt = self.switch(run)(None)
+            halt = (self.switch(run) if run else self._of_nobody)(None)
         except Exception as error:
             halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
         if halt is None:
             return None
         return violation(effect=Effect.BLOCK, code=Code.KILLED, rule=None, tool=None, reason=halt.reason)
+
+    @cached_property
+    def _of_nobody(self) -> Switch:
+        """The kill switch for runs without a name."""
+        assert self.switch is not None
+        return self.switch("")
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -177,20 +188,18 @@ class Sitting:
         """How many tokens of an answer the limits have room for, once the request is permitted; None for any number."""
         self._new: list[dict[str, Json]] = []
         """Messages of the user that the session has not seen."""
-        self._session = bench.session(self._note, self.run, accounts)
+        state = _NEW if past is None else replace(past.state, role=bench.role)
+        self._session = bench.session(state, self._note, self.run, accounts)
         if past is None:
             self._session.record(self._started())
             if len(asked.items) > 1:
                 self._feed(asked.items[1:])
         else:
-            self._session.state = replace(past.state, role=bench.role)
             self._feed_new()
 
     def _before(self) -> Session:
         """A session that goes on from where this one is, for the past: no kill switch reaches it."""
-        session = self._bench.session(self._note, None)
-        session.state = self._session.state
-        return session
+        return self._bench.session(self._session.state, self._note, None)
 
     def permit(self, request: ModelRequest = _UNESTIMATED, on_their_way: int = 0) -> Failure | None:
         """Whether the model may be asked: why not, where not.
@@ -231,7 +240,7 @@ class Sitting:
         unusable = stopped or answer.unusable
         lost = unusable is not None and self._bench.mode is not Mode.OBSERVE
         _, released = self._session.propose_together(answer.calls, approve=asking)
-        decided = tuple(event for event in self._events[mark:] if isinstance(event, CallDecided))
+        decided = tuple([event for event in self._events[mark:] if isinstance(event, CallDecided)])
         released = released and not lost
         failure = None
         if released:
@@ -352,12 +361,16 @@ class Sitting:
         return None if same and state.allowed_tools == names_offered(asked.tool_choice) else Offer(asked.tools, asked.tool_choice)
 
     def _replied(self, answer: Answer, stopped: str | None) -> ModelReplied:
-        calls = [{"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in answer.calls]
+        message: dict[str, Json] = {"role": "assistant", "content": None}
+        if answer.calls:
+            message["tool_calls"] = [
+                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in answer.calls
+            ]
         price = None if self._bench.price is None or answer.usage is None else self._bench.price(self._asked.model)
         event = ModelReplied(
             at=self._session.now(),
             step=self._session.state.steps + 1,
-            message={"role": "assistant", "content": None, **({"tool_calls": calls} if calls else {})},
+            message=message,
             finish_reason=answer.finish_reason,
             usage=answer.usage,
             cost_usd=None if price is None or answer.usage is None else price(answer.usage),

@@ -30,7 +30,7 @@ class Metrics:
     def decided(self, calls: Iterable[CallDecided]) -> None:
         """Counts decisions."""
         for call in calls:
-            self.decisions[call.effect.value, call.rule or call.code.value] += 1
+            self.decisions[call.effect._value_, call.rule or call.code._value_] += 1  # not `value`, which is a slow property
 
     def added(self, seconds: float) -> None:
         """Notes how much longer an answer took than the upstream did."""

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from agentgate.core.arguments import digest
 from agentgate.core.conditions import World
 from agentgate.core.engine import MAX_ID, decide
 from agentgate.core.events import Action, Code, Decision, Effect, Json, ModelReplied, ModelRequest, ToolCall, Trial, Usage
@@ -75,7 +76,7 @@ def test_a_duplicate_says_what_it_found() -> None:
     session = Session(parts(READ, rule("block", "read", id="no", when={"n": 1}), once=("read",)), workdir="/w", resolve=normpath)
     assert session.propose(CALL).effect is Effect.ALLOW
     again = session.propose(ToolCall("d", "read", CALL.arguments))
-    assert again == block(Code.DUPLICATE, again.reason, "once", **SAID)
+    assert again == block(Code.DUPLICATE, again.reason, "once", args_hash=digest(again.arguments), **SAID)
     assert again.reason.endswith("as c")
     for id in ("e", "f"):
         assert session.propose(ToolCall(id, "read", '{"path": "docs/a", "n": 1}')).rule == "no"

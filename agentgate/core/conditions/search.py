@@ -7,6 +7,8 @@ from agentgate.core.events import Json
 from agentgate.core.patterns import InvalidPattern, Pattern, unmasked
 from agentgate.core.state import State
 
+_WITHOUT_STRINGS = frozenset((int, bool, float, type(None)))
+
 
 def strings(value: Json) -> Iterator[str]:
     """Every string in a value, however deep; the keys of objects too."""
@@ -20,6 +22,18 @@ def strings(value: Json) -> Iterator[str]:
             pending.extend(item.values())
         elif isinstance(item, list | tuple):
             pending.extend(item)
+
+
+def strings_in(arguments: Mapping[str, Json]) -> list[str]:
+    """Every string in the values of arguments, however deep, in the order of `strings`."""
+    found: list[str] = []
+    for value in reversed(list(arguments.values())):
+        kind = type(value)
+        if kind is str:
+            found.append(value)
+        elif kind not in _WITHOUT_STRINGS:
+            found += strings(value)
+    return found
 
 
 def readings(value: Json) -> Iterator[str]:
