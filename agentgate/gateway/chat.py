@@ -248,7 +248,7 @@ def _plain(call: Json) -> Json:
 def _tools(body: Mapping[str, Json]) -> tuple[list[dict[str, Json]], tuple[str, ...]]:
     """The functions that are offered, and the kinds of tools that the provider executes itself."""
     tools: list[dict[str, Json]] = []
-    hosted = ["web_search"] if present(body.get("web_search_options")) else []
+    hosted = [] if body.get("web_search_options") is None else ["web_search"]  # an empty object asks for it, too
     for tool in objects(body, "tools"):
         kind = tool.get("type")
         if kind == "function":

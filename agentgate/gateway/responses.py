@@ -19,6 +19,8 @@ from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, prese
 
 PATH = "/responses"
 
+_JUDGED = ("function", "custom")
+"""Kinds of tools whose calls are judged."""
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why an answer is incomplete → the same in Chat Completions' words."""
 
@@ -36,6 +38,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
     if not isinstance(given, str | list | None):
         raise BadRequest("`input` is neither a text nor a list", "input")
     tools, hosted = _tools(body)
+    choice, chosen_hosted = _choice(body.get("tool_choice"))
     conversation = {"input": _in_one_form(given), "instructions": text_or_none(body.get("instructions"))}
     try:
         items = importer.read(conversation, "request", tools)
@@ -48,11 +51,11 @@ def read_request(raw: bytes, limit: int) -> Asked:
         stream=field(body, "stream", bool, False),
         items=items,
         tools=tuple(tools),
-        tool_choice=chosen(body.get("tool_choice")),
-        hosted=hosted,
+        tool_choice=choice,
+        hosted=(*hosted, *chosen_hosted, *_hidden(body, given)),
         bound_by=("max_output_tokens",),
         foreign=next((f"an item of the type `{kind}`" for kind in map(_kind, _listed(given)) if _is_foreign(kind)), None),
-        continues=next((name for name in ("previous_response_id", "conversation") if present(body.get(name))), None),
+        continues=_continued(body, given),
     )
 
 
@@ -88,6 +91,21 @@ def _kind(item: Json) -> str:
     return kind if isinstance(kind, str) else ""
 
 
+def _continued(body: Mapping[str, Json], given: Json) -> str | None:
+    """The field that names something said before which only the provider knows."""
+    named = next((name for name in ("previous_response_id", "conversation") if present(body.get(name))), None)
+    return "input" if named is None and any(_kind(item) == "item_reference" for item in _listed(given)) else named
+
+
+def _hidden(body: Mapping[str, Json], given: Json) -> list[str]:
+    """Tools that are offered without being named.
+
+    A template at the provider has some, unless the request names others in their place; and a permission executes what one has proposed.
+    """
+    template = ["prompt template"] if present(body.get("prompt")) and body.get("tools") is None else []
+    return [*template, *(kind for kind in map(_kind, _listed(given)) if kind == "mcp_approval_response")]
+
+
 def _is_result(item: Json) -> bool:
     """As the importer tells them."""
     return _kind(item).endswith("_output")
@@ -95,7 +113,7 @@ def _is_result(item: Json) -> bool:
 
 def _is_foreign(kind: str) -> bool:
     """Whether it is a call that the provider made, with its result."""
-    return kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")
+    return (kind.endswith("_call") and kind not in ("function_call", "custom_tool_call")) or kind == "mcp_approval_request"
 
 
 def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:
@@ -242,6 +260,21 @@ def _in_one_form(given: Json) -> Json:
 def _plain(item: Mapping[str, Json]) -> dict[str, Json]:
     arguments = custom_arguments(item.get("input"))
     return {"type": "function_call", "call_id": item.get("call_id"), "name": item.get("name"), "arguments": arguments}
+
+
+def _choice(choice: Json) -> tuple[Json, list[str]]:
+    """`tool_choice` as far as it is about functions, and the kinds of other tools that it names.
+
+    Raises:
+        BadRequest: it is of no form that is known.
+    """
+    kind = _kind(choice)
+    if kind == "allowed_tools" and isinstance(choice.get("tools"), list):
+        kinds = [_kind(tool) for tool in choice["tools"]]
+        hosted = [name for name in kinds if name not in ("", *_JUDGED)]
+        own = [tool for tool, name in zip(choice["tools"], kinds, strict=True) if name in ("", *_JUDGED)]
+        return chosen({**choice, "tools": own}), hosted
+    return (chosen(choice), []) if kind in ("", "allowed_tools", *_JUDGED) else ("required", [kind])
 
 
 def _tools(body: Mapping[str, Json]) -> tuple[list[dict[str, Json]], tuple[str, ...]]:

@@ -79,6 +79,7 @@ def test_tools_of_every_kind_in_chat() -> None:
     assert asked.tools[2] == function("old")
     assert asked.hosted == ("web_search", "custom", "shell", "unknown")
     assert read(chat, messages=[USER], web_search_options=None).hosted == ()
+    assert read(chat, messages=[USER], web_search_options={}).hosted == ("web_search",), "the documented way to ask for it"
 
 
 @pytest.mark.parametrize(
@@ -276,14 +277,52 @@ def test_tools_of_every_kind_for_responses() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "hosted"),
+    [
+        ({"prompt": {"id": "pmpt_1"}}, ("prompt template",)),
+        ({"prompt": {"id": "pmpt_1"}, "tools": None}, ("prompt template",)),
+        ({"prompt": {"id": "pmpt_1"}, "tools": []}, ()),
+        ({"prompt": None}, ()),
+        ({"input": [{"type": "mcp_approval_response", "approval_request_id": "x", "approve": True}]}, ("mcp_approval_response",)),
+    ],
+    ids=["a template", "without tools", "with other tools", "none", "a permission"],
+)
+def test_tools_that_a_request_offers_without_naming_them(body: dict[str, Json], hosted: tuple[str, ...]) -> None:
+    """A template at the provider has tools of its own, and a permission lets the provider execute what one of its tools proposed."""
+    assert read(responses, **body).hosted == hosted
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected", "hosted"),
+    [
+        ({"type": "mcp", "server_label": "x"}, "required", ("mcp",)),
+        ({"type": "function", "name": "f"}, {"mode": "required", "required_function_name": "f"}, ()),
+        (
+            {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}, {"type": "mcp", "server_label": "x"}]},
+            {"mode": "auto", "allowed_tools": ["f"]},
+            ("mcp",),
+        ),
+        ({"type": "allowed_tools", "mode": "required", "tools": []}, {"mode": "required", "allowed_tools": []}, ()),
+    ],
+    ids=["one of the provider's", "a function", "some of both", "nothing"],
+)
+def test_a_choice_of_tools_of_the_provider(choice: Json, expected: Json, hosted: tuple[str, ...]) -> None:
+    """It offers them, so that such a request is refused, or in observe mode let through, as one that lists them is."""
+    asked = read(responses, input="x", tool_choice=choice)
+    assert (asked.tool_choice, asked.hosted) == (expected, hosted)
+
+
+@pytest.mark.parametrize(
     ("body", "foreign", "continues"),
     [
         ({"input": [{"type": "web_search_call", "id": "x"}]}, "an item of the type `web_search_call`", None),
         ({"input": "x", "previous_response_id": "r"}, None, "previous_response_id"),
         ({"input": "x", "conversation": "c"}, None, "conversation"),
         ({"input": "x", "conversation": {"id": "c"}, "previous_response_id": None}, None, "conversation"),
+        ({"input": [{"type": "item_reference", "id": "x"}, USER]}, None, "input"),
+        ({"input": [{"type": "mcp_approval_request", "id": "x", "name": "f"}]}, "an item of the type `mcp_approval_request`", None),
     ],
-    ids=["a call of the provider", "an answer", "a conversation", "another form"],
+    ids=["a call of the provider", "an answer", "a conversation", "another form", "an item", "what the provider proposed"],
 )
 def test_what_only_the_provider_knows_is_named(body: dict[str, Json], foreign: str | None, continues: str | None) -> None:
     """Its own calls with their results, and conversations that it keeps."""

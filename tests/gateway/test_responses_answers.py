@@ -217,9 +217,12 @@ def test_through_a_running_gateway(tmp_path: Path) -> None:
         ({"tools": [{"type": "web_search"}]}, 409),
         ({"input": [{"type": "function_call_output", "call_id": "lost", "output": "x"}], "tools": TOOLS}, 400),
         ({"input": 7}, 400),
-        ({"tool_choice": {"type": "mcp"}}, 400),
+        ({"tool_choice": {"type": "mcp"}}, 409),
+        ({"tool_choice": {"type": 5}}, 400),
+        ({"prompt": {"id": "pmpt_1"}, "tools": None}, 409),
+        ({"input": [{"type": "item_reference", "id": "msg_1"}]}, 400),
     ],
-    ids=["background", "previous", "conversation", "mcp", "web-search", "lost-result", "no-input", "choice"],
+    ids=["background", "previous", "conversation", "mcp", "web-search", "lost-result", "no-input", "choice", "no-choice", "prompt", "item"],
 )
 def test_what_cannot_be_judged_is_not_asked(tmp_path: Path, more: dict[str, Json], status: int) -> None:
     """The upstream never hears of it."""

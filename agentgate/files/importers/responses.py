@@ -13,8 +13,10 @@ from agentgate.core.events import Json
 from agentgate.files.importers import chat
 from agentgate.files.transcript import InvalidTranscript, Item
 
-_SAYS_NOTHING = ("reasoning", "item_reference", "compaction", "mcp_list_tools")
+_SAYS_NOTHING = ("reasoning", "item_reference", "compaction", "mcp_list_tools", "mcp_approval_response")
 """Items that neither propose nor return anything."""
+_PROPOSE = ("_call", "mcp_approval_request")
+"""How kinds of items end that propose a call."""
 
 
 def recognises(value: Json) -> bool:
@@ -58,7 +60,7 @@ def to_messages(items: Sequence[Json]) -> list[dict[str, Json]]:
         elif kind.endswith("_output"):
             answer = None
             messages.append({"role": "tool", "tool_call_id": item.get("call_id"), "content": _parts(item.get("output"))})
-        elif kind == "message" or kind.endswith("_call"):
+        elif kind == "message" or kind.endswith(_PROPOSE):
             if answer is None:
                 answer = {"role": "assistant", "content": None}
                 messages.append(answer)
@@ -88,7 +90,7 @@ def _kind(item: Json) -> str | None:
 
 
 def _known(kind: str | None) -> bool:
-    return kind is not None and (kind == "message" or kind in _SAYS_NOTHING or kind.endswith(("_call", "_output")))
+    return kind is not None and (kind == "message" or kind in _SAYS_NOTHING or kind.endswith((*_PROPOSE, "_output")))
 
 
 def _all_items(value: Json) -> list[Json]:
