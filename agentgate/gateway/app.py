@@ -19,6 +19,7 @@ from agentgate.gateway.http.messages import RequestHead, Response, Unreadable, j
 from agentgate.gateway.http.packing import is_packed, unpacked
 from agentgate.gateway.http.request import Request, Stream
 from agentgate.gateway.keys import Keys
+from agentgate.gateway.pages import is_preflight, preflight, readable
 from agentgate.gateway.proxy import UpstreamFailed, is_list_of_models, kept_headers, read_all
 from agentgate.gateway.shapes import Api
 from agentgate.output.safe import safe
@@ -79,11 +80,16 @@ class Gateway:
         ways = self._ways.get(path)
         wrong, headers = self._keys.place(head.headers.get("host"), head.headers.get("origin")), _JSON
         way = None if ways is None else ways.get(head.method)
+        if wrong is None and "origin" in head.headers:
+            if ways is not None and is_preflight(head):
+                self.tools.metrics.requests[path, 200] += 1
+                return preflight(head, ways)
+            headers = {**_JSON, **readable(head.headers)}
         if wrong is None and ways is None:
             wrong = invalid("there is nothing at this path", status=404)
         elif wrong is None and ways is not None and way is None:
             wrong = invalid(f"this path takes {' and '.join(ways)} only", status=405)
-            headers = {**_JSON, "allow": ", ".join(ways)}
+            headers = {**headers, "allow": ", ".join(ways)}
         elif wrong is None and way is not None:
             wrong = way.check(head.headers.get("authorization"))
         if wrong is None and way is not None:
@@ -94,15 +100,19 @@ class Gateway:
 
     def unreadable(self) -> Response:
         """See `http.server.Application`."""
-        return respond(invalid("this is not a request that can be read"))
+        return self._unread(invalid("this is not a request that can be read"))
 
     def too_long(self, limit: int) -> Response:
         """See `http.server.Application`."""
-        return respond(invalid(f"the body is longer than {limit} bytes", status=413))
+        return self._unread(invalid(f"the body is longer than {limit} bytes", status=413))
 
     def too_slow(self) -> Response:
         """See `http.server.Application`."""
-        return respond(invalid("the request did not come in time", status=408))
+        return self._unread(invalid("the request did not come in time", status=408))
+
+    def _unread(self, told: Failure) -> Response:
+        self.tools.metrics.requests["other", told.status] += 1
+        return respond(told)
 
     async def answer(self, way: Way, request: Request) -> Response | Stream:
         """Answers a request that has found its way."""
@@ -131,6 +141,8 @@ class Gateway:
             log.error("internal error: %s", type(error).__name__, exc_info=error)
             response = respond(failure(500, "internal_error", f"internal error: {type(error).__name__}"))
         self.tools.metrics.requests[way.name, response.status] += 1
+        if "origin" in request.headers and isinstance(response, Response):
+            response.headers = {**response.headers, **readable(request.headers)}
         return response
 
     def _expired(self, expired: Expired, request: Request) -> Response:

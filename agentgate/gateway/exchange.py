@@ -25,6 +25,7 @@ from agentgate.gateway.http.request import Request
 from agentgate.gateway.http.request import Stream as Reply
 from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
+from agentgate.gateway.pages import readable
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
 from agentgate.gateway.settings import Settings
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
@@ -84,7 +85,8 @@ class _Sending(Struct):
         """
         self.watch.wait_for("client", self.seconds)
         if self.stream is None:
-            self.stream = self.request.begin({"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **headers})
+            about = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", **readable(self.request.headers)}
+            self.stream = self.request.begin({**about, **headers})
         await self.stream.send(data)
 
 

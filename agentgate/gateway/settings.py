@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
@@ -98,8 +99,8 @@ def settings(
         max_body=max_body,
         upstream_timeout=upstream_timeout,
         patience=patience,
-        hosts=frozenset(name.lower() for name in hosts),
-        origins=frozenset(origins),
+        hosts=frozenset(map(_host, hosts)),
+        origins=frozenset(map(_origin, origins)),
     )
     _check(made)
     return made
@@ -152,6 +153,39 @@ def _upstream(url: str) -> str:
     return url.rstrip("/")
 
 
+def _host(given: str) -> str:
+    """A name as `Host` has it, without a port and in lower case."""
+    name = given.lower().removeprefix("[").removesuffix("]")
+    if _NAME.fullmatch(name) is None and not _is_address(name):
+        raise UsageError(
+            f"`{given}` is not the name of a machine", help="a name or an address without a port: --allow-host gate.example.com"
+        )
+    return name
+
+
+def _origin(given: str) -> str:
+    """An origin exactly as browsers say it."""
+    found = _ORIGIN.fullmatch(given)
+    if found is None or found[2] == _OWN_PORTS.get(found[1]):
+        raise UsageError(
+            f"`{given}` is not what a browser says in `Origin`",
+            help="a scheme, a name in lower case, a port only where it is not the scheme's own: --allow-origin https://app.example.com",
+        )
+    return given
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?")
+_OWN_PORTS = {"http": ":80", "https": ":443"}
+"""Which browsers leave out."""
 _EXAMPLE = "for instance --upstream https://api.openai.com/v1 or http://localhost:11434/v1"
 
 
