@@ -166,7 +166,7 @@ def _host(given: str) -> str:
 def _origin(given: str) -> str:
     """An origin exactly as browsers say it."""
     found = _ORIGIN.fullmatch(given)
-    if found is None or found[2] == _OWN_PORTS.get(found[1]):
+    if found is None or found[2] == _OWN_PORTS.get(found[1], "none"):
         raise UsageError(
             f"`{given}` is not what a browser says in `Origin`",
             help="a scheme, a name in lower case, a port only where it is not the scheme's own: --allow-origin https://app.example.com",
