@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import replace
 
 from agentgate.core.events import EPOCH, CallDecided, Effect, Event, Json, Mode, ModelReplied, PolicyDigest
 from agentgate.files.transcript_chain import ZEROS
@@ -20,7 +20,7 @@ RESULTS = {Effect.ALLOW: "allowed", Effect.BLOCK: "blocked", Effect.ASK: "asked"
 """Effect → what the events API calls it."""
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, tag_field="type", tag=KIND):
     """One answer of a model, with what was decided about it."""
 
     id: str
@@ -44,6 +44,10 @@ class Record(Struct, frozen=True, kw_only=True):
     """What the session recorded since the answer before: of a fresh run, the whole conversation."""
     listed: tuple[str | None, ...] = ()
     """For each decided call of the answer the list of tools that it stands on, where that is all that the policy says; empty for none."""
+    seq: int = 0
+    """Its place in the chain, from 1 on; 0 until it is sealed."""
+    prev: str = ""
+    """The hash of the line before it; empty until it is sealed."""
 
     @property
     def decided(self) -> tuple[CallDecided, ...]:
@@ -65,13 +69,6 @@ class Line(Struct, frozen=True):
     hash: str
 
 
-class _Sealed(Record, frozen=True, kw_only=True, tag_field="type", tag=KIND):
-    """A record with its place in the chain."""
-
-    seq: int
-    prev: str
-
-
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -81,9 +78,9 @@ def seal(record: Record, seq: int, prev: str) -> Line:
     Raises:
         TypeError: it holds what JSON cannot carry.
     """
-    text = _encoder.encode(_Sealed(**asdict(record), seq=seq, prev=prev))
+    text = _encoder.encode(replace(record, seq=seq, prev=prev))
     own = sha256(text).hexdigest()
-    return Line(text[:-1] + b',"hash":"' + own.encode() + b'"}', own)
+    return Line(b"".join((text[:-1], b',"hash":"', own.encode(), b'"}')), own)
 
 
 def is_sound(text: bytes, prev: str) -> bool:
@@ -94,7 +91,7 @@ def is_sound(text: bytes, prev: str) -> bool:
     return bool(msgspec.json.decode(text).get("prev") == prev)
 
 
-_decoder = msgspec.json.Decoder(_Sealed)
+_decoder = msgspec.json.Decoder(Record)
 
 
 def decode(text: bytes) -> Record:
@@ -104,16 +101,6 @@ def decode(text: bytes) -> Record:
         msgspec.ValidationError: it is none.
     """
     return _decoder.decode(text)
-
-
-def decode_sealed(text: bytes) -> tuple[Record, int]:
-    """The record of a line, and its place in the chain.
-
-    Raises:
-        msgspec.ValidationError: it is none.
-    """
-    sealed = _decoder.decode(text)
-    return sealed, sealed.seq
 
 
 class Ids:

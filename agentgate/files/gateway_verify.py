@@ -50,7 +50,7 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
     """
     import msgspec
 
-    from agentgate.files.gateway_records import FIRST, decode_sealed, is_sound
+    from agentgate.files.gateway_records import FIRST, decode, is_sound
 
     problems: list[Problem] = []
     runs: set[str] = set()
@@ -60,7 +60,7 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
         text = stored(line, own, seq)
         follows, last = seq == last + 1, seq
         try:
-            record, place = decode_sealed(text)
+            record = decode(text)
             sound = is_sound(text, prev)
         except (msgspec.MsgspecError, TypeError, ValueError):
             problems.append(Problem(seq, _NO_RECORD))
@@ -68,7 +68,7 @@ def verify_rows(file: str, rows: Iterable[Row], *, head: str | None = None, afte
             continue
         events += 1
         runs.add(record.run)
-        if not (sound and follows and place == seq):
+        if not (sound and follows and record.seq == seq):
             problems.append(Problem(seq, _CHANGED))
         elif not _agree(record, id, at, session, text, own):
             problems.append(Problem(seq, "the columns beside it were changed"))

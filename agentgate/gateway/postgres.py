@@ -109,6 +109,11 @@ class PostgresDatabase:
         assert self._db is not None
         return max(0, int(self._db.row_count))
 
+    def change_each(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
+        """See `Database.change_each`."""
+        for values in many:
+            self._run(sql, values)
+
     def _run(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             if self._db is None:

@@ -16,6 +16,10 @@ from agentgate.gateway.sql_books import LOOKS, TABLES
 BUSY_SECONDS = 10.0
 """How long another process may hold the database."""
 _RETRY_SECONDS = 0.002
+_PAGE_BYTES = 16384
+"""Of a new store; one that was made with another size keeps it. Each page is written by itself, and a line has a few thousand bytes."""
+_LOG_BYTES = 4 << 20
+"""Of what is durable in the log, after which it is put into its place: the transaction that comes then waits for it."""
 
 
 class SqliteDatabase:
@@ -77,6 +81,10 @@ class SqliteDatabase:
         """See `Database.change`."""
         return self._db.execute(sql, values).rowcount
 
+    def change_each(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
+        """See `Database.change_each`."""
+        self._db.executemany(sql, many)
+
 
 def _open(path: str, wait: float, *, make: bool) -> sqlite3.Connection:
     try:
@@ -110,8 +118,12 @@ def _prepare(db: sqlite3.Connection, *, make: bool) -> None:
     if not make or db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table'").fetchone():
         for query in LOOKS:
             db.execute(query)
+    else:
+        db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     db.execute("PRAGMA synchronous = FULL")
     if make:
         db.execute("PRAGMA journal_mode = WAL")
+        (page,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // page}")
         for statement in TABLES:
             db.execute(statement.format(number="INTEGER", bytes="BLOB"))

@@ -141,18 +141,16 @@ class GroupStore:
                 raise
             except Exception as error:
                 job.error = error
+        self._books.write()
 
 
-class _Job:
+class _Job(msgspec.Struct):
     """One job, its result, and who waits for it."""
 
-    __slots__ = ("error", "future", "result", "work")
-
-    def __init__(self, work: Callable[[Books], Any], future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
+    work: Callable[[Books], Any]
+    future: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
 
     def settle(self) -> None:
         """Tells who waits."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -41,10 +40,11 @@ def _write(path: Path, raw: bytes) -> None:
 
 
 def _damaged(path: Path) -> None:
-    """A store whose pages were overwritten, but for the first ones."""
+    """A store whose pages were overwritten, but for the first one, which says what is where."""
     kept(path.parent)
     raw = path.read_bytes()
-    path.write_bytes(raw[: 2 * 4096] + os.urandom(len(raw) - 2 * 4096))
+    page = int.from_bytes(raw[16:18])
+    path.write_bytes(raw[:page] + b"\xff" * (len(raw) - page))
 
 
 FILES: dict[str, Callable[[Path], None]] = {

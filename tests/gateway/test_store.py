@@ -117,6 +117,9 @@ class Disk(SqlBooks):
     def begin(self, patience: float = 0.0) -> bool:
         return True
 
+    def write(self) -> None:
+        pass
+
     def end(self) -> None:
         self.now += self.seconds
         self.threads.append(threading.get_ident())
