@@ -10,6 +10,7 @@ import jiter
 import msgspec
 
 from agentgate.core.events import Decision, Json, ToolCall
+from agentgate.core.quick_json import UNREAD, read_quickly
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -36,17 +37,23 @@ def parse_json(text: str | bytes, *, limit: int = MAX_BYTES) -> Json:
     Raises:
         InvalidJson: the text is anything else.
     """
-    return _read(text, limit)[0]
+    data = _encoded(text, limit)
+    value = read_quickly(data)
+    return _read(data)[0] if value is UNREAD else value
 
 
-def _read(text: str | bytes, limit: int) -> tuple[Json, bool]:
-    """The value, and whether `is_plain` is known to say so."""
+def _encoded(text: str | bytes, limit: int) -> bytes:
     try:
         data = text.encode() if isinstance(text, str) else text
     except UnicodeEncodeError:
         raise InvalidJson("lone surrogate") from None
     if len(data) > limit:
         raise InvalidJson(f"{len(data)} bytes, at most {limit} are read")
+    return data
+
+
+def _read(data: bytes) -> tuple[Json, bool]:
+    """The value, read the slow way, and whether `is_plain` is known to say so."""
     try:
         value = jiter.from_json(data, allow_inf_nan=False, cache_mode="keys", catch_duplicate_keys=True)
     except ValueError as error:
@@ -79,7 +86,9 @@ def read_arguments(text: str) -> tuple[dict[str, Json], bool]:
         raise InvalidJson("not a string")
     if not text:
         return {}, True
-    found = _read(text, MAX_BYTES)
+    data = _encoded(text, MAX_BYTES)
+    value = UNREAD if len(data) <= _MOST_DIGITS else read_quickly(data)
+    found = _read(data) if value is UNREAD else (value, False)
     if not found[1] and not isinstance(found[0], dict):
         raise InvalidJson("not an object")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -12,9 +12,10 @@ from agentgate.core.events import Json, RunStarted, ToolCall
 from agentgate.core.schemas import InvalidSchema, tool_set
 from agentgate.files.importers.chat import from_messages
 from agentgate.files.transcript import InvalidTranscript, Item
+from agentgate.gateway.bodies import Bodies, Tools
 from agentgate.gateway.calls import check_finish, custom_arguments, custom_tool, proposed_call, text_or_none, usage_of
 from agentgate.gateway.chat_stream import ChatStream
-from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
+from agentgate.gateway.envelope import BadRequest, chosen, field, objects
 from agentgate.gateway.shapes import Answer, Asked, Broken
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, look_for_other_calls, present, quoted
 
@@ -24,6 +25,10 @@ _RESULTS = ("tool", "function")
 """Who speaks in messages with results."""
 _BEFORE_ANSWERS = ("system", "developer", "user")
 
+_bodies = Bodies()
+_Offered: TypeAlias = tuple[tuple[dict[str, Json], ...], tuple[str, ...]]
+"""Functions in Chat Completions form, and kinds of tools whose calls nobody could judge."""
+
 
 def read_request(raw: bytes, limit: int) -> Asked:
     """What a request says.
@@ -31,15 +36,13 @@ def read_request(raw: bytes, limit: int) -> Asked:
     Raises:
         BadRequest: nobody could judge an answer to it.
     """
-    body = read_object(raw, limit)
-    messages, legacy = in_one_form(objects(body, "messages"))
+    body, known = _bodies.read(raw, limit)
+    messages = objects(body, "messages")
     if not messages:
         raise BadRequest("`messages` is missing or empty", "messages")
-    functions, hosted = _tools(body)
     try:
-        # The same object for equal tools, which are then known at a glance.
-        tools = cast("tuple[dict[str, Json], ...]", tool_set(functions).definitions)
-        items = conversation(messages, tools)
+        tools, hosted = _offered(body, known)
+        items, legacy = conversation(messages, tools)
     except (InvalidTranscript, InvalidSchema) as error:
         raise BadRequest(str(error)) from None
     options: dict[str, Json] = field(body, "stream_options", dict, {})
@@ -58,15 +61,17 @@ def read_request(raw: bytes, limit: int) -> Asked:
     )
 
 
-def conversation(messages: Sequence[dict[str, Json]], tools: Sequence[dict[str, Json]]) -> tuple[Item, ...]:
-    """The conversation as the run it was; most requests are the first of one, and need no importer.
+def conversation(messages: Sequence[dict[str, Json]], tools: tuple[dict[str, Json], ...]) -> tuple[tuple[Item, ...], int]:
+    """The conversation as the run it was, and how many calls in the old form it has. Most requests begin one, and need no importer.
 
     Raises:
         InvalidTranscript, InvalidSchema: it, or its tools, cannot be understood.
     """
-    if any(message.get("role") not in _BEFORE_ANSWERS for message in messages):
-        return from_messages(messages, run_id="request", tools=list(tools))
-    return (RunStarted(run_id="request", messages=tuple(messages), tools=tuple(tools)),)
+    for message in messages:
+        if message.get("role") not in _BEFORE_ANSWERS:
+            plain, legacy = in_one_form(messages)
+            return from_messages(plain, run_id="request", tools=list(tools)), legacy
+    return (RunStarted(run_id="request", messages=tuple(messages), tools=tools),), 0
 
 
 def with_usage(asked: Asked) -> bytes:
@@ -245,7 +250,16 @@ def _plain(call: Json) -> Json:
     }
 
 
-def _tools(body: Mapping[str, Json]) -> tuple[list[dict[str, Json]], tuple[str, ...]]:
+def _offered(body: Mapping[str, Json], known: Tools | None) -> _Offered:
+    """What `_tools` makes of a body, made once for tools that are known."""
+    if known is None or "functions" in body or "web_search_options" in body:
+        return _tools(body)
+    if known.offered is None:
+        known.offered = _tools(body)
+    return cast("_Offered", known.offered)
+
+
+def _tools(body: Mapping[str, Json]) -> _Offered:
     """The functions that are offered, and the kinds of tools that the provider executes itself."""
     tools: list[dict[str, Json]] = []
     hosted = [] if body.get("web_search_options") is None else ["web_search"]  # an empty object asks for it, too
@@ -258,7 +272,8 @@ def _tools(body: Mapping[str, Json]) -> tuple[list[dict[str, Json]], tuple[str, 
         else:
             hosted.append(kind if isinstance(kind, str) else "unknown")
     tools += [{"type": "function", "function": function} for function in objects(body, "functions")]
-    return tools, tuple(hosted)
+    # The same object for equal tools, which are then known at a glance.
+    return cast("tuple[dict[str, Json], ...]", tool_set(tools).definitions), tuple(hosted)
 
 
 def _choice(body: Mapping[str, Json]) -> Json:
