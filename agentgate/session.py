@@ -237,8 +237,7 @@ class Session:
             if answered is not None:
                 events.append(answered)
                 state = evolve(state, answered)
-            approved = answered is not None and answered.answer == "approve"
-            passed = passed and (approved or not decision.enforced)
+            passed = passed and (not decision.enforced or (answered is not None and answered.answer == "approve"))
         if not passed:
             self._dealings.withheld(before, calls)
             for event in events:
@@ -357,7 +356,9 @@ class Session:
             return
         if self._shared and isinstance(event, ModelReplied):
             self._dealings.replied(self.state, event)
-        self._keep(event)
+        if self._record is not None:
+            self._record(event)
+        self._state = evolve(self.state, event)
         if self._shared and isinstance(event, ToolReturned):
             self._dealings.returned(self.state, replace(event, content=self.redacted(event.content, RESULTS)))
 

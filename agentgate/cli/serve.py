@@ -149,7 +149,6 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
     from agentgate.core.redaction.secrets import known_secrets
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
-    from agentgate.files.stops import FileSwitch
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.stops import Stops
     from agentgate.session import prepare
@@ -168,7 +167,7 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
             workdir=workdir,
             resolve=resolve,
             redactor=Redactor(policy.redactions, known_secrets(os.environ)) or None,
-            switch=lambda run: FileSwitch(state, run, look=stops),
+            switch=stops.switch,
             price=_prices(wanted.upstream) if any(limit.kind == "cost_usd" for limit in policy.limits) else None,
         )
 

@@ -73,7 +73,7 @@ def lookup(arguments: Mapping[str, Json], parts: tuple[str, ...]) -> Json:
 class CompiledCondition:
     """A condition, ready to judge."""
 
-    __slots__ = ("_only", "condition", "every", "found_by_index", "parts", "tests")
+    __slots__ = ("_holds", "_only", "condition", "every", "found_by_index", "parts", "tests")
 
     def __init__(self, condition: Condition, *, every: bool, policy: Policy | None = None) -> None:
         """Compiles it.
@@ -90,9 +90,10 @@ class CompiledCondition:
             compiled_test(key, operand if policy is None else _named(policy, key, operand)) for key, operand in condition.operators
         )
 
-        plain = self.parts is not None and len(self.parts) == 1 and len(self.tests) == 1
-        self._only: Holds | None = self.tests[0].holds if plain else None
-        """The one test of an argument at the top, where there is no more to the condition than that, as with nearly all."""
+        self._holds: Holds | None = self.tests[0].holds if len(self.tests) == 1 else None
+        """The one test, where there is no other, as nearly always."""
+        self._only = self._holds if self.parts is not None and len(self.parts) == 1 else None
+        """The same, where it is about an argument at the top."""
         found = self.parts is not None and len(self.tests) == 1 and not condition.optional
         self.found_by_index = found and (self.tests[0].values is not None or self.tests[0].pattern is not None)
         """Whether the index, which looks for values and patterns of arguments, looks for all that there is to the condition."""
@@ -124,6 +125,11 @@ class CompiledCondition:
 
     def judged(self, value: Json, world: World, state: State) -> bool | None:
         """Whether it holds for one value; None where that cannot be judged."""
+        if self._holds is not None:
+            try:
+                return self._holds(value, world, state)
+            except Unjudgeable:
+                return None
         doubt = False
         for test in self.tests:
             try:

@@ -67,6 +67,8 @@ class Switch(Protocol):
 class Stops:
     """The kill switch over the whole of one run."""
 
+    __slots__ = ("_ended_by", "_switch")
+
     def __init__(self, switch: Switch) -> None:
         self._switch = switch
         self._ended_by: Halt | None = None

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -41,36 +40,38 @@ class Unreadable(Struct, frozen=True):
 
 
 class FileSwitch:
-    """The kill switch as one run sees it: the files are looked at anew every time."""
+    """The kill switch as one run sees it: the files are read anew every time."""
 
-    def __init__(
-        self, state: StateFolder, run_id: str, *, reads: Collection[str] = (), look: Callable[[], list[Stop | Unreadable]] | None = None
-    ) -> None:
+    def __init__(self, state: StateFolder, run_id: str, *, reads: Collection[str] = ()) -> None:
         """Looks at nothing yet.
 
         Args:
             state: where stops are kept.
             run_id: of the run that looks.
             reads: the tools that are known to only read.
-            look: finds the stops; by default all files are read each time.
         """
-        self._look = look or partial(read_stops, state)
+        self._state = state
         self._run_id = run_id
         self._reads = frozenset(reads)
 
     def __call__(self, tool: Json, /) -> Halt | None:
         """See `agentgate.core.stops.Switch`."""
-        covering: Stop | None = None
-        for stop in self._look():
-            if isinstance(stop, Unreadable):
-                return Halt(f"the kill switch cannot be read: {stop}", ends_run=True)
-            if stop.run not in (None, self._run_id):
-                continue
-            if stop.ends_runs:
-                return Halt(f"the kill switch is on: {stop.reason}", ends_run=True)
-            if isinstance(tool, str) and stop.covers(tool, reads=tool in self._reads):
-                covering = covering or stop
-        return None if covering is None else Halt(f"the kill switch is on for tool '{tool}': {covering.reason}", ends_run=False)
+        return halted(read_stops(self._state), self._run_id, tool, reads=self._reads)
+
+
+def halted(stops: Iterable[Stop | Unreadable], run_id: str, tool: Json, *, reads: Collection[str] = ()) -> Halt | None:
+    """What stops mean for one call of a run, or with None as its tool for going on at all; `reads`: tools that are known to only read."""
+    covering: Stop | None = None
+    for stop in stops:
+        if isinstance(stop, Unreadable):
+            return Halt(f"the kill switch cannot be read: {stop}", ends_run=True)
+        if stop.run not in (None, run_id):
+            continue
+        if stop.ends_runs:
+            return Halt(f"the kill switch is on: {stop.reason}", ends_run=True)
+        if isinstance(tool, str) and stop.covers(tool, reads=tool in reads):
+            covering = covering or stop
+    return None if covering is None else Halt(f"the kill switch is on for tool '{tool}': {covering.reason}", ends_run=False)
 
 
 def read_stops(state: StateFolder) -> list[Stop | Unreadable]:

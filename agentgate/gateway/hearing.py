@@ -174,7 +174,8 @@ class Hearing:
 
     def _own_sitting(self, asked: Asked) -> Sitting:
         if self._sitting is None:
-            self._sitting = Sitting(self.bench, asked, None, new_id("run", self.bench.clock()), self._tab)
+            at = self.bench.clock()
+            self._sitting = Sitting(self.bench, asked, None, new_id("run", at), self._tab, at=at)
         return self._sitting
 
     def _session_sitting(self, books: Books, asked: Asked) -> Sitting:

@@ -55,6 +55,8 @@ _UNESTIMATED = ModelRequest()
 _NEW = State()
 """Before a run has started."""
 _NOBODY = (None, None)
+_NONE_RETURNED: HashTrieMap[str, Heard] = HashTrieMap()
+_ALLOW, _OBSERVE = Effect.ALLOW, Mode.OBSERVE
 
 Stopper: TypeAlias = Callable[[str], Switch]
 """Makes the kill switch of one run, given its id."""
@@ -161,6 +163,8 @@ class Sitting:
         run: str,
         accounts: Accounts | None = None,
         results: Sequence[Result] = (),
+        *,
+        at: datetime | None = None,
     ) -> None:
         """Feeds the conversation.
 
@@ -171,6 +175,7 @@ class Sitting:
             run: what a fresh run is called.
             accounts: what is used of limits over time; without them, such limits know of this conversation alone.
             results: what the model was given of the results in the request, where it was sent already.
+            at: when a fresh run starts; now, by default.
 
         Raises:
             BadRequest: the conversation holds a result of a call that nobody knows.
@@ -180,7 +185,8 @@ class Sitting:
         self._events: list[Event] = []
         self._note = self._events.append  # not a method, so that nothing here holds itself: all is freed as soon as the request is answered
         self.run = run if past is None else past.run
-        self._returned: HashTrieMap[str, Heard] = HashTrieMap() if past is None else past.returned
+        self._observing = bench.mode is _OBSERVE
+        self._returned = _NONE_RETURNED if past is None else past.returned
         self._given = results
         self.results: list[Result] = []
         """What the model gets of the results in the request, in their order."""
@@ -191,7 +197,7 @@ class Sitting:
         state = _NEW if past is None else replace(past.state, role=bench.role)
         self._session = bench.session(state, self._note, self.run, accounts)
         if past is None:
-            self._session.record(self._started())
+            self._session.record(self._started(at or bench.clock()))
             if len(asked.items) > 1:
                 self._feed(asked.items[1:])
         else:
@@ -208,38 +214,41 @@ class Sitting:
             request: what it may take.
             on_their_way: how many other requests of the session were sent and not answered yet: each is a step.
         """
-        if self._asked.hosted and self._bench.mode is not Mode.OBSERVE:
+        if self._asked.hosted and not self._observing:
             kind = self._asked.hosted[0]
             reason = f"calls of a tool of the kind '{kind}' cannot be judged: most such tools run at the provider"
             return violation(effect=Effect.BLOCK, code=Code.UNKNOWN_TOOL, rule=None, tool=kind, reason=reason)
-        unpriced = self._unpriced()
+        unpriced = None if self._bench.price is None else self._unpriced(self._bench.price)
         if unpriced is not None:
             return unpriced
         decision = self._session.request(request, on_their_way=on_their_way)
-        self.room = None if self._bench.mode is Mode.OBSERVE else decision.room
-        if decision.effect is Effect.ALLOW or not self._binds(decision):
+        self.room = None if self._observing else decision.room
+        if decision.effect is _ALLOW or not self._binds(decision):
             return None
         return violation(effect=decision.effect, code=decision.code, rule=decision.rule, tool=None, reason=decision.reason)
 
-    def _unpriced(self) -> Failure | None:
+    def _unpriced(self, price: Callable[[str], Pricing | None]) -> Failure | None:
         """The refusal of a model whose price nobody knows, where the policy limits the cost."""
-        bench, model = self._bench, self._asked.model
-        if bench.price is None or bench.mode is Mode.OBSERVE or bench.price(model) is not None:
+        model = self._asked.model
+        if self._observing or price(model) is not None:
             return None
-        limit = next(limit for limit in bench.policy.policy.limits if limit.kind == "cost_usd")
+        limit = next(limit for limit in self._bench.policy.policy.limits if limit.kind == "cost_usd")
         reason = f"nobody knows what the model '{model}' costs, so the limit of the cost cannot be kept"
         return violation(effect=Effect.BLOCK, code=Code.LIMIT, rule=limit.id, tool=None, reason=reason)
 
     def judge(self, answer: Answer, approvals: Approvals) -> Verdict:
         """Judges an answer and records it."""
         over = self._session.request()
-        stopped = over.reason if over.effect is not Effect.ALLOW and self._binds(over) else None
-        self._session.record(self._replied(answer, stopped))
+        stopped = over.reason if over.effect is not _ALLOW and self._binds(over) else None
+        at = (
+            self._session.now()
+        )  # once, and not before the request was decided: nothing is decided by a later moment than it is recorded with
+        self._session.record(self._replied(answer, stopped, at))
         mark = len(self._events)
         asking = Asking(approvals)
         unusable = stopped or answer.unusable
-        lost = unusable is not None and self._bench.mode is not Mode.OBSERVE
-        _, released = self._session.propose_together(answer.calls, approve=asking)
+        lost = unusable is not None and not self._observing
+        _, released = self._session.propose_together(answer.calls, approve=asking, at=at)
         decided = tuple([event for event in self._events[mark:] if isinstance(event, CallDecided)])
         released = released and not lost
         failure = None
@@ -260,16 +269,16 @@ class Sitting:
         )
 
     def _binds(self, decision: Decision) -> bool:
-        return self._bench.mode is not Mode.OBSERVE or decision.code is Code.KILLED
+        return not self._observing or decision.code is Code.KILLED
 
-    def _started(self) -> RunStarted:
+    def _started(self, at: datetime) -> RunStarted:
         asked, bench = self._asked, self._bench
         first = asked.items[0]
         assert isinstance(first, RunStarted)
         unknown = no_longer_offered(asked)
         self._offer = Offer(asked.tools, asked.tool_choice) if unknown or (len(asked.items) > 1 and asked.tool_choice != "auto") else None
         return RunStarted(
-            at=bench.clock(),
+            at=at,
             run_id=self.run,
             agentgate=__version__,
             policy=bench.digest,
@@ -360,7 +369,7 @@ class Sitting:
         same = state.tools is not None and state.tools.definitions == asked.tools
         return None if same and state.allowed_tools == names_offered(asked.tool_choice) else Offer(asked.tools, asked.tool_choice)
 
-    def _replied(self, answer: Answer, stopped: str | None) -> ModelReplied:
+    def _replied(self, answer: Answer, stopped: str | None, at: datetime) -> ModelReplied:
         message: dict[str, Json] = {"role": "assistant", "content": None}
         if answer.calls:
             message["tool_calls"] = [
@@ -368,7 +377,7 @@ class Sitting:
             ]
         price = None if self._bench.price is None or answer.usage is None else self._bench.price(self._asked.model)
         event = ModelReplied(
-            at=self._session.now(),
+            at=at,
             step=self._session.state.steps + 1,
             message=message,
             finish_reason=answer.finish_reason,

