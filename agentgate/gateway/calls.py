@@ -18,17 +18,17 @@ WHOLE = ("stop", "tool_calls", "function_call")
 
 def proposed_call(proposed: Json, doubts: Doubts) -> tuple[ToolCall, dict[str, Json]] | None:
     """One entry of `tool_calls`: as it is judged, and as it goes out. None where it is no call at all, which is a doubt."""
-    if not isinstance(proposed, Mapping):
+    if type(proposed) is not dict:
         doubts.add("a tool call is not an object")
         return None
     kind, id = proposed.get("type"), proposed.get("id")
     function, custom = proposed.get("function"), proposed.get("custom")
-    if present(function) and present(custom):
+    if present(custom) and present(function):
         doubts.add("a tool call has the body of a function and of a custom tool")
-    elif kind == "function" and isinstance(function, Mapping):
+    elif kind == "function" and type(function) is dict:
         made = {"name": function.get("name"), "arguments": function.get("arguments")}
         return ToolCall(id, made["name"], made["arguments"]), {"id": id, "type": "function", "function": made}
-    elif kind == "custom" and isinstance(custom, Mapping):
+    elif kind == "custom" and type(custom) is dict:
         made = {"name": custom.get("name"), "input": custom.get("input")}
         return ToolCall(id, made["name"], custom_arguments(made["input"])), {"id": id, "type": "custom", "custom": made}
     elif kind in ("function", "custom"):

@@ -25,6 +25,8 @@ _RESULTS = ("tool", "function")
 """Who speaks in messages with results."""
 _BEFORE_ANSWERS = ("system", "developer", "user")
 
+_TEXTS = (str, type(None))
+
 _bodies = Bodies()
 _Offered: TypeAlias = tuple[tuple[dict[str, Json], ...], tuple[str, ...]]
 """Functions in Chat Completions form, and kinds of tools whose calls nobody could judge."""
@@ -140,7 +142,7 @@ class ChatAnswer:
         self._body = _object(raw)
         self._doubts = Doubts()
         choices = self._body.get("choices")
-        if not isinstance(choices, list) or not choices:
+        if type(choices) is not list or not choices:
             raise Broken("the answer has no choices")
         if present(self._body.get("output")):
             self._doubts.add("the answer has `choices` and `output`")
@@ -150,10 +152,9 @@ class ChatAnswer:
         self._calls: list[ToolCall] = []
         for choice in choices:
             self._read_choice(choice)
-        first = choices[0].get("finish_reason")
         self.answer = Answer(
             calls=tuple(self._calls),
-            finish_reason=first if isinstance(first, str) else None,
+            finish_reason=text_or_none(choices[0].get("finish_reason")),
             usage=usage_of(self._body.get("usage")),
             unusable=self._doubts.first,
             id=text_or_none(self._body.get("id")),
@@ -172,9 +173,10 @@ class ChatAnswer:
         return self._raw
 
     def _read_choice(self, choice: Json) -> None:
-        if not isinstance(choice, Mapping) or not isinstance(choice.get("message"), Mapping):
+        said = choice.get("message") if type(choice) is dict else None
+        if type(said) is not dict:
             raise Broken("a choice of the answer has no message")
-        said, doubts = choice["message"], self._doubts
+        doubts = self._doubts
         if present(choice.get("delta")):
             doubts.add("the answer has a `delta` although it is not streamed")
         if said.get("role") != "assistant":
@@ -182,24 +184,24 @@ class ChatAnswer:
         look_for_other_calls(choice, doubts, known=("message",))
         look_for_other_calls(said, doubts, known=("content", "tool_calls", "function_call"))
         for key in ("content", "refusal"):
-            if not isinstance(said.get(key), str | None):
+            if type(said.get(key)) not in _TEXTS:
                 doubts.add(f"the answer's `{key}` is not text")
-        made = {key: value for key, value in said.items() if key not in ("tool_calls", "function_call")}
+        made = said.copy()
+        proposed, old = made.pop("tool_calls", None), made.pop("function_call", None)
         before = len(self._calls)
-        calls = self._tool_calls(said.get("tool_calls"))
-        if calls:
+        if proposed is not None and (calls := self._tool_calls(proposed)):
             made["tool_calls"] = calls
-        if present(said.get("function_call")):
-            made["function_call"] = self._function_call(said["function_call"])
+        if present(old):
+            made["function_call"] = self._function_call(old)
         check_finish(choice.get("finish_reason"), len(self._calls) > before, doubts)
         self._messages.append(made)
 
     def _tool_calls(self, proposed: Json) -> list[dict[str, Json]]:
-        if not isinstance(proposed, list | None):
+        if type(proposed) is not list:
             self._doubts.add("`tool_calls` is not a list")
             return []
         made = []
-        for one in proposed or ():
+        for one in proposed:
             call = proposed_call(one, self._doubts)
             if call is not None:
                 self._calls.append(call[0])
@@ -207,7 +209,7 @@ class ChatAnswer:
         return made
 
     def _function_call(self, proposed: Json) -> dict[str, Json] | None:
-        if not isinstance(proposed, Mapping):
+        if type(proposed) is not dict:
             self._doubts.add("`function_call` is not an object")
             return None
         made = {"name": proposed.get("name"), "arguments": proposed.get("arguments")}
@@ -226,22 +228,25 @@ def in_one_form(messages: Sequence[dict[str, Json]]) -> tuple[list[dict[str, Jso
         return list(messages), 0
     made, legacy = [], 0
     for message in messages:
-        old = message.get("function_call")
-        if message.get("role") == "assistant" and (isinstance(old, Mapping) or isinstance(message.get("tool_calls"), list)):
-            calls = [_plain(call) for call in message.get("tool_calls") or ()]
-            if isinstance(old, Mapping):
+        role, old, given = message.get("role"), message.get("function_call"), message.get("tool_calls")
+        if role == "assistant" and (type(old) is dict or type(given) is list):
+            calls = [_plain(call) for call in given or ()]
+            if type(old) is dict:
                 calls.append({"id": f"legacy_{legacy}", "type": "function", "function": dict(old)})
                 legacy += 1
-            message = {key: value for key, value in message.items() if key != "function_call"} | {"tool_calls": calls}
-        elif message.get("role") == "function":
+            if calls != given or "function_call" in message:
+                message = {key: value for key, value in message.items() if key != "function_call"} | {"tool_calls": calls}
+        elif role == "function":
             message = {**message, "tool_call_id": f"legacy_{legacy - 1}"}
         made.append(message)
     return made, legacy
 
 
 def _plain(call: Json) -> Json:
-    custom = call.get("custom") if isinstance(call, Mapping) and call.get("type") == "custom" else None
-    if not isinstance(custom, Mapping):
+    if type(call) is not dict or call.get("type") != "custom":
+        return call
+    custom = call.get("custom")
+    if type(custom) is not dict:
         return call
     return {
         "id": call.get("id"),
@@ -289,7 +294,7 @@ def _object(raw: bytes) -> dict[str, Json]:
         body = parse_json(raw, limit=MAX_ANSWER_BYTES)
     except InvalidJson as error:
         raise Broken(f"the answer is not strict JSON: {error}") from None
-    if not isinstance(body, dict):
+    if type(body) is not dict:
         raise Broken("the answer is not a JSON object")
     if present(body.get("error")):
         raise Broken(f"the upstream reports an error: {error_text(body)}")

@@ -11,8 +11,9 @@ from agentgate.core.events import Json, ToolCall
 from agentgate.core.state import CUT_OFF
 from agentgate.files.importers import responses as importer
 from agentgate.files.transcript import InvalidTranscript
+from agentgate.gateway.bodies import Bodies
 from agentgate.gateway.calls import custom_arguments, custom_tool, text_or_none, usage_of
-from agentgate.gateway.envelope import BadRequest, chosen, field, objects, read_object
+from agentgate.gateway.envelope import BadRequest, chosen, field, objects
 from agentgate.gateway.responses_stream import ResponsesStream, look_at_plain_item, look_at_response
 from agentgate.gateway.shapes import Answer, Asked, Broken
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, present, quoted
@@ -24,6 +25,8 @@ _JUDGED = ("function", "custom")
 _FINISH = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why an answer is incomplete → the same in Chat Completions' words."""
 
+_bodies = Bodies()
+
 
 def read_request(raw: bytes, limit: int) -> Asked:
     """What a request says.
@@ -31,7 +34,7 @@ def read_request(raw: bytes, limit: int) -> Asked:
     Raises:
         BadRequest: nobody could judge an answer to it.
     """
-    body = read_object(raw, limit)
+    body, _ = _bodies.read(raw, limit)
     if field(body, "background", bool, False):
         raise BadRequest("an answer in the background would come by a way that is not judged", "background")
     given = body.get("input")

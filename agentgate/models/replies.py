@@ -17,15 +17,13 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _WHOLE = ("stop", "tool_calls")
 """The finish reasons of an answer that is complete."""
 
-_CALL_WORDS = ("call", "function", "tool")
-"""What fields are called that may hold a call."""
 _NO_CALLS = frozenset(
     ("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint", "index", "message", "finish_reason",
      "logprobs", "role", "content", "refusal", "annotations", "delta", "output", "status", "type", "text")
 )  # fmt: skip
-"""What most fields are called: none of the words above is in these."""
+"""What most fields are called: no call goes by these names."""
 _NESTED = (dict, list)
-_COUNTS = (int, float, type(None))
+_COUNTS = frozenset((int, float, bool, type(None)))
 
 WRONG_SERVER = "is `base_url` the address of an OpenAI-compatible server? it usually ends in `/v1`"
 
@@ -193,32 +191,42 @@ def look_for_other_calls(place: Mapping[str, Json], doubts: Doubts, *, known: tu
     """Whatever else is called a call, a function or a tool may be one, also within a field that is not known.
 
     Args:
-        place: a part of an answer.
+        place: a part of an answer, as JSON has it.
         doubts: takes what is found.
         known: its fields that are taken apart elsewhere.
     """
     for key, value in place.items():
-        plain = type(value) not in _NESTED
-        if key == "type" and plain and isinstance(value, str) and any(word in value.lower() for word in _CALL_WORDS):
-            doubts.add(f"the answer has a part of the type {quoted(value)}")
-        if (plain and key in _NO_CALLS) or key in known or not present(value):
+        nested = type(value) in _NESTED
+        if key in _NO_CALLS:
+            if key == "type" and type(value) is str and _names_a_call(value):
+                doubts.add(f"the answer has a part of the type {quoted(value)}")
+            elif nested and value and key not in known:
+                _look_within(value, doubts)
+        elif key in known or not present(value):
             continue
-        if key not in _NO_CALLS and any(word in key.lower() for word in _CALL_WORDS):
+        elif _names_a_call(key):
             doubts.add(f"the answer has a field that is not known, {quoted(key)}")
-        elif not plain:
+        elif nested:
             _look_within(value, doubts)
+
+
+def _names_a_call(name: str) -> bool:
+    name = name.lower()
+    return "call" in name or "function" in name or "tool" in name
 
 
 def _look_within(value: Json, doubts: Doubts) -> None:
     """The same for what is not known in an answer, at any depth; how often tools were used, a usage may well tell."""
-    if isinstance(value, list):
+    if type(value) is list:
         for part in value:
-            _look_within(part, doubts)
-    elif isinstance(value, Mapping):
-        for key, part in value.items():
-            if isinstance(part, _COUNTS) or (isinstance(part, Mapping) and all(isinstance(one, _COUNTS) for one in part.values())):
-                continue
-            named = part if key == "type" and isinstance(part, str) else key
-            if present(part) and any(word in named.lower() for word in _CALL_WORDS):
-                doubts.add(f"the answer has a field that is not known, {quoted(named)}")
+            if type(part) in _NESTED:
+                _look_within(part, doubts)
+        return
+    for key, part in value.items():
+        if type(part) in _COUNTS or (type(part) is dict and _COUNTS.issuperset(map(type, part.values()))):
+            continue
+        named = part if key == "type" and type(part) is str else key
+        if present(part) and _names_a_call(named):
+            doubts.add(f"the answer has a field that is not known, {quoted(named)}")
+        if type(part) in _NESTED:
             _look_within(part, doubts)

@@ -24,9 +24,10 @@ def parse_usage(value: Json) -> Usage | None:
     """
     if value is None:
         return None
-    if not isinstance(value, Mapping):
+    if type(value) is not dict:
         raise ModelError("`usage` is not an object", help=_HELP)
-    _check_cost(value)
+    if "cost" in value:
+        _check_cost(value["cost"])
     taken = _either(value, "prompt_tokens", "input_tokens")
     given = _either(value, "completion_tokens", "output_tokens")
     total = _count(value, "total_tokens")
@@ -38,12 +39,17 @@ def parse_usage(value: Json) -> Usage | None:
     if cached > taken:
         raise ModelError(f"`usage` counts {cached} cached tokens among {taken} in all", help=_HELP)
     output = given if total is None else total - taken
-    return Usage(input_tokens=min(taken, MAX_TOKENS), output_tokens=min(output, MAX_TOKENS), cached_tokens=min(cached, MAX_TOKENS))
+    if taken + output <= MAX_TOKENS:
+        return Usage(taken, output, cached)
+    return Usage(min(taken, MAX_TOKENS), min(output, MAX_TOKENS), min(cached, MAX_TOKENS))
 
 
 def _either(usage: Mapping[str, Json], chat: str, responses: str) -> int | None:
     """A count under the name that one of the two APIs has for it."""
-    first, second = _count(usage, chat), _count(usage, responses)
+    first = _count(usage, chat)
+    if responses not in usage:
+        return first
+    second = _count(usage, responses)
     if first is not None and second is not None and first != second:
         raise ModelError(f"`usage.{chat}` is {first}, but `usage.{responses}` is {second}", help=_HELP)
     return second if first is None else first
@@ -55,7 +61,7 @@ def _cached(usage: Mapping[str, Json]) -> int:
         details = usage.get(name)
         if details is None:
             continue
-        if not isinstance(details, Mapping):
+        if type(details) is not dict:
             raise ModelError(f"`usage.{name}` is not an object", help=_HELP)
         found = max(found, _count(details, "cached_tokens", inside=f"{name}.") or 0)
     return found
@@ -72,9 +78,8 @@ def _count(values: Mapping[str, Json], name: str, *, inside: str = "") -> int | 
     return value
 
 
-def _check_cost(usage: Mapping[str, Json]) -> None:
+def _check_cost(cost: Json) -> None:
     """Some providers add a `cost`. It is not relied on, but one that cannot be puts the rest in doubt."""
-    cost = usage.get("cost")
     if cost is None:
         return
     if type(cost) not in (int, float) or not isfinite(cost) or cost < 0:

@@ -167,6 +167,7 @@ AS_FUNCTION = {"id": "c2", "type": "function", "function": {"name": "c", "argume
         ([USER, {"role": "assistant", "content": "x"}], [USER, {"role": "assistant", "content": "x"}], 0),
         ([{"role": "assistant", "tool_calls": [PLAIN, 5]}], [{"role": "assistant", "tool_calls": [PLAIN, 5]}], 0),
         ([{"role": "assistant", "tool_calls": [CUSTOM_CALL]}], [{"role": "assistant", "tool_calls": [AS_FUNCTION]}], 0),
+        ([{"role": "assistant", "tool_calls": [PLAIN], "function_call": None}], [{"role": "assistant", "tool_calls": [PLAIN]}], 0),
         (
             [{"role": "assistant", "function_call": OLD_CALL}, {"role": "function", "name": "old", "content": "1"}] * 2,
             [
@@ -183,7 +184,7 @@ AS_FUNCTION = {"id": "c2", "type": "function", "function": {"name": "c", "argume
             0,
         ),
     ],
-    ids=["no calls", "plain", "custom", "old", "beside others"],
+    ids=["no calls", "plain", "custom", "none in the old form", "old", "beside others"],
 )
 def test_calls_of_every_form_become_one_form(messages: list[Json], made: list[Json], legacy: int) -> None:
     """What is no call of the model's stays as it is."""
