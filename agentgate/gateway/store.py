@@ -30,9 +30,11 @@ _QUICK_SECONDS = 0.001
 _SLOW_ONES = 3
 _WITHOUT_WAITING = 64
 """After so many slow ends in a row, so many are left to the thread before one is waited for again."""
-_GATHERING = 2
-"""Turns of the loop in which further jobs may come in before a transaction, where they come close together: an end costs as much as the
-rest of several jobs. A job that comes alone is done at once."""
+_QUIET_TURNS = 4
+"""Turns of the loop without a further job after which a transaction begins where fewer have come in than were expected: an end costs as
+much as the rest of several jobs. Where as many have come, one such turn is enough, and a job that comes alone is done at once."""
+_MOST_TURNS = 32
+"""After so many it begins in any case."""
 
 
 class GroupStore:
@@ -58,8 +60,8 @@ class GroupStore:
         """How many ends in a row were slow."""
         self._left = 0
         """How many ends are left to the thread from now on."""
-        self._together = 1
-        """How many jobs the transaction before had."""
+        self._expected = 1
+        """How many jobs may come close together: as many as in the transaction before, or half of what was expected then."""
 
     async def commit(self, job: Callable[[Books], T]) -> T:
         """See `Store.commit`."""
@@ -90,11 +92,10 @@ class GroupStore:
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                if max(self._together, len(self._waiting)) > 1:
-                    for _ in range(_GATHERING):
-                        await asyncio.sleep(0)
+                if max(self._expected, len(self._waiting)) > 1:
+                    await self._gather()
                 jobs, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-                self._together = len(jobs)
+                self._expected = max(len(jobs), self._expected // 2)
                 try:
                     if self._threaded:
                         await loop.run_in_executor(self._thread, self._transaction, jobs)
@@ -114,6 +115,16 @@ class GroupStore:
                     job.settle()
         finally:
             self._working = None
+
+    async def _gather(self) -> None:
+        """Lets further jobs come in, as long as some do."""
+        come, quiet = len(self._waiting), 0
+        for _ in range(_MOST_TURNS):
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if len(self._waiting) == come else 0
+            come = len(self._waiting)
+            if quiet >= (1 if come >= self._expected else _QUIET_TURNS):
+                return
 
     async def _end(self) -> None:
         """Ends the transaction, in the loop as long as the disk is quick."""

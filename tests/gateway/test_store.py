@@ -162,22 +162,56 @@ def test_a_disk_that_was_slow_once_is_still_quick() -> None:
     assert set(disk.threads) == {loop}
 
 
-def test_what_comes_close_together_is_written_together() -> None:
-    """A job that comes alone is done at once; where several come in a turn of the loop, the next ones are waited for a turn or two."""
-    disk = Disk()
+class Written(Disk):
+    """Notes how many jobs each transaction had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs = 0
+        self.sizes: list[int] = []
+
+    def end(self) -> None:
+        super().end()
+        self.sizes.append(self.jobs)
+        self.jobs = 0
+
+    def note(self) -> None:
+        self.jobs += 1
+
+
+def sizes(*bursts: list[int]) -> list[int]:
+    """How many jobs each transaction has, where jobs come in after so many turns of the loop, and one burst of them after the other."""
+    disk = Written()
 
     async def late(store: GroupStore, turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
-        await store.commit(lambda books: None)
+        await store.commit(lambda books: disk.note())
 
-    async def writes(*turns: int) -> int:
+    async def run() -> None:
         store = GroupStore(disk, threaded=False, now=lambda: disk.now)
-        disk.threads.clear()
-        await asyncio.gather(*(late(store, number) for number in turns))
+        for burst in bursts:
+            await asyncio.gather(*(late(store, turns) for turns in burst))
         await store.close()
-        return len(disk.threads)
 
-    assert asyncio.run(writes(0)) == 1
-    assert asyncio.run(writes(0, 0, 1, 2)) == 1
-    assert asyncio.run(writes(0, 3, 6)) == 3
+    asyncio.run(run())
+    return disk.sizes
+
+
+@pytest.mark.parametrize(
+    ("bursts", "written"),
+    [
+        pytest.param([[0]], [1], id="alone"),
+        pytest.param([[0, 3, 6]], [1, 1, 1], id="each-alone"),
+        pytest.param([[0, 0]], [2], id="two"),
+        pytest.param([[0, 0, 1, 2]], [4], id="as-long-as-more-come"),
+        pytest.param([[0, 0, 0], [0, 2, 5]], [3, 3], id="as-many-as-before-are-waited-for"),
+        pytest.param([[0, 0, 0], [0, 2, 8]], [3, 2, 1], id="not-for-ever"),
+        pytest.param([[0] * 8, [0], [0, 3, 6, 9]], [8, 1, 4], id="one-that-came-alone-changes-little"),
+        pytest.param([[0] * 4, [0], [0], [0, 3, 6]], [4, 1, 1, 1, 1, 1], id="several-do"),
+        pytest.param([[0, *range(40)]], [34, 7], id="at-last-in-any-case"),
+    ],
+)
+def test_what_comes_close_together_is_written_together(bursts: list[list[int]], written: list[int]) -> None:
+    """A job that comes alone is done at once; where several come in a turn of the loop, or did before, the next ones are waited for."""
+    assert sizes(*bursts) == written
