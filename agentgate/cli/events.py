@@ -117,6 +117,10 @@ def _json(event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=True) + "\n"
 
 
+def _on_trial(told: Mapping[str, Any]) -> list[str]:
+    return [f"           on trial {trial.get('policy')} would {trial.get('action')}" for trial in told.get("trials") or ()]
+
+
 def _table(event: Mapping[str, Any]) -> str:
     """A line for the answer, one for each of its calls, and one for each result that was kept back before it."""
     from agentgate.output.safe import safe
@@ -124,13 +128,23 @@ def _table(event: Mapping[str, Any]) -> str:
     fate = "released" if event.get("released") else "withheld"
     about = f"{event.get('session') or '-'}  {event.get('model')}"
     shown = [f"{str(event.get('at'))[:19].replace('T', ' ')}  {fate}  {event['id']}  {about}"]
-    for call, decision in zip(event.get("tool_calls") or (), event.get("policy_decisions") or (), strict=False):
+    calls, decisions = event.get("tool_calls") or (), event.get("policy_decisions") or ()
+    for call, decision in zip(calls, decisions, strict=False):
         allowed = call["policy_result"] == Result.ALLOWED
         word = f"{'' if allowed or decision.get('enforced') else 'would be '}{call['policy_result']}"
         shown.append(f"  {word:<8} {call.get('name')} {call.get('arguments')}")
         if not allowed:
             shown.append(f"           {decision.get('policy')}: {decision.get('reason')}")
+        if decision.get("approval"):
+            shown.append(f"           {decision['approval'].get('answer')} by {decision['approval'].get('by')}")
+        shown += _on_trial(decision)
+    for decision in decisions[len(calls) :]:
+        shown.append(f"  {'' if decision.get('enforced') else 'would be '}refused  {decision.get('policy')}: {decision.get('reason')}")
     for result in event.get("tool_results") or ():
         kept_back = "" if result.get("enforced") else "would be "
-        shown.append(f"  {kept_back}{result.get('code')}  {result.get('tool_call_id')} ({result.get('rule') or 'cannot be judged'})")
+        if result.get("code") is not None:
+            shown.append(f"  {kept_back}{result['code']}  {result.get('tool_call_id')} ({result.get('rule') or 'cannot be judged'})")
+        else:
+            shown.append(f"  result of {result.get('tool_call_id')}")
+        shown += _on_trial(result)
     return "".join(f"{safe(line)}\n" for line in shown)

@@ -20,8 +20,26 @@ RESULTS = {Effect.ALLOW: "allowed", Effect.BLOCK: "blocked", Effect.ASK: "asked"
 """Effect → what the events API calls it."""
 
 
+NO_ANSWER = 8
+"""Among the bits that stores have beside a line for what was decided: it tells of a request that was not sent on, and holds no event."""
+
+
+class Denial(Struct, frozen=True, kw_only=True):
+    """Why a request may not be sent on."""
+
+    code: str
+    """As of a decision; `invalid_request` where nobody could judge the answer."""
+    rule: str | None = None
+    """The limit that decided."""
+    reason: str
+    tool: str | None = None
+    """The kind of a tool that it offers, where that is why."""
+    enforced: bool = True
+    """False where it was sent on all the same, in observe mode."""
+
+
 class Record(Struct, frozen=True, kw_only=True, tag_field="type", tag=KIND):
-    """One answer of a model, with what was decided about it."""
+    """One answer of a model, with what was decided about it, or a request that was not sent on."""
 
     id: str
     at: datetime
@@ -44,6 +62,8 @@ class Record(Struct, frozen=True, kw_only=True, tag_field="type", tag=KIND):
     """What the session recorded since the answer before: of a fresh run, the whole conversation."""
     listed: tuple[str | None, ...] = ()
     """For each decided call of the answer the list of tools that it stands on, where that is all that the policy says; empty for none."""
+    denied: Denial | None = None
+    """Why the request was not sent on, so that there is no answer, or in observe mode would not have been."""
     seq: int = 0
     """Its place in the chain, from 1 on; 0 until it is sealed."""
     prev: str = ""

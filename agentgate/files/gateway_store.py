@@ -91,13 +91,13 @@ def left_out(query: Query) -> int:
     """How many runs have lost their beginning, because it was old; they cannot be judged again."""
     import msgspec
 
-    from agentgate.files.gateway_records import decode
+    from agentgate.files.gateway_records import NO_ANSWER, decode
 
     if not beginning(query)[0]:
         return 0
-    first = "SELECT line FROM answers WHERE seq IN (SELECT min(seq) FROM answers WHERE session IS NOT NULL GROUP BY session)"
+    begins = "SELECT min(seq) FROM answers WHERE session IS NOT NULL AND (results & ?) = 0 GROUP BY session"
     count = 0
-    for (line,) in query(first, ()):
+    for (line,) in query(f"SELECT line FROM answers WHERE seq IN ({begins})", (NO_ANSWER,)):  # noqa: S608 - only words of ours
         try:
             events = decode(stored(line)).events
         except (msgspec.MsgspecError, ValueError):

@@ -73,8 +73,8 @@ class Books(Protocol):
         """What a session has come to; None where there is none, or an old one."""
         ...
 
-    def keep(self, record: Record, past: Past) -> None:
-        """Appends a record."""
+    def keep(self, record: Record, past: Past | None) -> None:
+        """Appends a record, and what its session has come to with it; None where that has not changed."""
         ...
 
     def answered(self, question: Question, besides: Collection[str]) -> Question | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import zip_longest
 
-from agentgate.core.events import CallDecided, Json, ToolReturned
-from agentgate.files.gateway_records import RESULTS, Record
+from agentgate.core.events import ApprovalAnswered, CallDecided, Effect, Json, ResultTrial, ToolReturned, Trial
+from agentgate.files.gateway_records import RESULTS, Denial, Record
 from agentgate.gateway.books import Question, Wanted
 from agentgate.gateway.envelope import BadRequest
 
@@ -54,6 +54,8 @@ def _time(text: str) -> str:
 def as_event(record: Record) -> dict[str, Json]:
     """A record as the events API tells it."""
     decided = record.decided
+    answers = {event.call_id: event for event in record.events if isinstance(event, ApprovalAnswered)}
+    decisions = [_decision(call, list, answers) for call, list in zip_longest(decided, record.listed[: len(decided)])]
     return {
         "id": record.id,
         "at": record.at.isoformat().replace("+00:00", "Z"),
@@ -67,8 +69,8 @@ def as_event(record: Record) -> dict[str, Json]:
         "released": record.released,
         "error": record.error,
         "tool_calls": [_call(call) for call in decided],
-        "policy_decisions": [_decision(call, list) for call, list in zip_longest(decided, record.listed[: len(decided)])],
-        "tool_results": [_result(event) for event in record.events if isinstance(event, ToolReturned) and event.code is not None],
+        "policy_decisions": decisions if record.denied is None else [*decisions, _of_request(record.denied)],
+        "tool_results": [_result(event) for event in record.events if isinstance(event, ToolReturned) and (event.code or event.trials)],
     }
 
 
@@ -76,8 +78,9 @@ def _call(call: CallDecided) -> dict[str, Json]:
     return {"name": call.tool, "arguments": call.arguments, "args_hash": call.args_hash, "policy_result": RESULTS[call.effect]}
 
 
-def _decision(call: CallDecided, list: str | None) -> dict[str, Json]:
+def _decision(call: CallDecided, list: str | None, answers: Mapping[str, ApprovalAnswered]) -> dict[str, Json]:
     rule = call.rule or list
+    answered = answers.get(call.call_id) if call.effect is Effect.ASK and isinstance(call.call_id, str) else None
     return {
         "policy": rule or call.code.value,
         "action": call.effect.value,
@@ -85,12 +88,39 @@ def _decision(call: CallDecided, list: str | None) -> dict[str, Json]:
         "reason": call.reason if list is None else "the list names this tool",
         "code": call.code.value,
         "enforced": call.enforced,
+        "trials": _trials(call.trials),
+        "approval": None if answered is None else {"answer": answered.answer, "by": answered.by, "note": answered.note},
     }
 
 
+def _of_request(denied: Denial) -> dict[str, Json]:
+    """What was decided about a request itself, which belongs to none of its calls."""
+    return {
+        "policy": denied.rule or denied.code,
+        "action": Effect.BLOCK.value,
+        "matched": denied.rule is not None,
+        "reason": denied.reason,
+        "code": denied.code,
+        "enforced": denied.enforced,
+        "trials": [],
+        "approval": None,
+    }
+
+
+def _trials(trials: Sequence[Trial | ResultTrial]) -> list[Json]:
+    """Rules on trial that matched, and what they would have done."""
+    return [{"policy": trial.rule, "action": trial.effect.value} for trial in trials]
+
+
 def _result(event: ToolReturned) -> dict[str, Json]:
-    """A result that a rule kept back from the model, or cut."""
-    return {"tool_call_id": event.call_id, "rule": event.rule, "code": event.code, "enforced": event.enforced}
+    """A result that a rule kept back from the model, or cut, or that a rule on trial would have."""
+    return {
+        "tool_call_id": event.call_id,
+        "rule": event.rule,
+        "code": event.code,
+        "enforced": event.enforced,
+        "trials": _trials(event.trials),
+    }
 
 
 def as_question(question: Question) -> dict[str, Json]:
@@ -108,4 +138,5 @@ def as_question(question: Question) -> dict[str, Json]:
         "reason": question.reason,
         "by": question.by,
         "note": question.note,
+        "answered_at": None if question.answered_at is None else question.answered_at.isoformat().replace("+00:00", "Z"),
     }

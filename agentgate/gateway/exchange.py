@@ -23,7 +23,7 @@ from agentgate.gateway.http.incoming import Incoming
 from agentgate.gateway.http.messages import Response
 from agentgate.gateway.http.request import Request
 from agentgate.gateway.http.request import Stream as Reply
-from agentgate.gateway.judging import Bench, Verdict
+from agentgate.gateway.judging import Bench, Verdict, refusal
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.pages import readable
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
@@ -149,14 +149,19 @@ class Exchange:
             Refused: by a limit, or the kill switch.
         """
         bench = self._hearing.bench
-        if asked.continues is not None and self._session is None and bench.mode is not Mode.OBSERVE:
+        if asked.continues is not None and self._session is None:
             told = f"the conversation that `{asked.continues}` names is not seen here; send `{SESSION_HEADER}` with all its requests"
-            raise Refused(invalid(told, asked.continues))
+            if bench.mode is not Mode.OBSERVE:
+                raise Refused(invalid(told, asked.continues))
+            self._hearing.would_refuse(told)
         denied = bench.stopped(self._session or "") or await self._hearing.permit(asked)
         if denied is not None:
+            failure = refusal(denied)
             with self._traced(asked) as trace:
-                trace.failed(str(denied.error["code"]))
-            raise Refused(denied, _NO_RETRY)
+                trace.failed(str(failure.error["code"]))
+            event = await self._hearing.refuse(asked, denied)
+            _log_withheld(failure)
+            raise Refused(failure, {**_NO_RETRY, EVENT_HEADER: event})
 
     async def _admit(self, asked: Asked) -> Asked:
         """The request with what the model gets of the results in it."""

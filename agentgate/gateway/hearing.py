@@ -7,13 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
 from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode
-from agentgate.files.gateway_records import Record, new_id
+from agentgate.files.gateway_records import Denial, Record, new_id
 from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
 from agentgate.gateway.bounding import estimate
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.errors import Failure
-from agentgate.gateway.judging import Bench, Sitting, Verdict
+from agentgate.gateway.judging import Bench, Sitting, Verdict, refusal
 from agentgate.gateway.listing import listed_in
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.results import Result, is_plain, passed, replaced
@@ -47,10 +46,12 @@ class Hearing:
         self._request = ""
         self._on_its_way = False
         self._results: list[Result] = []
+        self._would: Denial | None = None
+        """Why the request would not be sent on if that were enforced."""
         self.room: int | None = None
         """How many tokens the answer to the request may have, where limits of cost bound it."""
 
-    async def permit(self, asked: Asked) -> Failure | None:
+    async def permit(self, asked: Asked) -> Denial | None:
         """Whether a request may be sent on; what it may take is set aside then.
 
         Raises:
@@ -63,14 +64,14 @@ class Hearing:
         if not (asked.hosted or bench.limits_requests):
             return None
         if session is None and not bench.counts_cost:
-            return self._own_sitting(asked).permit()
+            return self._enforced(self._own_sitting(asked).permit())
         own = self._own_sitting(asked) if session is None else None
         estimated = estimate(bench, asked)
 
-        def job(books: Books) -> Failure | None:
+        def job(books: Books) -> Denial | None:
             sitting = own or self._session_sitting(books, asked)
             with self._counting(books):
-                denied = sitting.permit(estimated, books.sent(session or "") if in_turn else 0)
+                denied = self._enforced(sitting.permit(estimated, books.sent(session or "") if in_turn else 0))
             self.room = sitting.room
             if denied is None and in_turn:
                 books.send(session or "", self._request, bench.clock() + _ON_ITS_WAY)
@@ -79,6 +80,43 @@ class Hearing:
         self._on_its_way = in_turn  # also where the client goes away before the job is done
         denied = await self._store.commit(job)
         self._on_its_way = denied is None and in_turn
+        return denied
+
+    def would_refuse(self, reason: str) -> None:
+        """Notes that an answer to the request could not be judged, where it is sent on all the same."""
+        self._would = self._would or Denial(code="invalid_request", reason=reason, enforced=False)
+
+    async def refuse(self, asked: Asked, denied: Denial) -> str:
+        """Records that a request is not sent on; gives the id of the event.
+
+        Raises:
+            RecordError: it could not be recorded.
+        """
+        bench, at = self.bench, self.bench.clock()
+        record = Record(
+            id=new_id("evt", at),
+            at=at,
+            run=self._session or new_id("run", at),
+            session=self._session,
+            api=self._api,
+            model=asked.model,
+            mode=bench.mode,
+            role=bench.role,
+            policy=bench.digest,
+            answer_id=None,
+            released=False,
+            error=refusal(denied).error,
+            events=(),
+            denied=denied,
+        )
+        await self._store.commit(lambda books: books.keep(record, None))
+        self._metrics.denied(denied)
+        return record.id
+
+    def _enforced(self, denied: Denial | None) -> Denial | None:
+        if denied is not None and not denied.enforced:
+            self._would = denied
+            return None
         return denied
 
     async def admit(self, asked: Asked, contents: Sequence[Json]) -> list[Json]:
@@ -98,8 +136,11 @@ class Hearing:
                 sitting = await self._store.commit(lambda books: self._session_sitting(books, asked))
             made = self._results = sitting.results
             pictured = any(one.covered and not is_plain(content) for one, content in zip(made, contents, strict=True))
-            if (pictured or asked.foreign) and self.bench.mode is not Mode.OBSERVE:
-                raise BadRequest(f"{asked.foreign or 'a result'} holds more than text, which the rules about results cannot judge")
+            if pictured or asked.foreign:
+                told = f"{asked.foreign or 'a result'} holds more than text, which the rules about results cannot judge"
+                if self.bench.mode is not Mode.OBSERVE:
+                    raise BadRequest(told)
+                self.would_refuse(told)
         return [replaced(content, text, one) for content, text, one in zip(contents, texts, made, strict=True)]
 
     async def verdict(self, asked: Asked, answer: Answer) -> tuple[Verdict | None, str]:
@@ -110,7 +151,8 @@ class Hearing:
             RecordError: it could not be recorded.
         """
         idle = self._session is None and not answer.calls and answer.unusable is None and not self.bench.counts_cost
-        if idle and not any(result.kept_back for result in self._results):
+        if idle and self._would is None and not any(result.kept_back for result in self._results):
+            self._metrics.answers["released"] += 1
             return None, ""
         bench = self.bench
         own = self._own_sitting(asked) if self._session is None else None
@@ -142,6 +184,7 @@ class Hearing:
                     error=None if verdict.failure is None else verdict.failure.error,
                     events=verdict.events,
                     listed=listed_in(bench.policy, verdict.decided),
+                    denied=self._would,
                 ),
                 verdict.past,
             )
@@ -151,6 +194,8 @@ class Hearing:
         self._on_its_way = False
         self._metrics.decided(verdict.decided)
         self._metrics.answers["released" if verdict.released else "withheld"] += 1
+        if self._would is not None:
+            self._metrics.denied(self._would)
         return verdict, event
 
     def failed(self, *, free: bool) -> None:

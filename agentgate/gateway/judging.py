@@ -38,6 +38,7 @@ from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.state import State, user_texts
 from agentgate.core.stops import Halt, Switch
 from agentgate.core.windows import Used
+from agentgate.files.gateway_records import Denial
 from agentgate.files.transcript import Item, Proposed, Unanswered
 from agentgate.gateway.asking import Approvals, Asking
 from agentgate.gateway.envelope import BadRequest
@@ -57,6 +58,8 @@ _NEW = State()
 _NOBODY = (None, None)
 _NONE_RETURNED: HashTrieMap[str, Heard] = HashTrieMap()
 _ALLOW, _OBSERVE = Effect.ALLOW, Mode.OBSERVE
+_LONGEST_KIND = 64
+"""Characters of what a client calls a tool of its provider."""
 
 Stopper: TypeAlias = Callable[[str], Switch]
 """Makes the kill switch of one run, given its id."""
@@ -121,7 +124,7 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         """What the calls of a conversation's past are judged by: they were counted when they were made, if they were made here."""
         return {window.id: Used(0).fact for window in self.policy.windows} or None
 
-    def stopped(self, run: str) -> Failure | None:
+    def stopped(self, run: str) -> Denial | None:
         """What the kill switch says about a run right now."""
         if self.switch is None:
             return None
@@ -131,13 +134,18 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
             halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
         if halt is None:
             return None
-        return violation(effect=Effect.BLOCK, code=Code.KILLED, rule=None, tool=None, reason=halt.reason)
+        return Denial(code=Code.KILLED.value, reason=halt.reason)
 
     @cached_property
     def _of_nobody(self) -> Switch:
         """The kill switch for runs without a name."""
         assert self.switch is not None
         return self.switch("")
+
+
+def refusal(denied: Denial) -> Failure:
+    """What the client of a request gets that is not sent on."""
+    return violation(effect=Effect.BLOCK, code=denied.code, rule=denied.rule, tool=denied.tool, reason=denied.reason)
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -207,34 +215,38 @@ class Sitting:
         """A session that goes on from where this one is, for the past: no kill switch reaches it."""
         return self._bench.session(self._session.state, self._note, None)
 
-    def permit(self, request: ModelRequest = _UNESTIMATED, on_their_way: int = 0) -> Failure | None:
-        """Whether the model may be asked: why not, where not.
+    def permit(self, request: ModelRequest = _UNESTIMATED, on_their_way: int = 0) -> Denial | None:
+        """Whether the model may be asked: why not, where not. In observe mode most of that is not enforced.
 
         Args:
             request: what it may take.
             on_their_way: how many other requests of the session were sent and not answered yet: each is a step.
         """
-        if self._asked.hosted and not self._observing:
-            kind = self._asked.hosted[0]
-            reason = f"calls of a tool of the kind '{kind}' cannot be judged: most such tools run at the provider"
-            return violation(effect=Effect.BLOCK, code=Code.UNKNOWN_TOOL, rule=None, tool=kind, reason=reason)
-        unpriced = None if self._bench.price is None else self._unpriced(self._bench.price)
-        if unpriced is not None:
-            return unpriced
+        denied = self._hosted() or (None if self._bench.price is None else self._unpriced(self._bench.price))
+        if denied is not None and not self._observing:
+            return denied
         decision = self._session.request(request, on_their_way=on_their_way)
         self.room = None if self._observing else decision.room
-        if decision.effect is _ALLOW or not self._binds(decision):
-            return None
-        return violation(effect=decision.effect, code=decision.code, rule=decision.rule, tool=None, reason=decision.reason)
+        if decision.effect is _ALLOW:
+            return None if denied is None else replace(denied, enforced=False)
+        return Denial(code=decision.code.value, rule=decision.rule, reason=decision.reason, enforced=self._binds(decision))
 
-    def _unpriced(self, price: Callable[[str], Pricing | None]) -> Failure | None:
+    def _hosted(self) -> Denial | None:
+        """The refusal of tools whose calls nobody could judge."""
+        if not self._asked.hosted:
+            return None
+        kind = self._asked.hosted[0][:_LONGEST_KIND]
+        reason = f"calls of a tool of the kind '{kind}' cannot be judged: most such tools run at the provider"
+        return Denial(code=Code.UNKNOWN_TOOL.value, tool=kind, reason=reason)
+
+    def _unpriced(self, price: Callable[[str], Pricing | None]) -> Denial | None:
         """The refusal of a model whose price nobody knows, where the policy limits the cost."""
         model = self._asked.model
-        if self._observing or price(model) is not None:
+        if price(model) is not None:
             return None
         limit = next(limit for limit in self._bench.policy.policy.limits if limit.kind == "cost_usd")
         reason = f"nobody knows what the model '{model}' costs, so the limit of the cost cannot be kept"
-        return violation(effect=Effect.BLOCK, code=Code.LIMIT, rule=limit.id, tool=None, reason=reason)
+        return Denial(code=Code.LIMIT.value, rule=limit.id, reason=reason)
 
     def judge(self, answer: Answer, approvals: Approvals) -> Verdict:
         """Judges an answer and records it."""

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from agentgate.core.events import CallDecided
+from agentgate.core.events import CallDecided, Effect
+from agentgate.files.gateway_records import Denial
 
 _BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 """Seconds: upper bounds of the histogram's buckets."""
@@ -19,7 +20,9 @@ class Metrics:
         self.requests: Counter[tuple[str, int]] = Counter()
         """Route and status → requests."""
         self.decisions: Counter[tuple[str, str]] = Counter()
-        """Effect, and rule or code → calls."""
+        """Effect, and rule or code → calls, and requests that were refused themselves."""
+        self.trials: Counter[tuple[str, str]] = Counter()
+        """Effect, and rule on trial → calls that it matched."""
         self.answers: Counter[str] = Counter()
         """`released` or `withheld` → answers."""
         self.upstream_errors: Counter[str] = Counter()
@@ -31,6 +34,12 @@ class Metrics:
         """Counts decisions."""
         for call in calls:
             self.decisions[call.effect._value_, call.rule or call.code._value_] += 1  # not `value`, which is a slow property
+            for trial in call.trials:
+                self.trials[trial.effect.value, trial.rule] += 1
+
+    def denied(self, request: Denial) -> None:
+        """Counts a request that was not sent on, or would not have been."""
+        self.decisions[Effect.BLOCK.value, request.rule or request.code] += 1
 
     def added(self, seconds: float) -> None:
         """Notes how much longer an answer took than the upstream did."""
@@ -45,7 +54,8 @@ class Metrics:
         """All of it."""
         lines = _counter("agentgate_requests_total", "Requests by route and status.", ("route", "status"), self.requests)
         lines += _counter("agentgate_decisions_total", "Decisions by effect and rule.", ("effect", "rule"), self.decisions)
-        lines += _counter("agentgate_answers_total", "Answers with calls.", ("result",), {(key,): n for key, n in self.answers.items()})
+        lines += _counter("agentgate_trials_total", "Calls that rules on trial matched.", ("effect", "rule"), self.trials)
+        lines += _counter("agentgate_answers_total", "Answers of the model.", ("result",), {(key,): n for key, n in self.answers.items()})
         kinds = {(key,): n for key, n in self.upstream_errors.items()}
         lines += _counter("agentgate_upstream_errors_total", "Requests that failed upstream.", ("kind",), kinds)
         name = "agentgate_added_seconds"

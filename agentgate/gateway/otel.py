@@ -116,6 +116,8 @@ class OtelTraces:
         }
         if call.rule is not None:
             told["agentgate.decision.rule"] = call.rule
+        if call.trials:
+            told["agentgate.decision.trials"] = [trial.rule for trial in call.trials]
         if named:
             told["gen_ai.tool.name"] = call.tool
         if isinstance(call.call_id, str) and len(call.call_id) <= _LONGEST:

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agentgate.files.gateway_records import FIRST, RESULTS, Record, decode, new_id, seal
+from agentgate.core.events import Effect
+from agentgate.files.gateway_records import FIRST, NO_ANSWER, RESULTS, Record, decode, new_id, seal
 from agentgate.gateway.books import Keeping, Question, Wanted
 from agentgate.gateway.past import Past, fold
 
@@ -145,16 +146,18 @@ class SqlBooks:
         self._remember(session, seq, past, at)
         return None if self._clock() - at > self._keeping.sessions else past
 
-    def keep(self, record: Record, past: Past) -> None:
+    def keep(self, record: Record, past: Past | None) -> None:
         """See `Books.keep`."""
         seq, prev = self._head[0] + 1, self._head[1]
         line = seal(record, seq, prev)
         results = 0
         for call in record.decided:
             results |= _BIT_OF[call.effect]
+        if record.denied is not None:
+            results |= _BIT_OF[Effect.BLOCK] | (0 if record.events else NO_ANSWER)
         self._unwritten.append((seq, record.id, text_of(record.at), record.session, results, line.text, line.hash))
         self._head = (seq, line.hash)
-        if record.session is not None:
+        if record.session is not None and past is not None:
             self._remember(record.session, seq, past, record.at)
 
     def records(self, wanted: Wanted) -> list[Record]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
+from tests.core.building import limit, policy, rule
 from tests.gateway.serving import Served
 from tests.scripted_server import ScriptedServer, call, chat
 
@@ -67,3 +68,20 @@ def test_following_ends_with_ctrl_c(program: Program) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, b"")
+
+
+def test_what_is_no_decision_about_a_call_is_shown_too(tmp_path: Path) -> None:
+    """A request that was refused itself, a rule on trial, and who approved a call."""
+    on = policy(rule("allow", "read"), rule("block", "read", id="maybe", observe=True), rule("ask", "send"), limit("steps", 1))
+    answers = [chat(calls=[call(name)]) for name in ("read", "send", "send")]
+    with ScriptedServer(*answers) as upstream, Served(tmp_path, upstream, on) as served:
+        assert [served.ask(session="s").status for _ in range(2)] == [200, 409]
+        question = served.ask().error["approval"]
+        program = Program(tmp_path)
+        assert program.agentgate("approvals", "approve", question, "--store", "gateway.db").code == 0
+        assert served.ask().status == 200
+    done = program.agentgate("events", "tail", "--store", "gateway.db")
+    lines = [line.strip() for line in done.out.splitlines()]
+    assert "on trial maybe would block" in lines
+    assert "refused  limits.steps: limit of 1 step reached" in lines
+    assert [line for line in lines if line.startswith("approve by ")]

@@ -136,7 +136,9 @@ def test_what_is_kept_back_is_on_record(tmp_path: Path) -> None:
     ):
         ask(gateway, ("web", EVIL), ("read", f"mail {SECRET}"))
         [event] = gateway.events()
-    assert event["tool_results"] == [{"tool_call_id": "call_1", "rule": "injected", "code": "result_blocked", "enforced": True}]
+    assert event["tool_results"] == [
+        {"tool_call_id": "call_1", "rule": "injected", "code": "result_blocked", "enforced": True, "trials": []}
+    ]
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("gateway.db*"))
     assert b"gnore previous" not in stored
     assert SECRET.encode() not in stored
@@ -270,7 +272,9 @@ def test_observe_lets_results_through_and_says_what_it_would_have_done(tmp_path:
         ask(gateway, ("web", EVIL), ("read", SECRET))
         assert heard(upstream) == [EVIL, "[redacted:api_keys]"]
         [event] = gateway.events()
-    assert event["tool_results"] == [{"tool_call_id": "call_1", "rule": "injected", "code": "result_blocked", "enforced": False}]
+    assert event["tool_results"] == [
+        {"tool_call_id": "call_1", "rule": "injected", "code": "result_blocked", "enforced": False, "trials": []}
+    ]
 
 
 def test_a_repaired_request_keeps_it_so(tmp_path: Path) -> None:
