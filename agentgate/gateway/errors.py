@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from agentgate.core.events import Code, Effect, Json
+from agentgate.files.gateway_records import Denial
 from agentgate.gateway.sse import write
 
 SERVER = "agentgate"
@@ -69,6 +70,11 @@ def violation(*, effect: str, code: str, rule: str | None, tool: Json, reason: s
     if approval is not None:
         error["approval"] = approval
     return Failure(409, error)
+
+
+def refusal(denied: Denial) -> Failure:
+    """What the client of a request gets that is not sent on."""
+    return violation(effect=Effect.BLOCK, code=denied.code, rule=denied.rule, tool=denied.tool, reason=denied.reason)
 
 
 def _word(effect: str, code: str) -> str:

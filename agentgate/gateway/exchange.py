@@ -16,14 +16,14 @@ from agentgate.gateway.books import Store
 from agentgate.gateway.bounding import bounded
 from agentgate.gateway.deadlines import Watch
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.errors import Failure, failure, invalid, upstream
+from agentgate.gateway.errors import Failure, failure, invalid, refusal, upstream
 from agentgate.gateway.hearing import Hearing
 from agentgate.gateway.http.client_connection import BrokenOff
 from agentgate.gateway.http.incoming import Incoming
 from agentgate.gateway.http.messages import Response
 from agentgate.gateway.http.request import Request
 from agentgate.gateway.http.request import Stream as Reply
-from agentgate.gateway.judging import Bench, Verdict, refusal
+from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.pages import readable
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all

@@ -12,7 +12,8 @@ from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
 from agentgate.gateway.bounding import estimate
 from agentgate.gateway.envelope import BadRequest
-from agentgate.gateway.judging import Bench, Sitting, Verdict, refusal
+from agentgate.gateway.errors import refusal
+from agentgate.gateway.judging import Bench, Sitting, Verdict
 from agentgate.gateway.listing import listed_in
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.results import Result, is_plain, passed, replaced

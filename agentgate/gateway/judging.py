@@ -143,11 +143,6 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         return self.switch("")
 
 
-def refusal(denied: Denial) -> Failure:
-    """What the client of a request gets that is not sent on."""
-    return violation(effect=Effect.BLOCK, code=denied.code, rule=denied.rule, tool=denied.tool, reason=denied.reason)
-
-
 class Verdict(Struct, frozen=True, kw_only=True):
     """What became of an answer."""
 
