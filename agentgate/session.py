@@ -47,14 +47,14 @@ from agentgate.core.stops import Halt, Stops, Switch
 from agentgate.core.telling import Approve, Recorder, told
 from agentgate.dealings import Dealings
 from agentgate.errors import StateError, UsageError
-from agentgate.setting import first_state, mode_of, redactor_of
+from agentgate.setting import Terms, first_state, mode_of, redactor_of
 
 if TYPE_CHECKING:
     from agentgate.core.changes import Change
     from agentgate.core.explain import Considered
 
 _UNESTIMATED = ModelRequest()
-_ALLOW = Effect.ALLOW
+_ALLOW, _ENFORCE, _OBSERVE = Effect.ALLOW, Mode.ENFORCE, Mode.OBSERVE
 prepare = compile  # so that whoever feeds many sessions makes their policy ready once
 
 
@@ -103,42 +103,37 @@ class Session:
         Raises:
             UsageError: `mode` is none of the three, or `allowed_tools` is no list of names.
         """
-        self.policy = policy if isinstance(policy, CompiledPolicy) else compile(policy)
-        self.mode = mode_of(mode)
-        self._observing = self.mode is Mode.OBSERVE
-        self._clock = clock or steady_clock()
-        self._workdir = workdir
-        self._resolve = resolve
-        self._remembered = remembered
-        self._redactor = redactor_of(self.policy.policy, secrets)
-        self._unshared = Dealings(None, self.policy.windows, self.policy.once, self.mode)
-        self._join(recorder, switch, accounts)
-        self.state = first_state(role, tools, allowed_tools, prompt, self._clock())
+        ready = policy if isinstance(policy, CompiledPolicy) else compile(policy)
+        now, how = clock or steady_clock(), mode_of(mode)
+        unshared = Dealings(None, ready.windows, ready.once, how)
+        terms = Terms(ready, how, now, workdir, resolve, remembered, redactor_of(ready.policy, secrets), unshared)
+        self._begin(terms, first_state(role, tools, allowed_tools, prompt, now()), recorder, switch, accounts)
 
     def alike(self, state: State, recorder: Recorder | None, *, switch: Switch | None = None, accounts: Accounts | None = None) -> Session:
         """Another session that judges by the same, and goes on from a state: for those who begin many, each for a part of the cost."""
         made = Session.__new__(Session)
-        made.__dict__.update(self.__dict__)
-        made._join(recorder, switch, accounts)  # noqa: SLF001 - a session's own class
-        made.state = state
+        made._begin(self._terms, state, recorder, switch, accounts)  # noqa: SLF001 - of its own class
         return made
 
-    def _join(self, recorder: Recorder | None, switch: Switch | None, accounts: Accounts | None) -> None:
-        """Begins to work with all that is one session's own."""
-        policy = self.policy
+    def _begin(self, terms: Terms, state: State, recorder: Recorder | None, switch: Switch | None, accounts: Accounts | None) -> None:
+        self._terms = terms
+        self.policy, self.mode, self._clock, self._workdir, self._resolve, self._remembered, self._redactor, unshared = terms
+        policy, mode = self.policy, self.mode
+        self._observing = mode is _OBSERVE
         self._stops = None if switch is None else Stops(switch)
         self._shared = accounts is not None
-        self._dealings = self._unshared if accounts is None else Dealings(accounts, policy.windows, policy.once, self.mode)
+        self._dealings = unshared if accounts is None else Dealings(accounts, policy.windows, policy.once, mode)
         # Who is told of decisions, and whether anybody asks when they fell.
         self._telling = recorder is not None or self._shared
         self._timed = self._telling or policy.needs_time
-        remembers, live = self._remembered is not None, self._telling or switch is not None or self.mode is not Mode.ENFORCE
+        remembers, live = self._remembered is not None, self._telling or switch is not None or mode is not _ENFORCE
         if remembers and live:
             raise UsageError("a session that remembers judgements neither records nor executes anything")
         self._record = recorder if recorder is None or self._redactor is None else redacting(recorder, self._redactor)
         self._hashing = recorder is not None or policy.needs_hash
         self._alone = not (live or remembers or self._timed or self._hashing or policy.asks_world)
         """Whether a decision depends on nothing but policy, state and call, and nobody is told of it."""
+        self._state, self._seen = state, True
 
     @property
     def state(self) -> State:
@@ -230,7 +225,7 @@ class Session:
             decided = told(call, decision, moment, state.steps, args_hash)
             decisions.append(decision)
             events.append(decided)
-            state = evolve(state, decided)
+            state = after_decision(state, moment, call.id, call.name, args_hash, decision.effect)
             if decision.effect is _ALLOW:
                 continue
             answered = approve(call, decided) if approve is not None and decision.effect is Effect.ASK else None

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
+from agentgate.core.compiled import CompiledPolicy
 from agentgate.core.events import Json, Mode
 from agentgate.core.offers import name_set
 from agentgate.core.policy import Policy
 from agentgate.core.redaction.redactor import Redactor
+from agentgate.core.remembered import Remembered
 from agentgate.core.schemas import ToolSet
 from agentgate.core.state import State
+from agentgate.dealings import Dealings
 from agentgate.errors import UsageError
+
+
+class Terms(NamedTuple):
+    """What sessions have in common that judge alike."""
+
+    policy: CompiledPolicy
+    mode: Mode
+    clock: Callable[[], datetime]
+    workdir: str
+    resolve: Callable[[str], str] | None
+    remembered: Remembered | None
+    redactor: Redactor | None
+    unshared: Dealings
+    """Those of a session that knows of its own run alone. They hold nothing that changes."""
 
 
 def mode_of(word: str) -> Mode:

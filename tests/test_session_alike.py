@@ -38,8 +38,8 @@ def nobody(event: Event) -> None:
 def told(session: Session) -> dict[str, Any]:
     """All that a session is; of what each has for itself, what it is made of."""
     parts = dict(vars(session))
-    for name in ("_dealings", "_unshared"):
-        parts[name] = {**vars(parts[name]), "_share": None}
+    parts["_dealings"] = {**vars(session._dealings), "_share": None}
+    parts["_terms"] = (*session._terms[:-1], vars(session._terms.unshared))
     parts["_stops"] = None if session._stops is None else (session._stops._switch, session._stops._ended_by)
     parts["_shares"] = session._dealings._share is not None
     parts["_record"] = parts["_record"] is not None

@@ -27,6 +27,7 @@ MAX_ID = 256
 _ALLOW, _BLOCK, _RULE, _LIMIT, _DEFAULT = Effect.ALLOW, Effect.BLOCK, Code.RULE, Code.LIMIT, Code.DEFAULT
 _is_name = re.compile(r"[A-Za-z0-9_.-]{1,64}").fullmatch
 
+_WITHIN = Decision(_ALLOW, _DEFAULT, None, "within the limits")
 _NOWHERE = World()
 """Where nobody has handed in a world: every question about it stays open, so nothing is ever kept in its facts."""
 
@@ -150,14 +151,13 @@ def decide_request(
 ) -> Decision:
     """What `decide` says about a request to the model, given a policy that is ready."""
     try:
-        world = _NOWHERE if world is None else world
         if killed is None and state.max_steps is None and request.input_tokens is None and request.input_usd is None:
             for counted, value in policy.far_requests:
                 if counted(state) >= value:
                     break
             else:
-                return Decision(_ALLOW, _DEFAULT, None, "within the limits", facts=world.facts)
-        return _judge_request(policy, state, request, world, killed)
+                return _WITHIN if world is None else replace(_WITHIN, facts=world.facts)
+        return _judge_request(policy, state, request, _NOWHERE if world is None else world, killed)
     except Exception as error:
         return _internal_error(error)
 
@@ -321,7 +321,7 @@ def _judge_request(policy: CompiledPolicy, state: State, request: ModelRequest, 
             return Decision(Effect.BLOCK, Code.LIMIT, limit.id, limit.too_much(used, request), facts=world.facts)
         if room is not None:
             rooms.append(room)
-    return Decision(Effect.ALLOW, Code.DEFAULT, None, "within the limits", facts=world.facts, room=min(rooms, default=None))
+    return replace(_WITHIN, facts=world.facts, room=min(rooms, default=None))
 
 
 def _of_request(policy: CompiledPolicy, state: State, world: World) -> Iterator[tuple[CompiledLimit, str | None, float]]:
