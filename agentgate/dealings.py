@@ -36,11 +36,6 @@ class Dealings:
         self.failure: StateError | None = None
         """How the accounts failed, if they did."""
 
-    @property
-    def shared(self) -> bool:
-        """Whether there are accounts."""
-        return self._share is not None
-
     def concern(self, call: ToolCall) -> bool:
         """Whether the accounts have a say in judging a call."""
         return self._share is not None and self._share.concerns(call)

@@ -61,7 +61,3 @@ class RecordError(OutsideError):
 
 class StateError(OutsideError):
     """What several runs share cannot be read or written. No call that depends on it may be executed."""
-
-
-class ToolError(AgentgateError):
-    """A tool failed: it raised, ran out of time, or returned what cannot be given to a model."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Place
@@ -115,7 +114,6 @@ class Limit(Struct, frozen=True):
 
 WINDOWS = {"per_hour": 3600, "per_day": 86_400}
 """Window → its length in seconds. It slides: it ends now."""
-LIMIT_KINDS = ("steps", "tool_calls", "tokens", "cost_usd", "seconds", "repeats", "refusals")
 
 
 class Policy(Struct, frozen=True):
@@ -185,11 +183,3 @@ def split_sources(operand: str | Iterable[str]) -> tuple[tuple[str, str], ...]:
 def expand_sources(policy: Policy, operand: str | Iterable[str]) -> list[str]:
     """The sources that an operand names, with every `@group` replaced by what it holds."""
     return list(dict.fromkeys(tool + field for selector, field in split_sources(operand) for tool in expand(policy, (selector,))))
-
-
-def tighten(policy: Policy, kind: str, value: float) -> Policy:
-    """The same policy with one limit of a run lowered to `value`; a higher value than the policy's own changes nothing."""
-    kept = tuple(limit for limit in policy.limits if limit.kind != kind or limit.window is not None)
-    same = [limit for limit in policy.limits if limit.kind == kind and limit.window is None]
-    lowered = tuple(limit if limit.value <= value else replace(limit, value=value) for limit in same)
-    return replace(policy, limits=kept + (lowered or (Limit(kind=kind, value=value, id=f"limits.{kind}"),)))

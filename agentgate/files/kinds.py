@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from agentgate.core.events import Json
 from agentgate.files import policy_file
 from agentgate.files.collector import collector_paused
 from agentgate.files.policy_file import PolicyReading
-from agentgate.files.reading import POLICY_BYTES, Source, read_source
+from agentgate.files.reading import POLICY_BYTES, Source
 from agentgate.files.yaml import Document, parse
 
 if TYPE_CHECKING:
@@ -31,15 +31,6 @@ def kind_of_file(document: Document) -> Literal["task", "policy", "tests"]:
         return "tests"
     tasklike = any(key in value for key in _OF_TASKS)
     return "task" if tasklike and not any(key in value for key in _OF_POLICIES) else "policy"
-
-
-def read_either(path: str, *, stdin: BinaryIO | None = None) -> PolicyReading | TaskReading | ReadingOfTests:
-    """Reads a file once, as the kind that it is.
-
-    Raises:
-        FileError: it cannot be read at all.
-    """
-    return understand(read_source(path, stdin=stdin))
 
 
 def understand(source: Source) -> PolicyReading | TaskReading | ReadingOfTests:

@@ -238,11 +238,6 @@ def _written_slowly(event: Event, seq: int, prev: str) -> tuple[bytes, Json, byt
     return data, back, canonical(back)
 
 
-def event_hash(raw: Mapping[str, Json]) -> str:
-    """The hash that a parsed line must carry: of everything in it but `hash` itself."""
-    return sha256(_hashed(raw, usual=False)).hexdigest()
-
-
 def _hashed(raw: Mapping[str, Json], *, usual: bool) -> bytes:
     """What of a parsed line is hashed: all of it but `hash` itself."""
     return canonical({key: value for key, value in raw.items() if key != "hash"}, usual=usual)

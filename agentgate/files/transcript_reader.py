@@ -76,22 +76,13 @@ def _below(folder: str) -> Iterator[str]:
         yield from (os.path.join(place, name) for name in sorted(files) if name.endswith(SUFFIXES))  # noqa: PTH118 - paths as given
 
 
-def read_transcripts(paths: Iterable[str | Path]) -> Iterator[Transcript | Damage]:
-    """Everything that the arguments of a command mean, one transcript in memory at a time.
-
-    Raises:
-        FileError: an argument names nothing (at once), or there was nothing to judge in any of them (at the end).
-    """
-    return read_sources(find_transcripts(paths))
-
-
 def read_sources(
     sources: list[Source], advance: Advance | None = None, *, form: str | None = None, wanted: Wanted | None = None
 ) -> Iterator[Transcript | Damage]:
-    """The same for files that were found before.
+    """Everything that files hold, one transcript in memory at a time.
 
     Args:
-        sources: the files.
+        sources: the files, as they were found.
         advance: is told about every line.
         form: what all of them are, one of `importers.FORMS`; their content says it, by default.
         wanted: all that is looked at, where that is not everything: what is left out makes reading faster.

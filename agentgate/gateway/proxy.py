@@ -5,8 +5,6 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
-import msgspec
-
 from agentgate.core.arguments import InvalidJson, parse_json
 from agentgate.gateway.errors import Failure, failure, upstream
 from agentgate.gateway.http.client import Line, Unreachable
@@ -166,8 +164,3 @@ def is_list_of_models(raw: bytes) -> bool:
         return isinstance(parse_json(raw, limit=MAX_ANSWER_BYTES), dict)
     except InvalidJson:
         return False
-
-
-def as_body(value: object) -> bytes:
-    """A value as the body of a response."""
-    return msgspec.json.encode(value)

@@ -12,8 +12,6 @@ from msgspec import Struct
 from agentgate.core.events import CallDecided, Event, Json, RunEnded, RunStarted
 from agentgate.core.findings import Place
 
-QUIET = -1
-
 
 class View(Struct, frozen=True):
     """How much of a run is shown, and what is known about it besides its events. Everything has a value that always works."""

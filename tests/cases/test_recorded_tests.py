@@ -12,7 +12,7 @@ from agentgate.core.events import Json
 from agentgate.files.policy_file import load_policy
 from agentgate.files.test_writer import file_text
 from agentgate.files.transcript import Transcript
-from agentgate.files.transcript_reader import read_transcripts
+from agentgate.files.transcript_reader import find_transcripts, read_sources
 from agentgate.recorded_tests import MOST_ALIKE, MOST_CASES, Collector
 from agentgate.replay import Replay
 from agentgate.suites import load_suites
@@ -60,7 +60,7 @@ def collected(folder: Path, transcripts: Path, *, against: str | None = None, ro
         (folder / "old.yaml").write_text(against)
         other = load_policy(str(folder / "old.yaml"))
     replay, collector = Replay(policy, other, role=role), Collector(policy, role=role)
-    for found in read_transcripts([str(transcripts)]):
+    for found in read_sources(find_transcripts([str(transcripts)])):
         assert isinstance(found, Transcript)
         for judged in replay.judge(found):
             collector.note(found, judged)
@@ -184,7 +184,7 @@ def test_the_shipped_recordings_become_tests(tmp_path: Path, policy: str) -> Non
     path = ROOT / "policies" / f"{policy}.yaml"
     loaded = load_policy(str(path))
     replay, collector = Replay(loaded), Collector(loaded)
-    for found in read_transcripts([str(ROOT / "tasks")]):
+    for found in read_sources(find_transcripts([str(ROOT / "tasks")])):
         assert isinstance(found, Transcript)
         for judged in replay.judge(found):
             collector.note(found, judged)

@@ -1,13 +1,13 @@
-"""What a policy's names stand for, and how a command line tightens it."""
+"""What a policy's names stand for."""
 
 from __future__ import annotations
 
 import pytest
 
-from agentgate.core.policy import Limit, expand, expand_sources, holders, tighten
+from agentgate.core.policy import expand, expand_sources, holders
 from agentgate.core.rules import Selector
 
-from .building import limit, policy
+from .building import policy
 
 GROUPS = {"reads": ("read", "list_*"), "all": ("@reads", "send", "read"), "round": ("@round", "x"), "none": ()}
 ROLES = {"viewer": (), "operator": ("viewer",), "admin": ("operator",), "other": (), "one": ("two",), "two": ("one",)}
@@ -62,33 +62,6 @@ def test_a_field_belongs_to_each_tool_of_its_group(operand: str | list[str], sou
 def test_a_role_is_held_by_those_that_include_it(roles: tuple[str, ...], held: set[str]) -> None:
     """Never by one that is only included, and an unknown one by nobody."""
     assert holders(policy(roles=ROLES), roles) == held
-
-
-@pytest.mark.parametrize(
-    ("own", "wanted", "kept"),
-    [
-        ((), 3, (3,)),
-        ((5,), 3, (3,)),
-        ((2,), 3, (2,)),
-        ((3,), 3, (3,)),
-        ((9, 2), 3, (3, 2)),
-        ((0,), 3, (0,)),
-        ((5,), 0, (0,)),
-    ],
-)
-def test_a_limit_is_only_ever_lowered(own: tuple[int, ...], wanted: int, kept: tuple[int, ...]) -> None:
-    """Each limit of the kind is lowered where it is above, and others stay as they are."""
-    other = limit("tool_calls", 7)
-    before = policy(other, *(Limit("steps", value, id=f"steps-{value}") for value in own))
-    after = tighten(before, "steps", wanted)
-    assert sorted(one.value for one in after.limits if one.kind == "steps") == sorted(kept)
-    assert other in after.limits
-    assert len(after.limits) == 1 + len(kept)
-
-
-def test_a_limit_that_the_policy_does_not_have_gets_its_usual_id() -> None:
-    """So that a decision by it reads like one by the policy."""
-    assert tighten(policy(), "steps", 3).limits == (Limit("steps", 3, id="limits.steps"),)
 
 
 @pytest.mark.parametrize(

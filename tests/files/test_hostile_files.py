@@ -15,9 +15,9 @@ from agentgate.core.compiled import compile
 from agentgate.core.findings import Finding, Severity
 from agentgate.errors import FileError
 from agentgate.files.codes import CODES
-from agentgate.files.kinds import read_either
+from agentgate.files.kinds import understand as understand_either
 from agentgate.files.policy_file import PolicyReading, load_policy
-from agentgate.files.reading import Source
+from agentgate.files.reading import Source, read_source
 from agentgate.files.task_file import understand
 from agentgate.files.yaml import load
 from tests.files.cases import DATA, read_cases
@@ -43,7 +43,7 @@ def expected() -> Iterator[tuple[str, str]]:
 
 def check(data: bytes) -> list[Finding]:
     """Reads bytes as policy or task; the findings, each of which must be fit to be shown."""
-    _, findings, sources = read_either("-", stdin=BytesIO(data))
+    _, findings, sources = understand_either(read_source("-", stdin=BytesIO(data)))
     for finding in findings:
         assert finding.code in CODES
         assert finding.message.isprintable()
@@ -93,7 +93,7 @@ def test_mutated_files_load_or_are_refused(data: st.DataObject) -> None:
         text = text[:start] + data.draw(st.sampled_from(FRAGMENTS) | st.just(text[start:end] * 2) | st.just("")) + text[end:]
     raw = text.encode("utf-8", "surrogatepass")
     check(raw)
-    reading = read_either("-", stdin=BytesIO(raw))
+    reading = understand_either(read_source("-", stdin=BytesIO(raw)))
     if isinstance(reading, PolicyReading) and reading.policy is not None:
         compile(reading.policy)
     understand(Source("<stdin>", raw, ""))

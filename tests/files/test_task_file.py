@@ -10,9 +10,10 @@ from msgspec import UNSET
 
 from agentgate.core.findings import Place
 from agentgate.errors import FileError, UsageError
-from agentgate.files.kinds import kind_of_file, read_either
+from agentgate.files.kinds import kind_of_file, understand
 from agentgate.files.model_settings import split_model
 from agentgate.files.policy_file import PolicyReading
+from agentgate.files.reading import read_source
 from agentgate.files.task_file import TaskReading, load_task, read_task
 from agentgate.files.yaml import load
 from agentgate.task import ModelSettings, Price, PythonFunction, Task
@@ -170,7 +171,7 @@ def test_a_task_of_more_than_a_mebibyte_is_refused(folder: Path) -> None:
     """However it is read."""
     path = folder / "big.yaml"
     path.write_text("version: 1\nprompt: hello\nmodel: recorded\n" + "#" * 1024 * 1024, encoding="utf-8")
-    for reading in (read_task(str(path)), read_either(str(path))):
+    for reading in (read_task(str(path)), understand(read_source(str(path)))):
         assert isinstance(reading, TaskReading)
         assert [finding.code for finding in reading.findings] == ["too-large"]
 
@@ -197,5 +198,5 @@ def test_a_missing_task_is_said_clearly(folder: Path) -> None:
 def test_kinds_are_told_apart_by_their_keys(text: str, kind: str) -> None:
     """A task has a prompt; what is neither counts as a policy."""
     assert kind_of_file(load(text.encode(), "f", max_bytes=1000)) == kind
-    reading = read_either("-", stdin=BytesIO(text.encode()))
+    reading = understand(read_source("-", stdin=BytesIO(text.encode())))
     assert isinstance(reading, TaskReading if kind == "task" else PolicyReading)

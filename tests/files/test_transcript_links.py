@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from math import nan
 from typing import Any
 
@@ -17,7 +18,6 @@ from agentgate.files.transcript_chain import (
     InvalidEvent,
     Link,
     decode_event,
-    event_hash,
     is_event,
     is_verbatim,
     not_json,
@@ -45,6 +45,12 @@ def lines(*events: Event, first: int = 1, prev: str = ZEROS) -> list[bytes]:
         made.append(sealed.line)
         prev = sealed.hash
     return made
+
+
+def event_hash(raw: dict[str, Json]) -> str:
+    """The hash that a line must carry: of everything in it but `hash` itself."""
+    hashed = {key: value for key, value in raw.items() if key != "hash"}
+    return sha256(json.dumps(hashed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def forged(raw: dict[str, Json]) -> bytes:

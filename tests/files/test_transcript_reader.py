@@ -18,7 +18,7 @@ from agentgate.core.events import Effect, ModelReplied, RunEnded, RunStarted, To
 from agentgate.core.policy import Policy
 from agentgate.errors import FileError
 from agentgate.files.transcript import Damage, Proposed, Transcript, Unanswered
-from agentgate.files.transcript_reader import Source, find_transcripts, read_file, read_stream, read_transcripts
+from agentgate.files.transcript_reader import Source, find_transcripts, read_file, read_sources, read_stream
 from agentgate.session import Session
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def line(value: object) -> bytes:
 
 
 def read(*paths: str | Path) -> tuple[list[Transcript], list[Damage]]:
-    found = list(read_transcripts(paths))
+    found = list(read_sources(find_transcripts(paths)))
     return [one for one in found if isinstance(one, Transcript)], [one for one in found if isinstance(one, Damage)]
 
 
@@ -270,7 +270,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     """An argument that names nothing is said at once, before anything is read."""
     for nothing in (tmp_path / "none.jsonl", f"{tmp_path}/*.jsonl", tmp_path):
         with pytest.raises(FileError, match=r"^no transcript at `"):
-            read_transcripts([GOLDEN, nothing])
+            read_sources(find_transcripts([GOLDEN, nothing]))
 
 
 def test_a_folder_without_transcripts(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_one_transcript_in_memory_at_a_time(tmp_path: Path) -> None:
     """Files are read when it is their turn, and lines too: what comes later cannot spoil what came before."""
     for number in range(3):
         (tmp_path / f"{number}.jsonl").write_bytes(line(CHAT) + b"{broken\n")
-    found = read_transcripts([tmp_path])
+    found = read_sources(find_transcripts([tmp_path]))
     assert isinstance(next(found), Transcript)
     (tmp_path / "1.jsonl").write_bytes(line(CHAT | {"id": "new"}))
     (tmp_path / "2.jsonl").unlink()

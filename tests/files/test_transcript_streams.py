@@ -16,7 +16,7 @@ from backports import zstd
 
 from agentgate.files.transcript import Damage, Transcript
 from agentgate.files.transcript_chain import MAX_LINE
-from agentgate.files.transcript_reader import Source, find_transcripts, read_file, read_sources, read_transcripts
+from agentgate.files.transcript_reader import Source, find_transcripts, read_file, read_sources
 from agentgate.files.transcript_streams import Kept, unpack
 from tests.files.imported import OTHERS, told
 
@@ -164,5 +164,5 @@ def test_bombs_are_not_held(tmp_path: Path, policy: str, pack: Callable[[bytes],
 def test_nothing_at_all(tmp_path: Path) -> None:
     """An empty file that was named is damage."""
     (tmp_path / "t").write_bytes(b"")
-    (found,) = read_transcripts([tmp_path / "t"])
+    (found,) = read_sources(find_transcripts([tmp_path / "t"]))
     assert not isinstance(found, Transcript)

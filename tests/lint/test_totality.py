@@ -11,7 +11,7 @@ from agentgate.core.conditions import OPERATORS
 from agentgate.core.events import Effect, Json
 from agentgate.core.findings import Place, Severity
 from agentgate.core.lint import AUDITS, Protected, lint
-from agentgate.core.policy import LIMIT_KINDS, WINDOWS, Condition, Limit, Policy, Rule
+from agentgate.core.policy import WINDOWS, Condition, Limit, Policy, Rule
 
 _TOOLS = ("read_file", "write_file", "run_command", "send_email", "any", "read_*", "*", "@some", "@none", "w*e")
 _ARGUMENTS = ("path", "command", "query", "to", "url", "amount", "deep.er", "deep.er.still", "*", "nobody")
@@ -76,8 +76,11 @@ def _rule(rng: random.Random, number: int) -> Rule:
     )
 
 
+_KINDS = ("steps", "tool_calls", "tokens", "cost_usd", "seconds", "repeats", "refusals", "calls", "calls")
+
+
 def _limit(rng: random.Random, number: int) -> Limit:
-    kind = rng.choice((*LIMIT_KINDS, "calls", "calls"))
+    kind = rng.choice(_KINDS)
     place = Place("policy.yaml", 90 + number) if rng.random() < 0.7 else None
     window = rng.choice((None, None, *WINDOWS)) if kind in ("calls", "tool_calls", "cost_usd") else None
     tools = rng.choice(_TOOLS) if kind == "calls" else None
