@@ -17,7 +17,7 @@ from agentgate.core.events import Json
 UNREAD: Json = object()
 """In place of a value, which may be None."""
 
-_INTEGER = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _LEVELS = 8
 """Enough for nearly all answers. Each further level doubles the types, which take some milliseconds to make."""
 
@@ -30,23 +30,26 @@ def read_quickly(data: bytes) -> Json:
         value = _decoder().decode(data)
     except (ValueError, RecursionError):
         return UNREAD
-    return value if says_all(value, data) else UNREAD
+    return value if says_all(write(value), data) else UNREAD
 
 
-def says_all(value: Json, data: bytes) -> bool:
-    """Whether everything in a JSON text is in the value that msgspec read of it. False also where that is not certain.
+def says_all(written: bytes, data: bytes) -> bool:
+    """Whether everything in a JSON text is in what msgspec read of it. False also where that is not certain.
 
     A colon ends each key; others stand in texts, as they are unless they are spelt by their number.
+
+    Args:
+        written: what was read, written again.
+        data: the text.
     """
-    written = write(value)
     return data == written or (data.count(b":") == written.count(b":") and b"\\u003" not in data)
 
 
 def type_of(levels: int) -> Json:
     """What msgspec is to read: any value of so many levels at most, its whole numbers of 64 bits."""
-    made: Json = Union[str, _INTEGER, float, bool, None]  # noqa: UP007 -- with `|` the types are compared as a whole at each level
+    made: Json = Union[str, Integer, float, bool, None]  # noqa: UP007 -- with `|` the types are compared as a whole at each level
     for _ in range(levels):
-        made = Union[dict[str, made], list[made], str, _INTEGER, float, bool, None]  # noqa: UP007
+        made = Union[dict[str, made], list[made], str, Integer, float, bool, None]  # noqa: UP007
     return made
 
 

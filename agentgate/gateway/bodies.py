@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from agentgate.core.events import Json
-from agentgate.core.quick_json import says_all, type_of
+from agentgate.core.quick_json import says_all, type_of, write
 from agentgate.gateway.envelope import read_object
 
 _DEEP = ("input", "messages", "response_format", "text")
@@ -52,7 +52,7 @@ class Bodies:
             body = {}
         text = bytes(body.get("tools", b""))
         tools = self._known.get(text)
-        if body and (tools is not None or not text) and says_all(body, raw):
+        if body and (tools is not None or not text) and says_all(write(body), raw):
             if tools is not None:
                 body["tools"] = tools.value
             return body, tools

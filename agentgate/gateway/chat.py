@@ -15,8 +15,9 @@ from agentgate.files.transcript import InvalidTranscript, Item
 from agentgate.gateway.bodies import Bodies, Tools
 from agentgate.gateway.calls import check_finish, custom_arguments, custom_tool, proposed_call, text_or_none, usage_of
 from agentgate.gateway.chat_stream import ChatStream
+from agentgate.gateway.chat_usual import read_usual
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects
-from agentgate.gateway.shapes import Answer, Asked, Broken
+from agentgate.gateway.shapes import Answer, Asked, Broken, Whole
 from agentgate.models.replies import MAX_ANSWER_BYTES, Doubts, error_text, look_for_other_calls, present, quoted
 
 PATH = "/chat/completions"
@@ -116,13 +117,13 @@ def open_stream(asked: Asked, *, hold: bool) -> ChatStream:
     return ChatStream(hold=hold, keep_usage=asked.wants_usage, legacy=asked.legacy_calls)
 
 
-def read_answer(raw: bytes, asked: Asked) -> ChatAnswer:
+def read_answer(raw: bytes, asked: Asked) -> Whole:
     """An answer that was not streamed.
 
     Raises:
         Broken: it is none.
     """
-    return ChatAnswer(raw, asked.legacy_calls)
+    return read_usual(raw) or ChatAnswer(raw, asked.legacy_calls)
 
 
 class ChatAnswer:
