@@ -25,7 +25,7 @@ NO_ANSWER = 8
 
 
 class Denial(Struct, frozen=True, kw_only=True):
-    """Why a request may not be sent on."""
+    """Why a request may not be sent on, or its answer not be let go, where that is about none of its calls."""
 
     code: str
     """As of a decision; `invalid_request` where nobody could judge the answer."""
@@ -35,7 +35,7 @@ class Denial(Struct, frozen=True, kw_only=True):
     tool: str | None = None
     """The kind of a tool that it offers, where that is why."""
     enforced: bool = True
-    """False where it was sent on all the same, in observe mode."""
+    """False where it was sent on, or let go, all the same, in observe mode."""
 
 
 class Record(Struct, frozen=True, kw_only=True, tag_field="type", tag=KIND):
@@ -63,7 +63,7 @@ class Record(Struct, frozen=True, kw_only=True, tag_field="type", tag=KIND):
     listed: tuple[str | None, ...] = ()
     """For each decided call of the answer the list of tools that it stands on, where that is all that the policy says; empty for none."""
     denied: Denial | None = None
-    """Why the request was not sent on, so that there is no answer, or in observe mode would not have been."""
+    """Why the request was not sent on, so that there is no answer, or why the answer was withheld; or in observe mode would have been."""
     seq: int = 0
     """Its place in the chain, from 1 on; 0 until it is sealed."""
     prev: str = ""

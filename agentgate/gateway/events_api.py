@@ -69,7 +69,7 @@ def as_event(record: Record) -> dict[str, Json]:
         "released": record.released,
         "error": record.error,
         "tool_calls": [_call(call) for call in decided],
-        "policy_decisions": decisions if record.denied is None else [*decisions, _of_request(record.denied)],
+        "policy_decisions": decisions if record.denied is None else [*decisions, _of_no_call(record.denied)],
         "tool_results": [_result(event) for event in record.events if isinstance(event, ToolReturned) and (event.code or event.trials)],
     }
 
@@ -93,8 +93,8 @@ def _decision(call: CallDecided, list: str | None, answers: Mapping[str, Approva
     }
 
 
-def _of_request(denied: Denial) -> dict[str, Json]:
-    """What was decided about a request itself, which belongs to none of its calls."""
+def _of_no_call(denied: Denial) -> dict[str, Json]:
+    """What was decided about a request, or an answer, as a whole."""
     return {
         "policy": denied.rule or denied.code,
         "action": Effect.BLOCK.value,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Json, Mode
+from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Json, Mode
 from agentgate.files.gateway_records import Denial, Record, new_id
 from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
@@ -22,6 +22,9 @@ from agentgate.gateway.tab import Tab
 
 _ON_ITS_WAY = timedelta(hours=1)
 """How long a request counts as on its way, should nobody be left to say that it has come back."""
+
+
+_CODES = frozenset(code.value for code in Code)
 
 
 class Hearing:
@@ -114,6 +117,15 @@ class Hearing:
         self._metrics.denied(denied)
         return record.id
 
+    def _denied(self, answer: Answer, verdict: Verdict) -> Denial | None:
+        """Why the request would not have been sent on, or the answer is withheld, or would be, where that is about no call."""
+        if verdict.decided or (verdict.failure is None and answer.unusable is None):
+            return self._would
+        if verdict.failure is None:
+            return Denial(code=Code.MALFORMED_CALL.value, reason=answer.unusable or "", enforced=False)
+        decided, reason = verdict.failure.error["policy"], verdict.failure.error["message"]
+        return Denial(code=decided, reason=reason) if decided in _CODES else Denial(code=Code.LIMIT.value, rule=decided, reason=reason)
+
     def _enforced(self, denied: Denial | None) -> Denial | None:
         if denied is not None and not denied.enforced:
             self._would = denied
@@ -185,7 +197,7 @@ class Hearing:
                     error=None if verdict.failure is None else verdict.failure.error,
                     events=verdict.events,
                     listed=listed_in(bench.policy, verdict.decided),
-                    denied=self._would,
+                    denied=self._denied(answer, verdict),
                 ),
                 verdict.past,
             )
@@ -195,8 +207,9 @@ class Hearing:
         self._on_its_way = False
         self._metrics.decided(verdict.decided)
         self._metrics.answers["released" if verdict.released else "withheld"] += 1
-        if self._would is not None:
-            self._metrics.denied(self._would)
+        denied = self._denied(answer, verdict)
+        if denied is not None:
+            self._metrics.denied(denied)
         return verdict, event
 
     def failed(self, *, free: bool) -> None:

@@ -78,6 +78,20 @@ def test_the_kill_switch_is_told_too(tmp_path: Path) -> None:
     assert list(read_file(str(tmp_path / "gateway.db"))) == []
 
 
+@pytest.mark.parametrize("mode", [Mode.ENFORCE, Mode.OBSERVE])
+def test_an_answer_that_is_not_understood_is_told(tmp_path: Path, mode: Mode) -> None:
+    """Also where it has no call that could be decided; in observe mode it is let go, and still told."""
+    odd = responses({"type": "mcp_call", "id": "x", "name": "n", "arguments": "{}", "server_label": "s"})
+    enforced = mode is Mode.ENFORCE
+    with ScriptedServer(odd) as upstream, gate(tmp_path, upstream, policy(rule("allow", "read")), mode) as gateway:
+        got = gateway.send("POST", "/v1/responses", {"model": "m", "input": "x"})
+        assert got.status == (409 if enforced else 200)
+        (event,) = gateway.events("?result=blocked")
+        assert (event["released"], of_requests(event)) == (not enforced, [("malformed_call", "malformed_call", enforced)])
+        assert "`mcp_call`" in event["policy_decisions"][0]["reason"]
+        assert 'agentgate_decisions_total{effect="block",rule="malformed_call"} 1' in metrics(gateway)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "answer", "told"),
     [
