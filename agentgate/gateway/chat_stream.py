@@ -21,6 +21,7 @@ MAX_CALLS = 1000
 """Calls of one choice, at most."""
 
 _CALLS = ("tool_calls", "function_call")
+_TEXTS = (str, type(None))
 _SILENT = ("role", *_CALLS)
 """What a delta can hold without saying anything to a reader."""
 
@@ -177,7 +178,7 @@ class ChatStream:
     def _read(self, chunk: dict[str, Json]) -> tuple[dict[str, Json] | None, bool, bool]:
         """What of a chunk may go out, whether that says anything to a reader, and whether it belongs to the end."""
         choices = chunk.get("choices")
-        if not isinstance(choices, list):
+        if type(choices) is not list:
             raise Broken("a chunk of the stream has no list of choices")
         look_for_other_calls(chunk, self._doubts, known=("choices",))
         for key in ("message", "output"):
@@ -189,16 +190,17 @@ class ChatStream:
         kept, says, ends, changed = [], False, False, False
         for choice in choices:
             delta = self._read_choice(choice)
-            said = any(present(value) for key, value in delta.items() if key not in _SILENT)
-            proposes = any(key in delta for key in _CALLS)
+            for key, value in delta.items():
+                says = says or (key not in _SILENT and present(value))
             ends = ends or choice.get("finish_reason") is not None
-            says = says or said
-            changed = changed or proposes
+            if "tool_calls" not in delta and "function_call" not in delta:
+                kept.append(choice)
+                continue
+            changed = True
             rest = {key: value for key, value in delta.items() if key not in _CALLS}
-            if not proposes or rest or choice.get("finish_reason") is not None:
+            if rest or choice.get("finish_reason") is not None:
                 # What else such a choice holds, its log probabilities for instance, spells the call.
-                made = {"index": choice["index"], "delta": rest, "finish_reason": choice.get("finish_reason")}
-                kept.append(made if proposes else choice)
+                kept.append({"index": choice["index"], "delta": rest, "finish_reason": choice.get("finish_reason")})
         if not changed:
             return chunk, says, ends
         return ({**chunk, "choices": kept} if kept else None), says, ends
@@ -206,7 +208,7 @@ class ChatStream:
     def _read_choice(self, choice: Json) -> Mapping[str, Json]:
         """Takes the parts of calls out of a choice; gives its delta."""
         doubts = self._doubts
-        if not isinstance(choice, dict):
+        if type(choice) is not dict:
             raise Broken("a choice of the stream is not an object")
         index = choice.get("index")
         if type(index) is not int or not 0 <= index < MAX_CALLS:
@@ -214,20 +216,22 @@ class ChatStream:
         if present(choice.get("message")):
             doubts.add("a chunk of the stream has a whole `message`")
         delta = choice.get("delta")
-        if not isinstance(delta, dict | None):
+        if delta is None:
+            delta = {}
+        elif type(delta) is not dict:
             raise Broken("a `delta` of the stream is not an object")
-        delta = delta or {}
         look_for_other_calls(choice, doubts, known=("delta",))
         look_for_other_calls(delta, doubts, known=_CALLS)
         if delta.get("role") not in (None, "", "assistant"):
             doubts.add(f"the answer's role is {quoted(delta['role'])}, not `assistant`")
         for key in ("content", "refusal"):
-            if not isinstance(delta.get(key), str | None):
+            if type(delta.get(key)) not in _TEXTS:
                 doubts.add(f"the answer's `{key}` is not text")
         found = self._choices.get(index)
         if found is None:
             found = self._choices[index] = _Choice()
-        self._add_calls(found, delta)
+        if "tool_calls" in delta or "function_call" in delta:
+            self._add_calls(found, delta)
         self._add_finish(found, choice.get("finish_reason"))
         return delta
 
@@ -347,7 +351,7 @@ def _chunk(data: bytes) -> dict[str, Json]:
         chunk = parse_json(data, limit=MAX_STREAM)
     except InvalidJson as error:
         raise Broken(f"a chunk of the stream is not strict JSON: {error}") from None
-    if not isinstance(chunk, dict):
+    if type(chunk) is not dict:
         raise Broken("a chunk of the stream is not an object")
     if present(chunk.get("error")):
         raise Broken(f"the upstream reports an error: {error_text(chunk)}")

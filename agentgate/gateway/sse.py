@@ -64,7 +64,7 @@ class SseReader:
         for line in lines:
             self._line(line.rstrip(b"\r\n"), found)
         if found:
-            self._size = sum(map(len, self._pieces)) + sum(map(len, self._data))
+            self._size = sum(map(len, (*self._pieces, *self._data))) if self._pieces or self._data else 0
         return found
 
     def leftover(self) -> bytes | None:
@@ -77,7 +77,9 @@ class SseReader:
         if self._first:
             self._first = False
             line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line:
+        if line.startswith(b"data: "):
+            self._data.append(line[6:])
+        elif not line:
             if self._data:
                 found.append(Sse(b"\n".join(self._data), self._name))
             self._data, self._name = [], b""
