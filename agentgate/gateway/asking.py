@@ -28,6 +28,8 @@ class Approvals(Protocol):
 class Asking:
     """Looks for answers of people while calls are judged, and remembers what it found."""
 
+    __slots__ = ("_approvals", "_passed", "_rejected", "approved")
+
     def __init__(self, approvals: Approvals) -> None:
         self.approved: list[str] = []
         """The questions whose answers let calls through."""

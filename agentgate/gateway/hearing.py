@@ -248,6 +248,8 @@ class Hearing:
 class _Questions:
     """The questions of one answer, in the books."""
 
+    __slots__ = ("_bench", "_books", "_session")
+
     def __init__(self, books: Books, bench: Bench, session: str | None) -> None:
         self._books = books
         self._bench = bench

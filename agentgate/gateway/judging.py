@@ -260,7 +260,8 @@ class Sitting:
         released = released and not lost
         failure = None
         if released:
-            approvals.use(asking.approved)
+            if asking.approved:
+                approvals.use(asking.approved)
         elif stopped:
             failure = violation(effect=over.effect, code=over.code, rule=over.rule, tool=None, reason=over.reason)
         else:
@@ -282,8 +283,10 @@ class Sitting:
         asked, bench = self._asked, self._bench
         first = asked.items[0]
         assert isinstance(first, RunStarted)
-        unknown = no_longer_offered(asked)
-        self._offer = Offer(asked.tools, asked.tool_choice) if unknown or (len(asked.items) > 1 and asked.tool_choice != "auto") else None
+        fresh = len(asked.items) == 1
+        unknown = () if fresh else no_longer_offered(asked)
+        same = fresh or not (unknown or asked.tool_choice != "auto")
+        self._offer = None if same else Offer(asked.tools, asked.tool_choice)
         return RunStarted(
             at=at,
             run_id=self.run,
@@ -294,7 +297,7 @@ class Sitting:
             model=asked.model,
             messages=first.messages,
             tools=(*asked.tools, *unknown) if unknown else asked.tools,
-            tool_choice=asked.tool_choice if len(asked.items) == 1 else "auto",
+            tool_choice=asked.tool_choice if fresh else "auto",
             workdir=bench.workdir,
         )
 

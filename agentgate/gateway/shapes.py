@@ -144,8 +144,6 @@ class Api(Protocol):
 
 def no_longer_offered(asked: Asked) -> tuple[dict[str, Json], ...]:
     """Tools that the past called and that are not offered now: of their schemas nobody knows any more, but their calls count."""
-    if len(asked.items) == 1:
-        return ()
     called = {item.call.name for item in asked.items if isinstance(item, Proposed) and isinstance(item.call.name, str)}
     missing = called - {tool["function"]["name"] for tool in asked.tools} if called else called
     anything = {"type": "object", "additionalProperties": True}

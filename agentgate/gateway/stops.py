@@ -30,9 +30,8 @@ class Stops:
         self._state = state
         self._path = os.fspath(state.stops)
         self._clock = clock
-        self._looked = 0
-        self._seen: tuple[int, ...] | None = None
-        self._found: list[Stop | Unreadable] = []
+        self._known: tuple[int, tuple[int, ...] | None, list[Stop | Unreadable]] = (0, None, [])
+        """When somebody looked, by what the folder is known again, and what was in it. Threads may share it: it changes in one step."""
 
     def switch(self, run: str) -> Switch:
         """The kill switch as one run sees it."""
@@ -41,21 +40,24 @@ class Stops:
     def _halt(self, run: str, tool: Json, /) -> Halt | None:
         """What the stops mean for a run, as they are now, or were within the breath that it takes to judge one answer."""
         now = self._clock()
-        if not 0 <= now - self._looked < _BREATH_NANOSECONDS:
-            self._looked, self._found = now, self._read(now)
-        return halted(self._found, run, tool) if self._found else None
+        looked, _, found = self._known
+        if not 0 <= now - looked < _BREATH_NANOSECONDS:
+            found = self._look(now)
+        return halted(found, run, tool) if found else None
 
-    def _read(self, now: int) -> list[Stop | Unreadable]:
+    def _look(self, now: int) -> list[Stop | Unreadable]:
+        _, seen, found = self._known
+        mark: tuple[int, ...] | None = None
         try:
             status = os.lstat(self._path)
         except FileNotFoundError:
-            self._seen = None
-            return []
+            found = []
         except OSError:
-            return read_stops(self._state)
-        mark = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode)
-        if mark != self._seen or self._found:
-            settled = abs(now - status.st_mtime_ns) > _SETTLED_NANOSECONDS
-            self._seen = mark if settled else None
-            return read_stops(self._state)
-        return []
+            found = read_stops(self._state)
+        else:
+            mark = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_mode)
+            if mark != seen or found:
+                found = read_stops(self._state)
+                mark = mark if abs(now - status.st_mtime_ns) > _SETTLED_NANOSECONDS else None
+        self._known = now, mark, found
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,3 +87,26 @@ def test_within_a_breath_nobody_looks_again(state: StateFolder) -> None:
     assert switch("send") is None
     time.now += 1
     assert switch("send") is not None
+
+
+def test_a_stop_that_changes_in_its_place_is_read_again(state: StateFolder) -> None:
+    """Its folder does not tell of that, so as long as anything is stopped all is read."""
+    time = Time()
+    stops = Stops(state, time)
+    throw(state, THROWN[2])
+    told = said(stops, state, time)
+    (state.stops / "s3.json").write_text("{")
+    assert said(stops, state, time) != told
+
+
+@pytest.mark.parametrize("ago", [0, 1_000_000, 40_000_000])
+def test_a_folder_that_has_just_changed_is_read_again(state: StateFolder, ago: int) -> None:
+    """What changed it once more may have left it the same time."""
+    time = Time()
+    stops = Stops(state, time)
+    changed = time.now + BREATH - ago
+    os.utime(state.stops, ns=(changed, changed))
+    assert set(said(stops, state, time)) == {None}
+    throw(state, THROWN[0])
+    os.utime(state.stops, ns=(changed, changed))
+    assert None not in said(stops, state, time)
