@@ -58,7 +58,7 @@ class Watch:
         return True
 
     def __enter__(self) -> Self:
-        self.task = asyncio.current_task()
+        self.task = asyncio.current_task(self._deadlines.loop)
         self._deadlines.watches.add(self)
         return self
 
@@ -74,7 +74,8 @@ class Deadlines:
     def __init__(self, every: float = 0.5) -> None:
         """Looks so often, in seconds: that is how late a limit may come."""
         self.watches: set[Waiting] = set()
-        self.now = asyncio.get_running_loop().time
+        self.loop = asyncio.get_running_loop()
+        self.now = self.loop.time
         self._every = every
         self._task = asyncio.create_task(self._look())
 

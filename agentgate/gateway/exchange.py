@@ -231,7 +231,10 @@ class Exchange:
             return verdict.failure, whole.answer, verdict, event
         body = whole.untouched() if whole.answer.unusable else whole.released()
         self._trace.sent(body)
-        headers = {"content-type": "application/json", **kept_headers(response), **({EVENT_HEADER: event} if event else {})}
+        headers = kept_headers(response)
+        headers["content-type"] = "application/json"
+        if event:
+            headers[EVENT_HEADER] = event
         return Response(200, body, headers)
 
     async def _take_stream(self, asked: Asked, response: Incoming) -> Response | Reply | _Withheld:
@@ -252,7 +255,9 @@ class Exchange:
             return verdict.failure, answer, verdict, event
         rest = stream.untouched() if answer.unusable else stream.released()
         self._trace.sent(rest)
-        await reply.send(rest, {**headers, **({EVENT_HEADER: event} if event else {})})
+        if event:
+            headers[EVENT_HEADER] = event
+        await reply.send(rest, headers)
         assert reply.stream is not None
         return reply.stream
 

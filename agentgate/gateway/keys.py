@@ -20,6 +20,7 @@ class Keys:
         self._approvals = _bytes(settings.approvals_key)
         own = () if settings.host in _WILDCARDS else (settings.host.strip("[]").lower(),)
         self._hosts = frozenset((*own, *settings.hosts))
+        self._knows = lru_cache(64)(self._is_own)  # nearly all requests are addressed to the same name
         self._origins = settings.origins
 
     def place(self, host: str | None, origin: str | None) -> Failure | None:
@@ -59,17 +60,13 @@ class Keys:
             return failure(403, "permission_error", f"no key for approvals is configured; {help}")
         return None if _same(authorization, self._approvals) else _wrong_key()
 
-    def _knows(self, host: str) -> bool:
+    def _is_own(self, host: str) -> bool:
         name = host.lower()
         if name.startswith("["):
             name = name[1:].partition("]")[0]
         elif name.count(":") == 1:
             name = name.partition(":")[0]
-        return _is_loopback(name) or name in self._hosts
-
-
-_is_loopback = lru_cache(64)(is_loopback)
-"""Nearly all requests are addressed to the same name."""
+        return is_loopback(name) or name in self._hosts
 
 
 def _bytes(key: str | None) -> bytes | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser, HttpResponseParser
 
 from agentgate.gateway.http.messages import AnswerHead, Headers, RequestHead, Unreadable
@@ -96,13 +98,20 @@ def _read(parser: HttpRequestParser | HttpResponseParser, raw: bytes, longest: i
     headers: Headers = {}
     for line in lines:
         name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip(" \t")
+    return first, headers if len(headers) == len(lines) and "" not in headers else _together(lines)
+
+
+def _together(lines: Sequence[str]) -> Headers:
+    """Headers of which some came several times: all values of each in one."""
+    headers: Headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
-        if name in headers or not name:
-            if name in _ONE or not name:
-                raise Unreadable
-            value = f"{headers[name]}, {value}"
-        headers[name] = value
-    return first, headers
+        if not name or (name in headers and name in _ONE):
+            raise Unreadable
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def _is_kept(headers: Headers, *, modern: bool) -> bool:

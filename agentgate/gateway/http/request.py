@@ -11,22 +11,35 @@ from agentgate.gateway.http.outlet import Outlet
 class Request:
     """A request that came whole."""
 
-    __slots__ = ("_modern", "_outlet", "begun", "body", "headers", "method", "path", "query")
+    __slots__ = ("_head", "_outlet", "begun", "body", "headers")
 
     def __init__(self, outlet: Outlet, head: RequestHead, body: bytes) -> None:
         self._outlet = outlet
-        self._modern = head.modern
-        self.method = head.method
-        self.path, _, self.query = head.target.partition("?")
+        self._head = head
         self.headers = head.headers
         self.body = body
         self.begun = False
         """Whether an answer was begun."""
 
+    @property
+    def method(self) -> str:
+        """As it was sent."""
+        return self._head.method
+
+    @property
+    def path(self) -> str:
+        """Where it goes to, without the query."""
+        return self._head.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """What stands behind the path; empty where nothing does."""
+        return self._head.target.partition("?")[2]
+
     def begin(self, headers: Mapping[str, str]) -> Stream:
         """Begins an answer of unknown length, with status 200. It goes out with the first of its data."""
         self.begun = True
-        return Stream(self._outlet, headers, chunks=self._modern)
+        return Stream(self._outlet, headers, chunks=self._head.modern)
 
     def abort(self) -> None:
         """Gives the client up, with all that it was not sent yet."""
