@@ -28,6 +28,9 @@ class Format(StrEnum):
 _Target = Annotated[
     str | None, typer.Argument(metavar="RUN", show_default=False, help="A run: its id, the beginning of it, or its transcript.")
 ]
+_Session = Annotated[
+    str | None, typer.Option("--session", help="A session of a gateway, as its client names it.", metavar="ID", show_default=False)
+]
 _All = Annotated[bool, typer.Option("--all", help="Every run; with --clear, every stop.")]
 _Tool = Annotated[list[str], typer.Option("--tool", help="Only calls of this tool; a pattern with *, and several, too.", metavar="NAME")]
 _Writes = Annotated[bool, typer.Option("--writes", help="Only calls of tools that are not known to only read.")]
@@ -44,6 +47,7 @@ _RUNS_ON = "A tool that is running is not killed.\n"
 
 def stop(
     target: _Target = None,
+    session: _Session = None,
     all: _All = False,
     tool: _Tool = [],  # noqa: B006 - typer reads the default, nobody changes it
     writes: _Writes = False,
@@ -64,27 +68,40 @@ def stop(
     scoped = bool(tool or writes)
     if list and clear:
         raise UsageError("--list shows, --clear takes back", help="choose one of them")
-    if (list or clear) and (scoped or reason is not None):
-        raise UsageError("--tool, --writes and --reason belong to a new stop", help="leave out --list and --clear")
-    if target is not None and all:
-        raise UsageError("a run and --all", help="choose one of them")
+    if (list or clear) and (scoped or session is not None or reason is not None):
+        raise UsageError("--session, --tool, --writes and --reason belong to a new stop", help="leave out --list and --clear")
+    if sum((target is not None, session is not None, all)) > 1:
+        raise UsageError("a run, --session and --all are about different runs", help="choose one of them")
     if list:
         _show(folder, target, format)
     elif clear:
         _clear(folder, target, all=all)
     else:
-        if target is None and not all and not scoped:
+        if target is None and session is None and not all and not scoped:
             raise UsageError("nothing is named to be stopped", help="name a run, or --all, or a --tool")
-        _throw(folder, _new(folder, target, tool, writes, reason))
+        _throw(folder, _new(_run(folder, target, session), tool, writes, reason))
 
 
-def _new(folder: StateFolder, target: str | None, tools: Sequence[str], writes: bool, reason: str | None) -> Stop:
+def _run(folder: StateFolder, target: str | None, session: str | None) -> str | None:
+    """The id of the run that is meant: to a gateway, a session is one."""
+    from agentgate.files.state_folder import find_run
+    from agentgate.files.stops import recorded_id
+
+    if session is None:
+        return None if target is None else recorded_id(find_run(target, folder))
+    from agentgate.gateway.settings import SESSION_ID
+
+    if SESSION_ID.fullmatch(session) is None:
+        raise UsageError(f"`{session}` cannot be a session", help="1 to 128 letters, digits or any of `_.:@-`, as the client sends it")
+    return session
+
+
+def _new(run: str | None, tools: Sequence[str], writes: bool, reason: str | None) -> Stop:
     from datetime import UTC, datetime
     from getpass import getuser
 
     from agentgate.core.stops import Stop
-    from agentgate.files.state_folder import find_run
-    from agentgate.files.stops import MAX_REASON, TOOL_PATTERN, recorded_id
+    from agentgate.files.stops import MAX_REASON, TOOL_PATTERN
     from agentgate.files.transcript_writer import new_run_id
 
     if reason is None or not reason.strip():
@@ -94,7 +111,6 @@ def _new(folder: StateFolder, target: str | None, tools: Sequence[str], writes: 
     for name in tools:
         if TOOL_PATTERN.fullmatch(name) is None:
             raise UsageError(f"`{name}` is not a tool name, or a pattern with `*`", help="1 to 64 letters, digits, `_`, `.`, `-` or `*`")
-    run = None if target is None else recorded_id(find_run(target, folder))
     try:
         by = getuser()
     except (OSError, KeyError):

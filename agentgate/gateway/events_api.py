@@ -30,11 +30,13 @@ def wanted(query: Mapping[str, str]) -> Wanted:
     result = query.get("result")
     if result is not None and result not in RESULTS.values():
         raise BadRequest(f"`result` is none of {', '.join(RESULTS.values())}", "result")
-    since = query.get("since")
+    since, before = query.get("since"), query.get("before")
+    if before is not None and not before.startswith("evt_"):
+        raise BadRequest("`before` is not the id of an event", "before")
     return Wanted(
         limit=int(limit),
         since=since if since is None or since.startswith("evt_") else _time(since),
-        before=query.get("before"),
+        before=before,
         session=query.get("session"),
         result=result,
     )
@@ -63,6 +65,7 @@ def as_event(record: Record) -> dict[str, Json]:
         "run": record.run,
         "api": record.api,
         "model": record.model,
+        "answer_id": record.answer_id,
         "mode": record.mode.value,
         "role": record.role,
         "policy": {"name": record.policy.name, "sha256": record.policy.sha256},

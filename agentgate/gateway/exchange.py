@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -27,7 +26,7 @@ from agentgate.gateway.judging import Bench, Verdict
 from agentgate.gateway.metrics import Metrics
 from agentgate.gateway.pages import readable
 from agentgate.gateway.proxy import Upstream, UpstreamFailed, kept_headers, read_all
-from agentgate.gateway.settings import Settings
+from agentgate.gateway.settings import SESSION_ID, Settings
 from agentgate.gateway.shapes import Answer, Api, Asked, Broken, Stream, Whole
 from agentgate.gateway.stopwatch import Stopwatch
 from agentgate.gateway.tracing import UNTRACED, NoTraces, Trace, Traces
@@ -42,7 +41,6 @@ _SESSION_HEADER = SESSION_HEADER.lower()
 NOT_RECORDED = failure(503, "internal_error", "the decision could not be recorded, so nothing is let through")
 """What a client gets when the store fails."""
 
-_SESSION = re.compile(r"[A-Za-z0-9_.:@-]{1,128}", re.ASCII)
 _REPAIRS = 3
 """Further requests after an answer that was withheld."""
 _LONGEST_ID = 256
@@ -112,7 +110,7 @@ class Exchange:
         Raises:
             Refused: with an error, before anything of an answer went out.
         """
-        if self._session is not None and _SESSION.fullmatch(self._session) is None:
+        if self._session is not None and SESSION_ID.fullmatch(self._session) is None:
             raise Refused(invalid(f"`{SESSION_HEADER}` is not, once, 1 to 128 letters, digits or any of `_.:@-`"))
         try:
             asked = self._api.read_request(raw, self._tools.settings.max_body)

@@ -18,6 +18,8 @@ UPSTREAM_SECONDS = 600.0
 EVENTS_KEY = "AGENTGATE_EVENTS_KEY"
 APPROVALS_KEY = "AGENTGATE_APPROVALS_KEY"
 UPSTREAM_KEY = "OPENAI_API_KEY"
+SESSION_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,128}", re.ASCII)
+"""What clients may call a session."""
 _SHORTEST_KEY = 16
 """Characters; a shorter key can be guessed."""
 

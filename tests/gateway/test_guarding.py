@@ -285,7 +285,17 @@ def test_a_packed_answer_is_unpacked_within_bounds(tmp_path: Path) -> None:
 def test_events_are_asked_for_soundly(tmp_path: Path) -> None:
     """Nothing is guessed."""
     with ScriptedServer() as upstream, Served(tmp_path, upstream, environ={"AGENTGATE_EVENTS_KEY": KEY}) as gateway:
-        for query in ("limit=0", "limit=x", "limit=1001", "result=maybe", "since=yesterday", "limit=1&limit=2", "unknown=1", "limit"):
+        for query in (
+            "limit=0",
+            "limit=x",
+            "limit=1001",
+            "result=maybe",
+            "since=yesterday",
+            "before=yesterday",
+            "limit=1&limit=2",
+            "unknown=1",
+            "limit",
+        ):
             got = gateway.send("GET", f"/v1/events?{query}", headers={"authorization": f"Bearer {KEY}"})
             assert got.status == 400, query
         assert gateway.events("?since=2026-01-01T00:00:00Z&limit=5") == []

@@ -147,6 +147,18 @@ def test_the_kill_switch_stops_a_gateway_that_runs(tmp_path: Path) -> None:
         assert gateway.ask(("read",)).status == 200
 
 
+def test_one_session_of_a_gateway_is_stopped(tmp_path: Path) -> None:
+    """By the name that its client gives it; all others go on, and it does again once the stop is cleared."""
+    with ScriptedServer(*itertools.islice(proposals("read"), 4)) as upstream, Process(tmp_path, upstream.url, policy=SIMPLE) as gateway:
+        assert gateway.ask(session="a").status == 200
+        assert agentgate(tmp_path, "stop", "--session", "a", "--reason", "enough").returncode == 0
+        got = gateway.ask(session="a")
+        assert (got.status, got.error["policy"], got.error["message"]) == (409, "killed", "the kill switch is on: enough")
+        assert [gateway.ask(session=other).status for other in ("b", None)] == [200, 200]
+        assert agentgate(tmp_path, "stop", "--clear", "a").returncode == 0
+        assert gateway.ask(session="a").status == 200
+
+
 def test_approvals_are_answered_on_the_command_line(tmp_path: Path) -> None:
     """Listed, approved, and then the same call passes once."""
     same = chat(calls=[call("send", {"to": "x"})])

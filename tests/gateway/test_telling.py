@@ -58,6 +58,7 @@ def test_a_request_that_is_refused_is_an_event(tmp_path: Path) -> None:
         assert (newest["run"], newest["tool_calls"], of_requests(newest)) == ("s", [], [("limits.steps", "limit", True)])
         assert newest["policy_decisions"][0]["reason"] == refused.error["message"]
         assert of_requests(first) == []
+        assert (first["answer_id"], newest["answer_id"]) == ("chatcmpl-1", None)
         assert [event["id"] for event in gateway.events("?result=blocked")] == [newest["id"]]
         assert 'agentgate_decisions_total{effect="block",rule="limits.steps"} 1' in metrics(gateway)
         assert gateway.ask(session="other").status == 200
