@@ -122,18 +122,14 @@ def calls_of(message: Mapping[str, Json]) -> list[ToolCall]:
 def _call(proposed: Json) -> ToolCall:
     """A call as it stands. One that is not a function's keeps all that it has as arguments, which no gate takes for arguments."""
     if not isinstance(proposed, dict):
-        return _made(None, None, [proposed])
+        return ToolCall(None, None, [proposed])
     function = proposed.get("function")
     if proposed.get("type", "function") == "function" and isinstance(function, dict):
-        return _made(proposed.get("id"), function.get("name"), function.get("arguments"))
+        return ToolCall(proposed.get("id"), function.get("name"), function.get("arguments"))
     kind = proposed.get("type")
     inner = proposed.get(kind) if isinstance(kind, str) else None
     name = (inner if isinstance(inner, dict) else proposed).get("name")
-    return _made(proposed.get("id"), name, proposed)
-
-
-def _made(id: Json, name: Json, arguments: Json) -> ToolCall:
-    return ToolCall(id=id, name=name, arguments=arguments)
+    return ToolCall(proposed.get("id"), name, proposed)
 
 
 def text_of(content: Json) -> str:
