@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -144,8 +144,8 @@ class Books(Protocol):
 class Store(Protocol):
     """Keeps the books. One job after the other, each durable before its result is given."""
 
-    async def commit(self, job: Callable[[Books], T]) -> T:
-        """Does a job; many are made durable at once.
+    def commit(self, job: Callable[[Books], T]) -> Awaitable[T]:
+        """Does a job; many are made durable at once. Whoever awaits it gets the result.
 
         Raises:
             RecordError: it could not be made durable; whatever it decided must not be acted upon.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -30,7 +30,7 @@ _QUICK_SECONDS = 0.001
 _SLOW_ONES = 3
 _WITHOUT_WAITING = 64
 """After so many slow ends in a row, so many are left to the thread before one is waited for again."""
-_QUIET_TURNS = 4
+_QUIET_TURNS = 8
 """Turns of the loop without a further job after which a transaction begins where fewer have come in than were expected: an end costs as
 much as the rest of several jobs. Where as many have come, one such turn is enough, and a job that comes alone is done at once."""
 _MOST_TURNS = 32
@@ -63,10 +63,9 @@ class GroupStore:
         self._expected = 1
         """How many jobs may come close together: as many as in the transaction before, or half of what was expected then."""
 
-    async def commit(self, job: Callable[[Books], T]) -> T:
+    def commit(self, job: Callable[[Books], T]) -> Awaitable[T]:
         """See `Store.commit`."""
-        result: T = await self._add(job)
-        return result
+        return self._add(job)
 
     def post(self, job: Callable[[Books], None]) -> None:
         """See `Store.post`."""
