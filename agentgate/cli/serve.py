@@ -129,16 +129,17 @@ def serve(
     load = _loader(policy, role, wanted, folder, observe=observe)
     bench = load()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    run(
-        Setup(
-            settings=wanted,
-            load=load,
-            open_store=lambda: open_store(store or _default_store(folder), clock, keeping),
-            open_traces=open_traces,
-            say=_say,
-            ready=lambda port: _announce(wanted, bench, port),
-        )
+    setup = Setup(
+        settings=wanted,
+        load=load,
+        open_store=lambda: open_store(store or _default_store(folder), clock, keeping),
+        open_traces=open_traces,
+        say=_say,
+        ready=lambda port: _announce(wanted, bench, port),
     )
+    if not run(setup):
+        _say("stopped at once: answers that had begun were broken off")
+        raise typer.Exit(130)
 
 
 def _loader(policies: list[str], role: str | None, wanted: Settings, state: StateFolder, *, observe: bool) -> Callable[[], Bench]:

@@ -55,8 +55,11 @@ class Setup(Struct, frozen=True, kw_only=True):
     """Is told the port once connections are taken."""
 
 
-def serve(setup: Setup) -> None:
+def serve(setup: Setup) -> bool:
     """Runs until SIGTERM or SIGINT; a second one ends it at once.
+
+    Returns:
+        whether all that was begun came to its end.
 
     Raises:
         AgentgateError: it cannot start.
@@ -64,8 +67,12 @@ def serve(setup: Setup) -> None:
     _take_many_connections()
     gc.freeze()  # what was loaded stays, and need not be looked through again and again
     gc.set_threshold(_GARBAGE)
-    with asyncio.Runner(loop_factory=loops()) as runner:
-        runner.run(_serve(setup))
+    try:
+        with asyncio.Runner(loop_factory=loops()) as runner:
+            runner.run(_serve(setup))
+    except asyncio.CancelledError:
+        return False
+    return True
 
 
 def _take_many_connections() -> None:
@@ -149,17 +156,22 @@ async def _listen(server: Server, settings: Settings) -> int:
 
 def _signals(gateway: Gateway, setup: Setup) -> asyncio.Event:
     """Listens to signals; the event says that somebody wants to stop."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+    loop, stopped, turn = asyncio.get_running_loop(), asyncio.Event(), asyncio.Lock()
     reloads: set[asyncio.Task[None]] = set()
+    main = asyncio.current_task()
+    assert main is not None
 
     def stop() -> None:
         if stopped.is_set():
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
+            main.cancel()
         stopped.set()
 
+    async def in_turn() -> None:
+        async with turn:  # else one that was asked for earlier might come to its end later
+            await reload(gateway, setup)
+
     def read_again() -> None:
-        task = loop.create_task(reload(gateway, setup))
+        task = loop.create_task(in_turn())
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 

@@ -206,6 +206,26 @@ def test_an_answer_that_has_begun_is_finished(tmp_path: Path) -> None:
     upstream.close()
 
 
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """In the midst of an answer, with a word about that and no traceback; what was decided before is on disk."""
+    upstream = Live()
+    said = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(said)}\r\n\r\n".encode()
+    with Process(tmp_path, upstream.url, policy=SIMPLE) as gateway:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
+            client.sendall(head + said)
+            upstream.take()
+            upstream.send(piece("first"))
+            until(client, b"first")
+            gateway.process.send_signal(signal.SIGTERM)
+            gateway.wait_for("stopping")
+            gateway.process.send_signal(signal.SIGTERM)
+            assert gateway.process.wait(20) == 130
+        gateway.wait_for("stopped at once")
+    assert "Traceback" not in gateway.said
+    upstream.close()
+
+
 SECRET = "sk-up-0123456789abcdefghij"
 
 
