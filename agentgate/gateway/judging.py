@@ -247,9 +247,7 @@ class Sitting:
         """Judges an answer and records it."""
         over = self._session.request()
         stopped = over.reason if over.effect is not _ALLOW and self._binds(over) else None
-        at = (
-            self._session.now()
-        )  # once, and not before the request was decided: nothing is decided by a later moment than it is recorded with
+        at = self._session.now()  # not before the request was decided: nothing is decided by a later moment than is recorded
         self._session.record(self._replied(answer, stopped, at))
         mark = len(self._events)
         asking = Asking(approvals)
@@ -260,8 +258,7 @@ class Sitting:
         released = released and not lost
         failure = None
         if released:
-            if asking.approved:
-                approvals.use(asking.approved)
+            approvals.use(asking.approved)
         elif stopped:
             failure = violation(effect=over.effect, code=over.code, rule=over.rule, tool=None, reason=over.reason)
         else:
