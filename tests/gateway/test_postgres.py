@@ -10,6 +10,7 @@ import pytest
 
 from agentgate.clock import steady_clock
 from agentgate.errors import OutsideError, UsageError
+from agentgate.files.gateway_store import left_out
 from agentgate.gateway.books import Keeping, Wanted
 from agentgate.gateway.postgres import PostgresDatabase
 from agentgate.gateway.sql_books import SqlBooks
@@ -164,6 +165,20 @@ def test_old_events_are_removed(tmp_path: Path, url: str) -> None:
     later.close()
     done = Program(tmp_path).agentgate("audit", "verify", url)
     assert (done.code, "the first 2 events were removed" in done.out) == (0, True), done.said
+
+
+def test_a_refused_request_is_told_and_no_run_without_a_beginning(tmp_path: Path, url: str) -> None:
+    """As in a file: its event is found, and where older ones were removed, its session is not taken for a part of one."""
+    with (
+        ScriptedServer() as upstream,
+        Served(tmp_path, upstream, policy(limit("steps", 0)), store=url, environ=READER) as gateway,
+    ):
+        assert gateway.ask(session="a").status == 409
+        assert [event["error"]["policy"] for event in gateway.events("?result=blocked&session=a")] == ["limits.steps"]
+    database = PostgresDatabase(url, {})
+    database.change("INSERT INTO removed (one, seq, hash) VALUES (1, 1, 'x')")
+    assert left_out(database.rows) == 0
+    database.close()
 
 
 def test_a_database_that_goes_away_lets_nothing_through(tmp_path: Path) -> None:
