@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 
+from msgspec.structs import replace
+
 from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Json, Mode
+from agentgate.core.redaction.redactor import OURS
 from agentgate.files.gateway_records import Denial, Record, new_id
 from agentgate.files.importers.chat import text_of
 from agentgate.gateway.books import Books, Question, Store
@@ -103,7 +106,7 @@ class Hearing:
             run=self._session or new_id("run", at),
             session=self._session,
             api=self._api,
-            model=asked.model,
+            model=self._told(asked.model),
             mode=bench.mode,
             role=bench.role,
             policy=bench.digest,
@@ -126,7 +129,14 @@ class Hearing:
         decided, reason = verdict.failure.error["policy"], verdict.failure.error["message"]
         return Denial(code=decided, reason=reason) if decided in _CODES else Denial(code=Code.LIMIT.value, rule=decided, reason=reason)
 
+    def _told(self, text: str) -> str:
+        """What a client called something, without what no record may hold."""
+        redactor = self.bench.redactor
+        return text if redactor is None else redactor.record(text, OURS)
+
     def _enforced(self, denied: Denial | None) -> Denial | None:
+        if denied is not None:
+            denied = replace(denied, reason=self._told(denied.reason), tool=None if denied.tool is None else self._told(denied.tool))
         if denied is not None and not denied.enforced:
             self._would = denied
             return None
@@ -188,7 +198,7 @@ class Hearing:
                     run=verdict.past.run,
                     session=self._session,
                     api=self._api,
-                    model=asked.model,
+                    model=self._told(asked.model),
                     mode=bench.mode,
                     role=bench.role,
                     policy=bench.digest,

@@ -250,10 +250,13 @@ def test_no_key_is_ever_told(tmp_path: Path) -> None:
     client = {"authorization": f"Bearer {'c' * 30}"}
     environ = {**ENVIRON, "OPENAI_API_KEY": SECRET, "K": "c" * 30}
     options = ("--key-env", "K", *STORE)
-    with ScriptedServer(leaking) as upstream, Process(tmp_path, upstream.url, *options, policy=said, environ=environ) as gateway:
+    with ScriptedServer(leaking, leaking) as upstream, Process(tmp_path, upstream.url, *options, policy=said, environ=environ) as gateway:
         got = gateway.ask(("read",), headers=client)
         assert got.status == 409
         assert gateway.ask(headers={"authorization": "Bearer wrong-key-of-somebody"}).status == 401
+        assert gateway.ask(("read",), headers=client, model=SECRET).status == 409
+        odd: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [{"type": SECRET}]}
+        assert gateway.send("POST", "/v1/chat/completions", odd, client).status == 409
         told = json.dumps(gateway.events())
         gateway.process.send_signal(signal.SIGTERM)
         gateway.process.wait(40)
