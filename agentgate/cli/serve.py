@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -150,14 +151,16 @@ def _loader(policies: list[str], role: str | None, wanted: Settings, state: Stat
     from agentgate.core.redaction.secrets import known_secrets
     from agentgate.files.links import resolve
     from agentgate.files.policy_file import load_policy
+    from agentgate.files.reading import STDIN, read_source
     from agentgate.gateway.judging import Bench
     from agentgate.gateway.stops import Stops
     from agentgate.session import prepare
 
     clock, workdir, stops = steady_clock(), os.getcwd(), Stops(state)  # noqa: PTH109
+    given = read_source(STDIN).data if STDIN in policies else None  # which can be read once only
 
     def load() -> Bench:
-        policy = load_policy(*policies)
+        policy = load_policy(*policies, stdin=None if given is None else BytesIO(given))
         _check_role(policy, role)
         return Bench(
             policy=prepare(policy),

@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 class Process(Client):
     """Runs while it is entered."""
 
-    def __init__(self, folder: Path, upstream: str, *options: str, policy: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, *options: str, policy: str, environ: Mapping[str, str] | None = None, piped: bool = False
+    ) -> None:
         """Prepares it.
 
         Args:
@@ -29,17 +31,32 @@ class Process(Client):
             options: further ones of the command line.
             policy: the text of the policy file.
             environ: variables, the only ones that it knows.
+            piped: whether the policy comes by standard input.
         """
         (folder / "policy.yaml").write_text(policy, encoding="utf-8")
         self.folder = folder
-        self._command = [sys.executable, "-m", "agentgate", "serve", "--policy", "policy.yaml", "--upstream", upstream, "--port", "0"]
+        self._command = [
+            sys.executable,
+            "-m",
+            "agentgate",
+            "serve",
+            "--policy",
+            "-" if piped else "policy.yaml",
+            "--upstream",
+            upstream,
+            "--port",
+            "0",
+        ]
         self._command += options
         self._environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **(environ or {})}
         self._said: list[str] = []
         self._heard = threading.Condition()
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(self._command, cwd=self.folder, env=self._environ, stderr=subprocess.PIPE, text=True)
+        with (self.folder / "policy.yaml").open() as policy:
+            self.process = subprocess.Popen(
+                self._command, cwd=self.folder, env=self._environ, stdin=policy, stderr=subprocess.PIPE, text=True
+            )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         line = self.wait_for("serving http://")

@@ -206,6 +206,18 @@ def test_an_answer_that_has_begun_is_finished(tmp_path: Path) -> None:
     upstream.close()
 
 
+def test_a_policy_from_standard_input(tmp_path: Path) -> None:
+    """It can be read once only, and is still there when it is to be read again."""
+    with (
+        ScriptedServer(*itertools.islice(proposals("read"), 2)) as upstream,
+        Process(tmp_path, upstream.url, *STORE, policy=SIMPLE, piped=True) as gateway,
+    ):
+        assert gateway.ask(("read",)).status == 200
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for("the policy was read again")
+        assert gateway.ask(("read",)).status == 200
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """In the midst of an answer, with a word about that and no traceback; what was decided before is on disk."""
     upstream = Live()
