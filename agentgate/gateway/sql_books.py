@@ -93,8 +93,10 @@ class SqlBooks:
         self._clock = clock
         self._keeping = keeping
         self._sessions: OrderedDict[str, tuple[int, Past | None, datetime]] = OrderedDict()
-        """Session → the last of its lines that was read, what it has come to, and when."""
+        """Session → up to where in the chain its lines were read, what it has come to, and when."""
         self._head = (0, FIRST)
+        self._foreign = 0
+        """Up to where in the chain there may be lines that other processes wrote."""
         self._unwritten: list[tuple[Any, ...]] = []
         """What was kept and is not in the database yet."""
 
@@ -108,7 +110,9 @@ class SqlBooks:
         if not self._db.begin(patience):
             return False
         rows = self._db.rows("SELECT seq, hash FROM answers ORDER BY seq DESC LIMIT 1")
-        self._head = (rows[0][0], rows[0][1]) if rows else (0, FIRST)
+        head = (rows[0][0], rows[0][1]) if rows else (0, FIRST)
+        if head != self._head:
+            self._head, self._foreign = head, head[0]
         return True
 
     def write(self) -> None:
@@ -136,14 +140,15 @@ class SqlBooks:
 
     def past(self, session: str) -> Past | None:
         """See `Books.past`."""
-        seq, past, at = self._sessions.get(session, (0, None, None))
-        rows = self._rows("SELECT seq, line FROM answers WHERE session = ? AND seq > ? ORDER BY seq", (session, seq))
-        for last, line in rows:
-            record = decode(line)
-            seq, past, at = last, fold(record.events, past, record.policy.sha256), record.at
-        if at is None or past is None:
+        seq, past, at = self._sessions.get(session, (-1, None, None))
+        if seq < self._foreign:
+            for last, line in self._rows("SELECT seq, line FROM answers WHERE session = ? AND seq > ? ORDER BY seq", (session, seq)):
+                record = decode(line)
+                seq, past, at = last, fold(record.events, past, record.policy.sha256), record.at
+            if past is not None and at is not None:
+                self._remember(session, max(seq, self._head[0]), past, at)
+        if past is None or at is None:
             return None
-        self._remember(session, seq, past, at)
         return None if self._clock() - at > self._keeping.sessions else past
 
     def keep(self, record: Record, past: Past | None) -> None:
@@ -159,6 +164,8 @@ class SqlBooks:
         self._head = (seq, line.hash)
         if record.session is not None and past is not None:
             self._remember(record.session, seq, past, record.at)
+        elif record.session is not None:
+            self._sessions.pop(record.session, None)  # it is read again when it comes back
 
     def records(self, wanted: Wanted) -> list[Record]:
         """See `Books.records`."""

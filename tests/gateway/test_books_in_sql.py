@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -16,7 +18,7 @@ from agentgate.core.events import ModelReplied, RunStarted
 from agentgate.core.state import State
 from agentgate.files.gateway_verify import verify_store
 from agentgate.gateway.books import Keeping, Wanted
-from agentgate.gateway.past import Past
+from agentgate.gateway.past import Past, fold
 from agentgate.gateway.sql_books import TABLES, SqlBooks, text_of
 from agentgate.gateway.sqlite import SqliteDatabase
 from tests.gateway.test_tail import NOON, record
@@ -75,6 +77,78 @@ def test_what_is_undone_was_never_kept(tmp_path: Path, books: SqlBooks) -> None:
         (books.end if ends else books.undo)()
     assert shown(books) == ["evt_2", "evt_0"]
     assert verify_store(tmp_path / "gateway.db").ok
+
+
+class Counting(SqliteDatabase):
+    """Counts how often a session is read."""
+
+    read = 0
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        self.read += "session = ?" in sql
+        return super().rows(sql, values)
+
+
+def step(books: SqlBooks, session: str, number: int, *, ends: bool = True, told: bool = True) -> int:
+    """A transaction that adds a step to a session, as an answer does; how many it had."""
+    books.begin()
+    past = books.past(session)
+    event = ModelReplied(step=number, message={})
+    events = (event,) if past is not None else (RunStarted(run_id=session), event)
+    made = replace(record(f"evt_{number:03}", NOON), session=session, events=events if told else ())
+    books.keep(made, fold(events, past, "") if told else None)
+    (books.end if ends else books.undo)()
+    return 0 if past is None else past.state.steps
+
+
+def test_a_session_that_only_this_process_goes_on_with_is_not_read_again(tmp_path: Path) -> None:
+    """But it is as soon as another process has written anything."""
+    database = Counting(str(tmp_path / "gateway.db"), wait=0)
+    books, other = SqlBooks(database, lambda: NOON), opened(tmp_path / "gateway.db")
+    assert [step(books, "a", number) for number in range(1, 5)] == [0, 1, 2, 3]
+    assert database.read == 1
+    step(other, "b", 5)
+    assert [step(books, "a", number) for number in range(6, 9)] == [4, 5, 6]
+    assert database.read == 2
+    step(other, "a", 9)
+    assert [step(books, "a", number) for number in range(10, 12)] == [8, 9]
+    assert database.read == 3
+    books.close()
+    other.close()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("ab"), st.booleans(), st.booleans()), max_size=12))
+def test_sessions_are_the_same_whoever_went_on_with_them(steps: list[tuple[bool, str, bool, bool]]) -> None:
+    """Two processes, transactions that fail, records that tell nothing: always what somebody finds who reads all of it."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "gateway.db")
+        both = opened(path), opened(path)
+        for number, (which, session, ends, told) in enumerate(steps, start=1):
+            fresh = opened(path)
+            fresh.begin()
+            expected = fresh.past(session)
+            fresh.undo()
+            fresh.close()
+            assert step(both[which], session, number, ends=ends, told=told) == (0 if expected is None else expected.state.steps)
+        for books in both:
+            books.close()
+
+
+def test_a_record_that_tells_nothing_keeps_its_session_awake(tmp_path: Path) -> None:
+    """For the process that wrote it as for any other."""
+    day, now = timedelta(days=1), [NOON]
+    one, other = (SqlBooks(SqliteDatabase(str(tmp_path / "gateway.db"), wait=0), lambda: now[0], Keeping(sessions=day)) for _ in range(2))
+    assert step(one, "a", 1) == 0
+    one.begin()
+    one.keep(replace(record("evt_2", NOON + 0.9 * day), session="a"), None)
+    one.end()
+    now[0] = NOON + 1.5 * day
+    for books in (one, other):
+        books.begin()
+        assert books.past("a") is not None
+        books.undo()
+        books.close()
 
 
 def test_a_new_store_has_large_pages_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
