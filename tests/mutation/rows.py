@@ -34,7 +34,7 @@ ROWS = (
         """whole_decisions remembered reserve limits windows once check_order decisions engine failing_closed runnable cost_limits index
         result_rules""",
     ),
-    _row("core", "arguments", "arguments strict_json"),
+    _row("core", "arguments quick_json", "arguments strict_json quick_json"),
     _row(
         "core",
         "rules",
@@ -83,6 +83,11 @@ ROWS = (
         "tests/files/test_transcript_links.py tests/files/test_transcript_chain.py",
     ),
     _row("gateway", "envelope sse shapes", "tests/gateway/test_envelope.py"),
+    _row(
+        "gateway",
+        "bodies chat_usual",
+        "tests/gateway/test_bodies.py tests/gateway/test_usual_answers.py tests/core/test_quick_json.py tests/gateway/test_requests.py",
+    ),
     _row(
         "gateway",
         "chat responses calls",
