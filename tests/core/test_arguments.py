@@ -20,6 +20,7 @@ from agentgate.core.arguments import (
     is_usual,
     parse_arguments,
     parse_json,
+    read_arguments,
 )
 from agentgate.core.events import Code, Decision, Effect, Json, ToolCall
 
@@ -229,3 +230,10 @@ def test_bytes_are_read_as_texts_are() -> None:
         parse_json("[1e999]")
     with pytest.raises(InvalidJson, match=r"^number out of range$"):
         parse_json("1" + "0" * 400)
+
+
+@pytest.mark.parametrize("value", [1.0, [1], {"b": 1}])
+@pytest.mark.parametrize("length", [1, 1000])
+def test_what_is_read_as_plain_is_plain(value: Json, length: int) -> None:
+    """Whoever goes on with arguments that are known to be plain looks for no floats in them, nor for anything below."""
+    assert read_arguments(json.dumps({"a": value, "b": "x" * length}))[1] is False

@@ -95,7 +95,7 @@ def test_what_is_written_is_read(value: Json, indent: int | None, separators: tu
         '{"a":1.50,"b":"\\u00e9"}',
         "[]",
         "null",
-        "[" * 8 + "]" * 8,
+        "[" * 8 + "1" + "]" * 8,
     ],
 )
 def test_most_texts_are_read_quickly(text: str) -> None:
