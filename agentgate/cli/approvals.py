@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -68,10 +67,11 @@ def reject(id: _Id, store: _Store = None, state: State = None, note: _Note = Non
 
 
 def _answer(id: str, store: str | None, state: str | None, note: str | None, *, approve: bool) -> None:
+    from agentgate.cli.person import who
     from agentgate.output.safe import safe
 
     with _books(store, state) as books:
-        found = books.answer(id, approve=approve, by=getpass.getuser(), note=note)
+        found = books.answer(id, approve=approve, by=who(), note=note)
     if found is None:
         raise UsageError(f"there is no open question `{id}`", help="`agentgate approvals list` shows them")
     print(f"{found.state}  {safe(found.tool)} {safe(found.arguments)}")

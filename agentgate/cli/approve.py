@@ -42,6 +42,7 @@ def approve(
     Exit codes: 0 answered, or nothing waits; 1 calls wait, and were shown; 2 wrong usage, or the run cannot be answered; 3 its transcript
     cannot be written, for instance because somebody else is writing it.
     """
+    from agentgate.cli.person import who
     from agentgate.files.state_folder import DEFAULT, StateFolder, find_run
     from agentgate.files.transcript_continued import continue_transcript
     from agentgate.unfinished import Past
@@ -64,7 +65,7 @@ def approve(
         chosen = _chosen(past, asking, call, path, all=all)
         if yes:
             _check_known(chosen, path)
-        _answer(continued, past, chosen, yes=yes, reason=reason, by=f"{by or _who()} (agentgate approve)")
+        _answer(continued, past, chosen, yes=yes, reason=reason, by=f"{by or who()} (agentgate approve)")
     _said(chosen, path, yes=yes, left=len(asking) - len(chosen))
 
 
@@ -183,12 +184,3 @@ def _said(chosen: list[Proposal], path: Path, *, yes: bool, left: int) -> None:
     lead = f"{plural(left, 'call')} left" if left else "next"
     out.write(f"  {lead}   {command}\n")
     out.check()
-
-
-def _who() -> str:
-    from getpass import getuser
-
-    try:
-        return getuser()
-    except (OSError, KeyError):
-        return "somebody"

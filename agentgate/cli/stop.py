@@ -98,8 +98,8 @@ def _run(folder: StateFolder, target: str | None, session: str | None) -> str | 
 
 def _new(run: str | None, tools: Sequence[str], writes: bool, reason: str | None) -> Stop:
     from datetime import UTC, datetime
-    from getpass import getuser
 
+    from agentgate.cli.person import who
     from agentgate.core.stops import Stop
     from agentgate.files.stops import MAX_REASON, TOOL_PATTERN
     from agentgate.files.transcript_writer import new_run_id
@@ -111,11 +111,7 @@ def _new(run: str | None, tools: Sequence[str], writes: bool, reason: str | None
     for name in tools:
         if TOOL_PATTERN.fullmatch(name) is None:
             raise UsageError(f"`{name}` is not a tool name, or a pattern with `*`", help="1 to 64 letters, digits, `_`, `.`, `-` or `*`")
-    try:
-        by = getuser()
-    except (OSError, KeyError):
-        by = ""
-    return Stop(new_run_id(), datetime.now(UTC), reason, by, run, tuple(tools), writes)
+    return Stop(new_run_id(), datetime.now(UTC), reason, who(), run, tuple(tools), writes)
 
 
 def _is_text(text: str) -> bool:
