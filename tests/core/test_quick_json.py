@@ -93,6 +93,7 @@ def test_what_is_written_is_read(value: Json, indent: int | None, separators: tu
         '{"a": [1, {"b": "x:\\n"}]}',
         '{\n  "a": null\n}\n',
         '{"a":1.50,"b":"\\u00e9"}',
+        '{"a":"\\u003ctag\\u003e: x"}',
         "[]",
         "null",
         "[" * 8 + "1" + "]" * 8,
@@ -104,7 +105,8 @@ def test_most_texts_are_read_quickly(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 9 + "]" * 9, "[9223372036854775808]", '{"a":"\\u003a"}', '{"a":1,"a":1}', "[1e999]", '["\\ud800"]', ""]
+    "text",
+    ["[" * 9 + "]" * 9, "[9223372036854775808]", '{"a":"\\u003a"}', '{"a":1,"a":"\\u003A"}', '{"a":1,"a":1}', "[1e999]", '["\\ud800"]', ""],
 )
 def test_what_is_not_usual_is_left_to_the_slow_way(text: str) -> None:
     """Which knows more levels, greater numbers, and how to say what is wrong."""
