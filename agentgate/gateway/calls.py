@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from agentgate.core.events import Json, ToolCall, Usage
 from agentgate.core.state import CUT_OFF
 from agentgate.errors import ModelError
-from agentgate.gateway.shapes import Broken
+from agentgate.gateway.shapes import Asked, Broken
 from agentgate.models.replies import Doubts, present, quoted
 from agentgate.models.usage import parse_usage
 
@@ -41,6 +41,24 @@ def proposed_call(proposed: Json, doubts: Doubts) -> tuple[ToolCall, dict[str, J
 def custom_arguments(input: Json) -> Json:
     """The free text of a custom tool as arguments, so that policies can speak of it: one argument, `input`."""
     return json.dumps({"input": input}) if isinstance(input, str) else None
+
+
+def custom_input(call: ToolCall, asked: Asked) -> str | None:
+    """The free text of a call of one of the request's custom tools, as the model said it; None for a call of a function."""
+    custom = [tool for tool in asked.body.get("tools") or () if tool.get("type") == "custom"]
+    if not any(_named(tool) == call.name for tool in custom) or not isinstance(call.arguments, str):
+        return None
+    try:
+        said = json.loads(call.arguments)
+    except ValueError:
+        return None
+    return text_or_none(said.get("input")) if isinstance(said, dict) and len(said) == 1 else None
+
+
+def _named(tool: Mapping[str, Json]) -> Json:
+    """The name of a custom tool, in the form of either API."""
+    inner = tool.get("custom", tool)
+    return inner.get("name") if isinstance(inner, Mapping) else None
 
 
 def custom_tool(tool: Mapping[str, Json]) -> dict[str, Json]:

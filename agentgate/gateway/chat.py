@@ -13,7 +13,7 @@ from agentgate.core.schemas import InvalidSchema, tool_set
 from agentgate.files.importers.chat import from_messages
 from agentgate.files.transcript import InvalidTranscript, Item
 from agentgate.gateway.bodies import Bodies, Tools
-from agentgate.gateway.calls import check_finish, custom_arguments, custom_tool, proposed_call, text_or_none, usage_of
+from agentgate.gateway.calls import check_finish, custom_arguments, custom_input, custom_tool, proposed_call, text_or_none, usage_of
 from agentgate.gateway.chat_stream import ChatStream
 from agentgate.gateway.chat_usual import read_usual
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects
@@ -105,11 +105,17 @@ def with_contents(asked: Asked, contents: Sequence[Json]) -> Asked:
 
 def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) -> Asked:
     """The request with the withheld calls and what became of them at its end."""
-    said = [{"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}} for call in calls]
+    said = [_said(call, custom_input(call, asked)) for call in calls]
     told = [{"role": "tool", "tool_call_id": call.id, "content": content} for call, content in zip(calls, contents, strict=True)]
     messages = [*asked.body["messages"], {"role": "assistant", "content": None, "tool_calls": said}, *told]
     body = {**asked.body, "messages": messages}
     return msgspec.structs.replace(asked, body=body, raw=msgspec.json.encode(body))
+
+
+def _said(call: ToolCall, text: str | None) -> dict[str, Json]:
+    if text is not None:
+        return {"id": call.id, "type": "custom", "custom": {"name": call.name, "input": text}}
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def open_stream(asked: Asked, *, hold: bool) -> ChatStream:

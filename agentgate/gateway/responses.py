@@ -12,7 +12,7 @@ from agentgate.core.state import CUT_OFF
 from agentgate.files.importers import responses as importer
 from agentgate.files.transcript import InvalidTranscript
 from agentgate.gateway.bodies import Bodies
-from agentgate.gateway.calls import custom_arguments, custom_tool, text_or_none, usage_of
+from agentgate.gateway.calls import custom_arguments, custom_input, custom_tool, text_or_none, usage_of
 from agentgate.gateway.envelope import BadRequest, chosen, field, objects
 from agentgate.gateway.responses_stream import ResponsesStream, look_at_plain_item, look_at_response
 from agentgate.gateway.shapes import Answer, Asked, Broken
@@ -123,10 +123,13 @@ def ask_again(asked: Asked, calls: Sequence[ToolCall], contents: Sequence[str]) 
     """The request with the withheld calls and what became of them at its end."""
     given = asked.body.get("input")
     items = [{"role": "user", "content": given}] if isinstance(given, str) else list(given or ())
-    items += [{"type": "function_call", "call_id": call.id, "name": call.name, "arguments": call.arguments} for call in calls]
-    items += [
-        {"type": "function_call_output", "call_id": call.id, "output": content} for call, content in zip(calls, contents, strict=True)
-    ]
+    texts = [custom_input(call, asked) for call in calls]
+    for call, text in zip(calls, texts, strict=True):
+        said = {"type": "function_call", "arguments": call.arguments} if text is None else {"type": "custom_tool_call", "input": text}
+        items.append({**said, "call_id": call.id, "name": call.name})
+    for call, text, content in zip(calls, texts, contents, strict=True):
+        kind = "function_call_output" if text is None else "custom_tool_call_output"
+        items.append({"type": kind, "call_id": call.id, "output": content})
     body = {**asked.body, "input": items}
     return msgspec.structs.replace(asked, body=body, raw=msgspec.json.encode(body))
 

@@ -240,6 +240,28 @@ def test_a_chat_request_asked_again() -> None:
     assert again.items == asked.items
 
 
+def test_a_call_of_a_custom_tool_is_said_again_as_it_was() -> None:
+    """As a call of a custom tool, and not of the function that it is judged as; what has no text of its own stays a function's."""
+    withheld = [ToolCall("a", "c", '{"input": "free"}'), ToolCall("b", "f", '{"input": "x"}'), ToolCall("d", "c", '{"x": 1}')]
+    contents = ["1", "2", "3"]
+    asked = read(chat, messages=[USER], tools=[{"type": "custom", "custom": {"name": "c"}}, function("f")])
+    said, *told = chat.ask_again(asked, withheld, contents).body["messages"][1:]
+    assert said["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "c", "input": "free"}},
+        {"id": "b", "type": "function", "function": {"name": "f", "arguments": '{"input": "x"}'}},
+        {"id": "d", "type": "function", "function": {"name": "c", "arguments": '{"x": 1}'}},
+    ]
+    assert [one["content"] for one in told] == contents
+    asked = read(responses, input="x", tools=[{"type": "custom", "name": "c"}, {"type": "function", "name": "f"}])
+    items = responses.ask_again(asked, withheld, contents).body["input"][1:]
+    assert [item["type"] for item in items] == [
+        *("custom_tool_call", "function_call", "function_call"),
+        *("custom_tool_call_output", "function_call_output", "function_call_output"),
+    ]
+    assert items[0] == {"type": "custom_tool_call", "call_id": "a", "name": "c", "input": "free"}
+    assert items[3] == {"type": "custom_tool_call_output", "call_id": "a", "output": "1"}
+
+
 @pytest.mark.parametrize("api", [chat, responses], ids=["chat", "responses"])
 def test_each_withheld_call_is_told_about(api: ModuleType) -> None:
     """One that is not is a mistake of the caller."""
