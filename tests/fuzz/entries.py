@@ -109,10 +109,10 @@ def body(data: bytes) -> None:
 
 def http(data: bytes) -> None:
     """What comes over a connection, of a client or of the upstream: a head, and a body in chunks."""
-    head, end, rest = data.partition(END)
+    head, _, rest = data.partition(END)
     for read in (read_request, read_answer):
         with suppress(Unreadable):
-            read(head + end)
+            read(head + END)  # nobody reads one before it is whole
     for coded in (data, rest):
         with suppress(Unreadable):
             Chunks().feed(coded)
