@@ -190,7 +190,7 @@ def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: 
     if limited is None:
         return known
     arguments, trials = known.arguments, known.trials
-    return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash=known.args_hash)
+    return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, known.args_hash)
 
 
 def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, state: State, call: ToolCall, world: World) -> Decision:
@@ -210,19 +210,19 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, st
             # It uses up nothing, so it comes before the limits; but whoever may not make a call gets no earlier result of it either.
             why = repeated(state, key, world)
             if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
-                return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials, args_hash=args_hash)
+                return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials, args_hash)
     limited = _limited(policy, state, call, key, world) if policy.far_limits else None
     if limited is not None:
-        return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash=args_hash)
+        return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash)
     for rule in plan.candidates(arguments):
         if (plan.indexed and rule.matches_if_found) or rule.matches(arguments, world, state):
             said = rule.rule
-            return Decision(said.effect, _RULE, said.id, rule.reason, said.hint, arguments, world.facts, trials, args_hash=args_hash)
+            return Decision(said.effect, _RULE, said.id, rule.reason, said.hint, arguments, world.facts, trials, args_hash)
     if policy.default is _BLOCK:
         reason = not_allowed(plan, call.name, arguments, world, state)
     else:
         reason = f"no rule matches, and the default {'allows' if policy.default is _ALLOW else 'asks for approval'}"
-    return Decision(policy.default, _DEFAULT, None, reason, None, arguments, world.facts, trials, args_hash=args_hash)
+    return Decision(policy.default, _DEFAULT, None, reason, None, arguments, world.facts, trials, args_hash)
 
 
 def _effect(policy: CompiledPolicy, plan: Plan, arguments: Mapping[str, Json], world: World, state: State) -> Effect:

@@ -136,12 +136,12 @@ class Decision(Struct, frozen=True, gc=False):
     `once` → the same call in another run."""
     trials: tuple[Trial, ...] = ()
     """Rules on trial that matched."""
+    args_hash: str = ""
+    """The SHA-256 of `arguments` in canonical form, where the judgement had to know it; empty where not."""
     enforced: bool = True
     """False in observe mode, for allowed calls too."""
     room: int | None = None
     """For a model request: how many tokens of an answer the limits have room for; None where nothing bounds it."""
-    args_hash: str = ""
-    """The SHA-256 of `arguments` in canonical form, where the judgement had to know it; empty where not."""
 
 
 class Digest(Struct, frozen=True):

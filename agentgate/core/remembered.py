@@ -60,8 +60,8 @@ class Recent:
             return known
         # Nobody but the caller may change what is executed, so it is copied; of plain arguments that is all there is to copy.
         arguments = dict(known.arguments)
-        of_all = known.effect, known.code, known.rule, known.reason, known.hint
-        return Decision(*of_all, arguments, trials=known.trials, args_hash=known.args_hash)
+        said, hint = known.reason, known.hint
+        return Decision(known.effect, known.code, known.rule, said, hint, arguments, NO_FACTS, known.trials, known.args_hash)
 
     def keep(self, call: ToolCall, role: str | None, tools: ToolSet | None, decision: Decision) -> None:
         """Keeps a judgement once the same call has come a second time, without the arguments that its caller has."""

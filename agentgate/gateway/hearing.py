@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Json, Mode
+from agentgate.core.events import ApprovalAnswered, CallDecided, Code, Event, Json, Mode
 from agentgate.core.redaction.redactor import OURS
 from agentgate.files.gateway_records import Denial, Record, new_id
 from agentgate.files.importers.chat import text_of
@@ -25,8 +25,6 @@ from agentgate.gateway.tab import Tab
 
 _ON_ITS_WAY = timedelta(hours=1)
 """How long a request counts as on its way, should nobody be left to say that it has come back."""
-
-
 _CODES = frozenset(code.value for code in Code)
 
 
@@ -99,23 +97,9 @@ class Hearing:
         Raises:
             RecordError: it could not be recorded.
         """
-        bench, at = self.bench, self.bench.clock()
-        record = Record(
-            id=new_id("evt", at),
-            at=at,
-            run=self._session or new_id("run", at),
-            session=self._session,
-            api=self._api,
-            model=self._told(asked.model),
-            mode=bench.mode,
-            role=bench.role,
-            policy=bench.digest,
-            answer_id=None,
-            released=False,
-            error=refusal(denied).error,
-            events=(),
-            denied=denied,
-        )
+        at = self.bench.clock()
+        run = self._session or new_id("run", at)
+        record = self._record(asked, new_id("evt", at), at, run, released=False, error=refusal(denied).error, denied=denied)
         await self._store.commit(lambda books: books.keep(record, None))
         self._metrics.denied(denied)
         return record.id
@@ -182,7 +166,7 @@ class Hearing:
         at = bench.clock()
         event = new_id("evt", at)
 
-        def job(books: Books) -> Verdict:
+        def job(books: Books) -> tuple[Verdict, Denial | None]:
             mine = own or self._session_sitting(books, asked)
             if self._tab is None:
                 verdict = mine.judge(answer, _Questions(books, bench, self._session))
@@ -191,36 +175,62 @@ class Hearing:
                     verdict = mine.judge(answer, _Questions(books, bench, self._session))
             if self._on_its_way:
                 books.came_back(self._request)
-            books.keep(
-                Record(
-                    id=event,
-                    at=at,
-                    run=verdict.past.run,
-                    session=self._session,
-                    api=self._api,
-                    model=self._told(asked.model),
-                    mode=bench.mode,
-                    role=bench.role,
-                    policy=bench.digest,
-                    answer_id=answer.id,
-                    released=verdict.released,
-                    error=None if verdict.failure is None else verdict.failure.error,
-                    events=verdict.events,
-                    listed=listed_in(bench.policy, verdict.decided),
-                    denied=self._denied(answer, verdict),
-                ),
-                verdict.past,
+            denied = self._denied(answer, verdict)
+            record = self._record(
+                asked,
+                event,
+                at,
+                verdict.past.run,
+                released=verdict.released,
+                error=None if verdict.failure is None else verdict.failure.error,
+                denied=denied,
+                answer_id=answer.id,
+                events=verdict.events,
+                listed=listed_in(bench.policy, verdict.decided),
             )
-            return verdict
+            books.keep(record, verdict.past)
+            return verdict, denied
 
-        verdict = await self._store.commit(job)
+        verdict, denied = await self._store.commit(job)
         self._on_its_way = False
         self._metrics.decided(verdict.decided)
         self._metrics.answers["released" if verdict.released else "withheld"] += 1
-        denied = self._denied(answer, verdict)
         if denied is not None:
             self._metrics.denied(denied)
         return verdict, event
+
+    def _record(
+        self,
+        asked: Asked,
+        id: str,
+        at: datetime,
+        run: str,
+        *,
+        released: bool,
+        error: dict[str, Json] | None,
+        denied: Denial | None,
+        answer_id: str | None = None,
+        events: tuple[Event, ...] = (),
+        listed: tuple[str | None, ...] = (),
+    ) -> Record:
+        bench = self.bench
+        return Record(
+            id=id,
+            at=at,
+            run=run,
+            session=self._session,
+            api=self._api,
+            model=self._told(asked.model),
+            mode=bench.mode,
+            role=bench.role,
+            policy=bench.digest,
+            answer_id=answer_id,
+            released=released,
+            error=error,
+            events=events,
+            listed=listed,
+            denied=denied,
+        )
 
     def failed(self, *, free: bool) -> None:
         """There will be no answer that could be judged. Nobody waits until that is noted.
