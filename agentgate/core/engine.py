@@ -183,7 +183,12 @@ def _from_memory(
 
 def _within_limits(policy: CompiledPolicy, state: State, call: ToolCall, world: World, known: Decision) -> Decision:
     """What was decided about the same call, unless a limit of this run is reached, which is all that a remembered judgement leaves open."""
-    if not policy.far_limits or known.arguments is None:
+    if known.arguments is None:
+        return known
+    for counted, value in policy.far_limits:
+        if counted(state) >= value:
+            break
+    else:
         return known
     repeat = repeat_key(call.name, call.args_hash or known.args_hash or digest(known.arguments)) if policy.needs_hash else ""
     limited = _limited(policy, state, call, repeat, world)
@@ -211,9 +216,12 @@ def _judge_arguments(policy: CompiledPolicy, plan: Plan, short: Short | None, st
             why = repeated(state, key, world)
             if why is not None and _effect(policy, plan, arguments, world, state) is not Effect.BLOCK:
                 return Decision(Effect.BLOCK, Code.DUPLICATE, ONCE, why, None, arguments, world.facts, trials, args_hash)
-    limited = _limited(policy, state, call, key, world) if policy.far_limits else None
-    if limited is not None:
-        return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash)
+    for counted, value in policy.far_limits:
+        if counted(state) >= value:
+            limited = _limited(policy, state, call, key, world)
+            if limited is not None:
+                return Decision(_BLOCK, _LIMIT, limited[0], limited[1], None, arguments, world.facts, trials, args_hash)
+            break
     for rule in plan.candidates(arguments):
         if (plan.indexed and rule.matches_if_found) or rule.matches(arguments, world, state):
             said = rule.rule
@@ -285,11 +293,6 @@ def _arguments(state: State, call: ToolCall) -> dict[str, Json] | Decision:
 
 
 def _limited(policy: CompiledPolicy, state: State, call: ToolCall, key: str, world: World) -> tuple[str, str] | None:
-    for counted, value in policy.far_limits:
-        if counted(state) >= value:
-            break
-    else:
-        return None
     for limit in policy.call_limits:
         if limit.selector is None or limit.counts(call.name):
             reason = limit.reached(state, key)
