@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,26 +184,36 @@ def test_the_policy_is_read_again(tmp_path: Path) -> None:
         assert gateway.ask(("read",)).status == 409
 
 
-def test_an_answer_that_has_begun_is_finished(tmp_path: Path) -> None:
-    """After SIGTERM nobody new is let in, and the stream still comes to its end."""
+@contextmanager
+def stopping(folder: Path) -> Iterator[tuple[Process, Live, socket.socket]]:
+    """A gateway that got a SIGTERM when the first words of a stream were out; what sends the rest, and whoever reads it."""
     upstream = Live()
     said = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(said)}\r\n\r\n".encode()
-    with Process(tmp_path, upstream.url, policy=SIMPLE) as gateway:
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
-            client.sendall(head + said)
-            upstream.take()
-            upstream.send(piece("first"))
-            until(client, b"first")
-            gateway.process.send_signal(signal.SIGTERM)
-            gateway.wait_for("stopping")
-            upstream.send(sse({"content": "last"}).body)
-            upstream.send(b"")
-            assert b"last" in until(client, b"[DONE]")
+    with (
+        Process(folder, upstream.url, policy=SIMPLE) as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client,
+    ):
+        client.sendall(head + said)
+        upstream.take()
+        upstream.send(piece("first"))
+        until(client, b"first")
+        gateway.process.send_signal(signal.SIGTERM)
+        gateway.wait_for("stopping")
+        yield gateway, upstream, client
+    upstream.close()
+
+
+def test_an_answer_that_has_begun_is_finished(tmp_path: Path) -> None:
+    """After SIGTERM nobody new is let in, and the stream still comes to its end."""
+    with stopping(tmp_path) as (gateway, upstream, client):
+        upstream.send(sse({"content": "last"}).body)
+        upstream.send(b"")
+        assert b"last" in until(client, b"[DONE]")
+        client.close()
         assert gateway.process.wait(40) == 0
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", gateway.port), timeout=5)
-    upstream.close()
 
 
 def test_a_policy_from_standard_input(tmp_path: Path) -> None:
@@ -220,22 +230,11 @@ def test_a_policy_from_standard_input(tmp_path: Path) -> None:
 
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """In the midst of an answer, with a word about that and no traceback; what was decided before is on disk."""
-    upstream = Live()
-    said = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(said)}\r\n\r\n".encode()
-    with Process(tmp_path, upstream.url, policy=SIMPLE) as gateway:
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client:
-            client.sendall(head + said)
-            upstream.take()
-            upstream.send(piece("first"))
-            until(client, b"first")
-            gateway.process.send_signal(signal.SIGTERM)
-            gateway.wait_for("stopping")
-            gateway.process.send_signal(signal.SIGTERM)
-            assert gateway.process.wait(20) == 130
+    with stopping(tmp_path) as (gateway, _, _):
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.wait(20) == 130
         gateway.wait_for("stopped at once")
-    assert "Traceback" not in gateway.said
-    upstream.close()
+        assert "Traceback" not in gateway.said
 
 
 SECRET = "sk-up-0123456789abcdefghij"
