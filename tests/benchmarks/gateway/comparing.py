@@ -180,12 +180,13 @@ def _first_aims(streamed: Mapping[str, list[float]], whole: Mapping[str, list[fl
 
 
 _ADDED = (
-    "One after the other, each answer waits for a durable write of its own (below), and nothing of the code is in the processor's caches "
-    "when it comes: the same work in a row takes half the time"
+    "Passing on alone takes a third of it (the line of agentgate's own HTTP), and so does the durable write that each answer waits for "
+    "(below). The rest is reading, judging and sealing, which takes half the time where answers come in a row: here nothing of the "
+    "code is in the processor's caches when it comes"
 )
 _RATE = (
-    "What HTTP takes on both sides, the line of the pass-through on agentgate's own HTTP shows; the rest goes, in this order, into "
-    "reading both bodies strictly and taking them apart, events, limits and the kill switch, the disk, encoding, hashing and storing the "
-    "record, and the decision"
+    "Of an answer's 150 µs HTTP on both sides takes 38 (the line of the pass-through on agentgate's own HTTP), SQLite and the disk 31, "
+    "judging with its events, limits and the kill switch 21, reading both bodies 14, the record and its hash 11, the decision itself 2; "
+    "the rest are tasks, and what waiting takes from the processor's caches"
 )
-_BESIDE = "For LiteLLM's answers see its processor time in the table; for ours, the line above"
+_BESIDE = "A hundred times LiteLLM's rate would leave an answer about 110 µs. " + _RATE
