@@ -149,7 +149,11 @@ def test_a_chunk_with_text_and_a_part_of_a_call_is_divided() -> None:
     beside: Json = {"index": 1, "delta": {"content": "u"}, "logprobs": {"y": 2}, "finish_reason": None}
     first: Json = {"index": 0, "delta": {"content": "t", **piece}}
     two = read({**HEAD, "choices": [first, beside]}, END, delta(1, "stop"))
-    assert two.at_once[0] == [{**HEAD, "choices": [{"index": 0, "delta": {"content": "t"}, "finish_reason": None}, beside]}]
+    divided = {"index": 0, "delta": {"content": "t"}, "finish_reason": None}
+    assert two.at_once[0] == [{**HEAD, "choices": [divided, beside]}]
+    turned = read({**HEAD, "choices": [beside, first]}, END, delta(1, "stop"))
+    assert turned.at_once[0] == [{**HEAD, "choices": [beside, divided]}]
+    assert turned.answer.calls == two.answer.calls == (ToolCall("a", "f", ""),)
 
 
 def test_what_holds_no_call_goes_out_byte_for_byte() -> None:

@@ -262,6 +262,36 @@ def test_a_call_of_a_custom_tool_is_said_again_as_it_was() -> None:
     assert items[3] == {"type": "custom_tool_call_output", "call_id": "a", "output": "1"}
 
 
+@pytest.mark.parametrize("arguments", ['{"input": "free", "x": 1}', '["input"]', '["input", 1]', "[]", '{"input": 1}', "{", None])
+def test_only_one_text_is_said_again_as_a_custom_tools(arguments: Json) -> None:
+    """Whatever else stands there, or in the tools beside it, the call stays a function's."""
+    withheld = [ToolCall("a", "c", arguments)]
+    function = {"name": "c", "arguments": arguments}
+    asked = read(chat, messages=[USER], tools=[{"type": "custom", "custom": 5}, {"type": "custom", "custom": {"name": "c"}}])
+    said = chat.ask_again(asked, withheld, ["1"]).body["messages"][1]
+    assert said["tool_calls"] == [{"id": "a", "type": "function", "function": function}]
+    asked = read(responses, input="x", tools=[{"type": "custom", "name": "d", "custom": 5}, {"type": "custom", "name": "c"}])
+    item = responses.ask_again(asked, withheld, ["1"]).body["input"][1]
+    assert item == {"type": "function_call", "call_id": "a", **function}
+
+
+def test_what_is_offered_beside_known_tools_is_read_each_time() -> None:
+    """Tools are known by their text; functions in the old form and what the provider executes stand beside it."""
+    tools = [function("known before"), function("f")]
+    for more, offered, hosted in (
+        ({}, [], ()),
+        ({}, [], ()),
+        ({"functions": [{"name": "g"}]}, ["g"], ()),
+        ({"web_search_options": {}}, [], ("web_search",)),
+        ({"functions": [{"name": "h"}]}, ["h"], ()),
+        ({"web_search_options": None}, [], ()),
+        ({"functions": [{"name": "g"}], "web_search_options": {}}, ["g"], ("web_search",)),
+        ({}, [], ()),
+    ):
+        asked = read(chat, messages=[USER], tools=tools, **more)
+        assert (names(asked), asked.hosted) == (["known before", "f", *offered], hosted)
+
+
 @pytest.mark.parametrize("api", [chat, responses], ids=["chat", "responses"])
 def test_each_withheld_call_is_told_about(api: ModuleType) -> None:
     """One that is not is a mistake of the caller."""
@@ -364,6 +394,12 @@ def test_what_only_the_provider_knows_is_named(body: dict[str, Json], foreign: s
         ({"model": 1}, "`model` is not a text", "model"),
         ({"tools": 1}, "`tools` is not a list", "tools"),
         ({"tool_choice": 1}, "`tool_choice` is neither a word nor an object", "tool_choice"),
+        ({"tool_choice": {"type": "allowed_tools"}}, "`tool_choice` is not a sound form of `allowed_tools`", "tool_choice"),
+        (
+            {"tool_choice": {"type": "allowed_tools", "tools": [{"name": "f"}]}},
+            "`tool_choice` names something that is no function",
+            "tool_choice",
+        ),
         ({"input": [5]}, "item 1 has no `type`", None),
     ],
     ids=lambda value: str(value)[:50],

@@ -253,8 +253,12 @@ def test_what_is_no_answer_of_responses(body: Json, why: str) -> None:
 
 @pytest.mark.parametrize(
     ("api", "body"),
-    [(chat, said(finish="stop", content="x" * 2**21)), (responses, output(TEXT, text="x" * 2**21))],
-    ids=["chat", "responses"],
+    [
+        (chat, said(finish="stop", content="x" * 2**21)),
+        (chat, said(content="x" * 2**21, tool_calls=[FUNCTION])),
+        (responses, output(TEXT, text="x" * 2**21)),
+    ],
+    ids=["chat", "a call in chat", "responses"],
 )
 def test_an_answer_may_be_long(api: ModuleType, body: Json) -> None:
     """Longer than arguments may be."""
