@@ -151,12 +151,12 @@ def decide_request(
 ) -> Decision:
     """What `decide` says about a request to the model, given a policy that is ready."""
     try:
-        if killed is None and state.max_steps is None and request.input_tokens is None and request.input_usd is None:
+        if killed is None and state.max_steps is None:
             for counted, value in policy.far_requests:
                 if counted(state) >= value:
                     break
             else:
-                return _WITHIN if world is None else replace(_WITHIN, facts=world.facts)
+                return _WITHIN
         return _judge_request(policy, state, request, _NOWHERE if world is None else world, killed)
     except Exception as error:
         return _internal_error(error)

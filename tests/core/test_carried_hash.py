@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agentgate.core.arguments import digest_arguments
-from agentgate.core.events import CallDecided, Event, Json, ToolCall
+from agentgate.core.arguments import digest, digest_arguments
+from agentgate.core.engine import decide
+from agentgate.core.events import CallDecided, Code, Event, Json, ToolCall
 from agentgate.core.policy import Policy
+from agentgate.core.state import State
 from agentgate.session import Session
 
 from .building import START, limit, policy, rule
@@ -37,3 +39,18 @@ def test_what_is_recorded_is_the_hash_of_the_arguments(wanted: Policy, order: st
     assert [event.args_hash for event in recorded] == [
         RECORDED if event.call_id[0] == "r" else digest_arguments(event.arguments) for event in recorded
     ]
+
+
+@pytest.mark.parametrize("name", ["repeats", "a default"])
+def test_a_decision_has_the_hash_that_was_made_for_it(name: str) -> None:
+    """A hash that the call brought along is not made again."""
+    for carried, made in (("", digest({})), (RECORDED, "")):
+        assert decide(POLICIES[name], State(), ToolCall("c", "read", "{}", carried)).args_hash == made
+
+
+def test_calls_from_a_record_repeat_each_other_by_their_hashes() -> None:
+    """Redacted arguments look the same and were not; also where the judgement is remembered, and for a call without a hash after them."""
+    session = Session(POLICIES["a limit that is reached"])
+    hashes = [*(digit * 64 for digit in "12344"), "", ""]
+    said = [session.propose(ToolCall(f"c{place}", "read", '{"a": "?"}', carried)).code for place, carried in enumerate(hashes)]
+    assert said == [Code.RULE] * 4 + [Code.LIMIT, Code.RULE, Code.LIMIT]

@@ -6,13 +6,14 @@ from typing import NoReturn
 
 import pytest
 
+from agentgate.core.conditions import World
 from agentgate.core.engine import decide, unrunnable
 from agentgate.core.events import Code, Effect, ModelReplied, ModelRequest, RunStarted, ToolCall
 from agentgate.core.schemas import Schema, ToolSet
 from agentgate.core.state import State
 from agentgate.session import Session, prepare
 
-from .building import START, policy, propose, rule, tool
+from .building import START, limit, policy, propose, rule, tool
 
 CALL = ToolCall("c", "read", '{"path": "notes"}')
 OPEN = policy(rule("allow", "*"))
@@ -27,6 +28,13 @@ class Broken(ToolSet):
         raise RuntimeError("the disk is gone: /secret")
 
 
+class Gone(dict[str, str]):
+    """Facts that cannot be had."""
+
+    def get(self, key: str, default: object = None) -> NoReturn:
+        raise RuntimeError(key)
+
+
 def broken(path: str) -> NoReturn:
     """A way to resolve links that has a bug."""
     raise RuntimeError(path)
@@ -36,6 +44,13 @@ def test_a_bug_in_what_a_judgement_asks_is_a_block() -> None:
     """The reason names the kind of error, and nothing that only its author should read."""
     story = policy(rule("allow", "read", when={"path": {"path": ["notes"]}}))
     said = propose(Session(story, resolve=broken), "read", {"path": "notes"})
+    assert (said.effect, said.code, said.rule) == (Effect.BLOCK, Code.INTERNAL_ERROR, None)
+    assert said.reason == "internal error while judging: RuntimeError"
+
+
+def test_a_bug_in_what_the_judgement_of_a_request_asks_is_a_block() -> None:
+    """As for a call."""
+    said = decide(prepare(policy(limit("tokens", 9, window="per_hour"))), State(), ModelRequest(), World(known=Gone({"a": "b"})))
     assert (said.effect, said.code, said.rule) == (Effect.BLOCK, Code.INTERNAL_ERROR, None)
     assert said.reason == "internal error while judging: RuntimeError"
 

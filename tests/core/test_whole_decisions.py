@@ -163,3 +163,9 @@ def test_requests_say_why(wanted: Policy, facts: dict[str, str] | None, expected
     session = Session(wanted)
     session.record(ModelReplied(step=1, message={}, usage=Usage(100, 0), cost_usd=0.5))
     assert session.request(WISH, facts=facts) == expected
+
+
+def test_a_request_is_judged_in_the_world_that_is_handed_in() -> None:
+    """What it tells of limits over time is believed."""
+    wanted, _, expected = REQUESTS["reached"]
+    assert decide(wanted, State(), ModelRequest(), World(known={HOUR: "2"})) == expected

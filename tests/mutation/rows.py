@@ -32,7 +32,7 @@ ROWS = (
         "core",
         "engine compiled limits",
         """whole_decisions remembered reserve limits windows once check_order decisions engine failing_closed runnable cost_limits index
-        result_rules""",
+        result_rules carried_hash far_limits""",
     ),
     _row("core", "arguments quick_json", "arguments strict_json quick_json"),
     _row(
