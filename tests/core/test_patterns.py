@@ -174,3 +174,12 @@ def test_a_pattern_that_is_asked_often(kind: Kind) -> None:
     pattern = Pattern("(?i)ab", kind)
     for _ in range(20):
         assert [pattern(text) for text in ("ab", "AB", "xab", "ax", "")] == [True, True, kind == "search", False, False]
+
+
+@pytest.mark.parametrize("kind", ["search", "full"])
+def test_a_pattern_whose_set_gives_up_is_asked_by_itself(kind: Kind) -> None:
+    """So it neither matches everything then, nor nothing."""
+    pattern = Pattern("(?i)ab", kind)
+    for silent in (Speechless, HalfSpoken):
+        pattern._set = silent((pattern.text,), kind)
+        assert [pattern(text) for text in ("ab", "AB", "xab", "ax", "")] == [True, True, kind == "search", False, False]

@@ -33,6 +33,12 @@ from .building import START, limit, policy, propose, rule, tool
 STORY = policy(rule("allow", "read"), rule("ask", "send"))
 
 
+def test_a_run_that_nobody_started_begins_with_its_first_answer() -> None:
+    """From then on its time is counted."""
+    state = evolve(State(), ModelReplied(at=START, step=1, message={}))
+    assert (state.started, state.now) == (START, START)
+
+
 def test_totals_count_what_happened() -> None:
     """Calls by what was decided, executions by what was executed, tokens by what was said."""
     session = Session(STORY)
