@@ -53,7 +53,7 @@ OPERATORS: list[tuple[Json, Json, str]] = [
     ({"glob": "a*c"}, "abc", Y), ({"glob": "a*c"}, "ac", Y), ({"glob": "a*c"}, "abcd", N), ({"glob": "*"}, "", Y),
     ({"glob": "a?c"}, "abc", N), ({"glob": "a?c"}, "a?c", Y),
     ({"glob": "[a]"}, "a", N), ({"glob": "a.c"}, "abc", N), ({"glob": "a*"}, "A", N), ({"glob": "a*b*c"}, "a1b2c", Y),
-    ({"glob": "*"}, 1, U), ({"glob": "*"}, None, U),
+    ({"glob": "*"}, 1, U), ({"glob": "*"}, None, U), ({"glob": "ab*ba"}, "aba", N), ({"glob": "ab*ba"}, "abba", Y),
     ({"glob": "read_*"}, "read_x\n", Y), ({"glob": "read"}, "read\n", N),
     # bounds
     ({"min": 1}, 1, Y), ({"min": 1}, 0.999, N), ({"max": 1}, 1.0, Y), ({"max": 1}, 1.0000001, N), ({"min": 0, "max": 2}, 1, Y),
