@@ -255,10 +255,10 @@ def test_what_is_no_answer_of_responses(body: Json, why: str) -> None:
     ("api", "body"),
     [
         (chat, said(finish="stop", content="x" * 2**21)),
-        (chat, said(content="x" * 2**21, tool_calls=[FUNCTION])),
+        (chat, said(content="x" * 2**21, tool_calls=[CUSTOM])),
         (responses, output(TEXT, text="x" * 2**21)),
     ],
-    ids=["chat", "a call in chat", "responses"],
+    ids=["chat", "a rare call in chat", "responses"],
 )
 def test_an_answer_may_be_long(api: ModuleType, body: Json) -> None:
     """Longer than arguments may be."""
