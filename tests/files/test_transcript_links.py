@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agentgate.core.arguments import InvalidJson
-from agentgate.core.events import EPOCH, Event, Json, ModelReplied, RunEnded, RunStarted, ToolReturned, Usage
+from agentgate.core.events import EPOCH, Event, Json, ModelReplied, RunEnded, RunResumed, RunStarted, ToolReturned, Usage
 from agentgate.files.transcript_chain import (
     MAX_LINE,
     ZEROS,
@@ -199,6 +199,13 @@ def test_keys_that_are_no_texts_are_written_as_texts() -> None:
     assert sealed.raw["message"] == {"1": "x"}
 
 
+@pytest.mark.parametrize("event", [STARTED, said(), ENDED, RunResumed(at=EPOCH)], ids=lambda event: type(event).__name__)
+def test_a_line_begins_with_its_kind_and_its_number(event: Event) -> None:
+    """However long the word for the kind is."""
+    raw = json.loads(seal(event, 7, "p").line)
+    assert list(raw)[:3] + list(raw)[-2:] == ["type", "seq", "at", "prev", "hash"]
+
+
 def test_a_sound_chain_has_no_problem() -> None:
     """Whatever number its first line has of the two that are in use, and in whatever order its keys stand."""
     for first in (0, 1):
@@ -260,6 +267,25 @@ def test_what_is_no_event_is_told_with_its_reason() -> None:
     assert link.raw["type"] == "run_paused"
     (_, gap) = followed(start, forged({"type": "run_paused", "seq": 3, "prev": prev}))
     assert gap.problem == FOLLOWS
+
+
+def test_a_chain_says_whether_the_run_is_over() -> None:
+    """From its beginning on."""
+    chain = Chain()
+    said_of_it = [chain.ended]
+    for line in lines(STARTED, said(), ENDED, RunResumed(at=EPOCH)):
+        chain.follow(line)
+        said_of_it.append(chain.ended)
+    assert said_of_it == [False, False, False, True, False]
+
+
+def test_that_a_run_has_no_beginning_is_told_once() -> None:
+    """With the first event that can be read."""
+    assert problems(b"x\n", *lines(said(), said(), ENDED, first=9))[1:] == [
+        "the run has no readable `run_started`: nothing of it can be judged",
+        None,
+        None,
+    ]
 
 
 def test_a_file_holds_one_run() -> None:
