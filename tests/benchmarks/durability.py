@@ -44,7 +44,7 @@ class _Unsynced(Disk):
 def run(options: Options) -> Report:
     """Measures writing, then verifying."""
     turns = 10 if options.quick else 60
-    events = 20_000 if options.quick else 300_000
+    events = 20_000 if options.quick else 1_000_000
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCHMARK_DISK")) as name:
         bare, at_once, durable = _rates(Path(name), turns)
         warm = _own_part(Path(name), 0.0, 2_000)
