@@ -180,13 +180,13 @@ def _first_aims(streamed: Mapping[str, list[float]], whole: Mapping[str, list[fl
 
 
 _ADDED = (
-    "Passing on alone takes a third of it (the line of agentgate's own HTTP), and so does the durable write that each answer waits for "
-    "(below). The rest is reading, judging and sealing, which takes half the time where answers come in a row: here nothing of the "
-    "code is in the processor's caches when it comes"
+    "Passing on alone (the line of agentgate's own HTTP) and the durable write that each answer waits for (below) take two thirds of it. "
+    "The rest is reading, judging and sealing, which takes half the time where answers come in a row: here nothing of the code is in "
+    "the processor's caches when it comes"
 )
 _RATE = (
     "Of an answer's 150 µs HTTP on both sides takes 38 (the line of the pass-through on agentgate's own HTTP), SQLite and the disk 31, "
     "judging with its events, limits and the kill switch 21, reading both bodies 14, the record and its hash 11, the decision itself 2; "
     "the rest are tasks, and what waiting takes from the processor's caches"
 )
-_BESIDE = "A hundred times LiteLLM's rate would leave an answer about 110 µs. " + _RATE
+_BESIDE = "A hundred times LiteLLM's rate would leave an answer about 120 µs. " + _RATE
