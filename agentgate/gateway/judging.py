@@ -36,7 +36,7 @@ from agentgate.core.events import (
 from agentgate.core.offers import names_offered
 from agentgate.core.redaction.redactor import Redactor
 from agentgate.core.state import State, user_texts
-from agentgate.core.stops import Halt, Switch
+from agentgate.core.stops import Stops, Switch
 from agentgate.core.windows import Used
 from agentgate.files.gateway_records import Denial
 from agentgate.files.transcript import Item, Proposed, Unanswered
@@ -128,13 +128,8 @@ class Bench(Struct, frozen=True, kw_only=True, dict=True):
         """What the kill switch says about a run right now."""
         if self.switch is None:
             return None
-        try:
-            halt = (self.switch(run) if run else self._of_nobody)(None)
-        except Exception as error:
-            halt = Halt(f"the kill switch cannot be read: {type(error).__name__}", ends_run=True)
-        if halt is None:
-            return None
-        return Denial(code=Code.KILLED.value, reason=halt.reason)
+        halt = Stops(self.switch(run) if run else self._of_nobody).halt(None)
+        return None if halt is None else Denial(code=Code.KILLED.value, reason=halt.reason)
 
     @cached_property
     def _of_nobody(self) -> Switch:
