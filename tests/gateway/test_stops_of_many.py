@@ -7,11 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from agentgate.core.events import Json, Mode
 from agentgate.core.stops import Halt, Stop
+from agentgate.files.gateway_records import Denial
 from agentgate.files.state_folder import StateFolder
 from agentgate.files.stops import FileSwitch, clear, throw
 from agentgate.gateway.stops import Stops
+from tests.core.building import policy
+from tests.gateway.judged import bench
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 BREATH = 1_000_000
@@ -110,3 +115,15 @@ def test_a_folder_that_has_just_changed_is_read_again(state: StateFolder, ago: i
     throw(state, THROWN[0])
     os.utime(state.stops, ns=(changed, changed))
     assert None not in said(stops, state, time)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("run", ["", "r1"])
+def test_a_switch_that_fails_stops_everything(run: str, mode: Mode) -> None:
+    """Whether somebody stopped it cannot be known then, in observe mode neither."""
+
+    def failing(tool: Json, /) -> Halt | None:
+        raise OSError("the disk is gone")
+
+    judging = replace(bench(policy(), mode), switch=lambda run: failing)
+    assert judging.stopped(run) == Denial(code="killed", reason="the kill switch cannot be read: OSError")
